@@ -1,0 +1,14 @@
+//! What every process of Legwork needs from its surroundings: settings, logs, the signal to stop,
+//! connections that can't be turned against our own network, webhook signatures, retry delays.
+//!
+//! Nothing here names AWS, and nothing here knows what a run is.
+
+pub mod addresses;
+pub mod configuration;
+pub mod guarded_http;
+pub mod resolution;
+pub mod retry;
+pub mod shutdown;
+pub mod socks_proxy;
+pub mod telemetry;
+pub mod webhook_signature;

@@ -1,0 +1,246 @@
+//! The guarded SOCKS5 proxy through which a browser's whole traffic goes.
+//!
+//! A check on a URL is not enough, since a name can resolve to anything: here the name is resolved,
+//! its addresses are checked, and the connection goes to exactly a checked one. The proxy speaks
+//! CONNECT only, never looks into the traffic, and never logs where it goes.
+//!
+//! Chromium can't authenticate itself to a SOCKS proxy, so any process of the machine may use it.
+//! That gives nobody more than they have: it listens on loopback, on a port that the system picks,
+//! and reaches nothing that its user could not reach directly.
+//!
+//! The browser must be started with [`SocksProxy::chromium_arguments`].
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use fast_socks5::server::{Socks5ServerProtocol, states};
+use fast_socks5::util::target_addr::TargetAddr;
+use fast_socks5::{ReplyError, Socks5Command};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::addresses::{AllowAddresses, Refused};
+use crate::resolution::{ResolutionError, resolve_allowed};
+
+/// More than a browser opens (Chromium: 32 for each proxy, and as many for WebSockets). Whoever
+/// comes then waits in the listener's backlog.
+const MAX_CONNECTIONS: usize = 256;
+/// From the accepted connection to the parsed request.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// From the parsed request to the open connection: resolving, and all addresses in turn.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long an address has for itself before the next one is tried beside it (RFC 8305).
+const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
+/// How many refusals are kept.
+const MAX_REFUSALS: usize = 32;
+
+/// A connection that was refused because of its address.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Blocked {
+    /// The host that the browser asked for.
+    pub host: String,
+    /// The port that the browser asked for.
+    pub port: u16,
+    /// Why its first address was refused.
+    pub reason: Refused,
+}
+
+/// A running proxy. Dropping it ends its listener and its connections.
+#[derive(Debug)]
+pub struct SocksProxy {
+    address: SocketAddr,
+    refusals: Refusals,
+    /// Ends with its owner.
+    _listener: JoinSet<()>,
+}
+
+impl SocksProxy {
+    /// Starts a proxy on a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    /// When no port can be bound.
+    pub async fn start(allow: AllowAddresses) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let refusals = Refusals::default();
+        let mut task = JoinSet::new();
+        task.spawn(accept_connections(listener, allow, refusals.clone()));
+        Ok(Self {
+            address,
+            refusals,
+            _listener: task,
+        })
+    }
+
+    /// Where the proxy listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The last refusals, oldest first, at most 32: they tell a blocked address from a site that
+    /// is down, which look the same to a browser.
+    #[must_use]
+    pub fn blocked(&self) -> Vec<Blocked> {
+        self.refusals.list()
+    }
+
+    /// The arguments that send all of Chromium's traffic through this proxy. By itself it would
+    /// contact loopback directly, resolve names beside the proxy, and send WebRTC's and QUIC's
+    /// packets around it.
+    #[must_use]
+    pub fn chromium_arguments(&self) -> Vec<String> {
+        vec![
+            format!("--proxy-server=socks5://{}", self.address),
+            "--proxy-bypass-list=<-loopback>".to_owned(),
+            "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1".to_owned(),
+            "--force-webrtc-ip-handling-policy=disable_non_proxied_udp".to_owned(),
+            "--disable-quic".to_owned(),
+        ]
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct Refusals(Arc<Mutex<VecDeque<Blocked>>>);
+
+impl Refusals {
+    fn add(&self, blocked: Blocked) {
+        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if list.len() == MAX_REFUSALS {
+            list.pop_front();
+        }
+        list.push_back(blocked);
+    }
+
+    fn list(&self) -> Vec<Blocked> {
+        let list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        list.iter().cloned().collect()
+    }
+}
+
+async fn accept_connections(listener: TcpListener, allow: AllowAddresses, refusals: Refusals) {
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok(slot) = slots.clone().acquire_owned().await else {
+            return;
+        };
+        match listener.accept().await {
+            Ok((client, _)) => {
+                let refusals = refusals.clone();
+                connections.spawn(async move {
+                    serve(client, allow, &refusals).await;
+                    drop(slot);
+                });
+            }
+            // Out of file descriptors, say: looping at once would only burn the processor.
+            Err(error) => {
+                tracing::warn!(%error, "the browser's proxy can't accept a connection");
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+type Request = Socks5ServerProtocol<TcpStream, states::CommandRead>;
+
+/// Serves one connection to its end. Failures are told to the browser, which tells the engine; so
+/// they aren't logged here.
+async fn serve(client: TcpStream, allow: AllowAddresses, refusals: &Refusals) {
+    let _ = client.set_nodelay(true);
+    let Ok(Some((request, target))) = timeout(HANDSHAKE_TIMEOUT, read_request(client)).await else {
+        return;
+    };
+    let (host, port) = target.into_string_and_port();
+    let connecting = timeout(CONNECT_TIMEOUT, connect(allow, &host, port));
+    let reply = match connecting.await {
+        Ok(Ok(mut server)) => {
+            let bound = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+            if let Ok(mut client) = request.reply_success(bound).await {
+                // An end by error is an end like any other: the browser sees it.
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            }
+            return;
+        }
+        Ok(Err(ConnectError::Resolution(ResolutionError::Blocked { host, refused }))) => {
+            refusals.add(Blocked {
+                host,
+                port,
+                reason: refused,
+            });
+            ReplyError::ConnectionNotAllowed
+        }
+        Ok(Err(ConnectError::Resolution(ResolutionError::NotFound { .. }))) => {
+            ReplyError::HostUnreachable
+        }
+        Ok(Err(ConnectError::Connection(error))) => match error.kind() {
+            io::ErrorKind::ConnectionRefused => ReplyError::ConnectionRefused,
+            io::ErrorKind::NetworkUnreachable => ReplyError::NetworkUnreachable,
+            _ => ReplyError::HostUnreachable,
+        },
+        Err(_) => ReplyError::TtlExpired,
+    };
+    let _ = request.reply_error(&reply).await;
+}
+
+/// Reads the handshake and the request; nothing when it isn't one for CONNECT, which has been
+/// answered then.
+async fn read_request(client: TcpStream) -> Option<(Request, TargetAddr)> {
+    let negotiated = Socks5ServerProtocol::accept_no_auth(client).await.ok()?;
+    let (request, command, target) = negotiated.read_command().await.ok()?;
+    match command {
+        Socks5Command::TCPConnect => Some((request, target)),
+        Socks5Command::TCPBind | Socks5Command::UDPAssociate => {
+            let _ = request.reply_error(&ReplyError::CommandNotSupported).await;
+            None
+        }
+    }
+}
+
+enum ConnectError {
+    Resolution(ResolutionError),
+    Connection(io::Error),
+}
+
+async fn connect(allow: AllowAddresses, host: &str, port: u16) -> Result<TcpStream, ConnectError> {
+    let addresses = resolve_allowed(allow, host, port)
+        .await
+        .map_err(ConnectError::Resolution)?;
+    let server = connect_first(addresses)
+        .await
+        .map_err(ConnectError::Connection)?;
+    let _ = server.set_nodelay(true);
+    Ok(server)
+}
+
+/// Connects to the first address that answers. The next one starts when the one before it has
+/// failed or hesitates.
+async fn connect_first(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    let mut waiting = addresses.into_iter();
+    let mut connecting = JoinSet::new();
+    let mut failure = io::Error::from(io::ErrorKind::HostUnreachable);
+    loop {
+        match waiting.next() {
+            Some(address) => {
+                connecting.spawn(TcpStream::connect(address));
+            }
+            None if connecting.is_empty() => return Err(failure),
+            None => {}
+        }
+        let next_waits = waiting.len() > 0;
+        tokio::select! {
+            Some(ended) = connecting.join_next() => match ended {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => failure = error,
+                Err(error) => failure = io::Error::other(error),
+            },
+            () = sleep(NEXT_ADDRESS_AFTER), if next_waits => {}
+        }
+    }
+}

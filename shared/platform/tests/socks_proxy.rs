@@ -1,0 +1,327 @@
+//! The guarded proxy against real sockets, a SOCKS5 client and, where it is installed, Chromium.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use fast_socks5::client::{Config, Socks5Stream};
+use fast_socks5::{ReplyError, SocksError};
+use platform::addresses::{AllowAddresses, Class};
+use platform::socks_proxy::SocksProxy;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+/// Accepts connections, counts them, and sends back what comes until its end.
+struct EchoServer {
+    address: SocketAddr,
+    accepted: Arc<AtomicUsize>,
+    _task: JoinSet<()>,
+}
+
+impl EchoServer {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let mut task = JoinSet::new();
+        let count = accepted.clone();
+        task.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                connections.spawn(async move {
+                    let (mut reader, mut writer) = stream.split();
+                    let _ = tokio::io::copy(&mut reader, &mut writer).await;
+                });
+            }
+        });
+        Self {
+            address,
+            accepted,
+            _task: task,
+        }
+    }
+
+    fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
+    }
+}
+
+async fn connect(
+    proxy: &SocksProxy,
+    host: &str,
+    port: u16,
+) -> Result<Socks5Stream<TcpStream>, SocksError> {
+    Socks5Stream::connect(proxy.address(), host.to_owned(), port, Config::default()).await
+}
+
+fn reply_of(result: Result<Socks5Stream<TcpStream>, SocksError>) -> ReplyError {
+    match result {
+        Err(SocksError::ReplyError(reply)) => reply,
+        Err(error) => panic!("another error: {error}"),
+        Ok(_) => panic!("it was connected"),
+    }
+}
+
+#[tokio::test]
+async fn an_allowed_connection_carries_bytes_both_ways_until_its_end() {
+    let server = EchoServer::start().await;
+    let proxy = SocksProxy::start(AllowAddresses::AndLoopback)
+        .await
+        .expect("a proxy");
+    for host in ["localhost", "127.0.0.1"] {
+        let mut stream = connect(&proxy, host, server.address.port())
+            .await
+            .expect(host);
+        let sent = vec![7; 100_000];
+        let (mut reader, mut writer) = tokio::io::split(&mut stream);
+        let mut received = Vec::new();
+        let (written, read) = tokio::join!(
+            async {
+                writer.write_all(&sent).await?;
+                writer.shutdown().await
+            },
+            reader.read_to_end(&mut received)
+        );
+        written.expect("sent");
+        read.expect("received");
+        assert!(received == sent, "{host}: {} bytes", received.len());
+    }
+    assert_eq!(proxy.blocked(), []);
+}
+
+#[tokio::test]
+async fn a_refused_address_is_not_contacted_and_the_refusal_is_kept() {
+    let server = EchoServer::start().await;
+    let port = server.address.port();
+    let proxy = SocksProxy::start(AllowAddresses::PublicOnly)
+        .await
+        .expect("a proxy");
+    for (host, class) in [
+        ("localhost", Class::Loopback),
+        ("127.0.0.1", Class::Loopback),
+        ("2130706433", Class::Loopback),
+        ("::1", Class::Loopback),
+        ("::ffff:127.0.0.1", Class::Loopback),
+        ("0.0.0.0", Class::Unspecified),
+        ("169.254.170.2", Class::LinkLocal),
+        ("10.0.0.1", Class::Private),
+    ] {
+        let reply = reply_of(connect(&proxy, host, port).await);
+        assert!(matches!(reply, ReplyError::ConnectionNotAllowed), "{host}");
+        let blocked = proxy.blocked().pop().expect("a refusal");
+        assert_eq!(
+            (blocked.host.as_str(), blocked.port, blocked.reason.class),
+            (host, port, class)
+        );
+    }
+    assert_eq!(server.accepted(), 0);
+}
+
+#[tokio::test]
+async fn a_target_given_as_bytes_of_an_address_is_checked_too() {
+    let server = EchoServer::start().await;
+    let proxy = SocksProxy::start(AllowAddresses::PublicOnly)
+        .await
+        .expect("a proxy");
+    let mut stream = TcpStream::connect(proxy.address())
+        .await
+        .expect("connected");
+    let mut request = vec![5, 1, 0, 5, 1, 0, 1, 127, 0, 0, 1];
+    request.extend(server.address.port().to_be_bytes());
+    stream.write_all(&request).await.expect("sent");
+    let mut answer = [0; 4];
+    stream.read_exact(&mut answer).await.expect("an answer");
+    assert_eq!(answer, [5, 0, 5, 2], "method chosen, then not allowed");
+    assert_eq!(server.accepted(), 0);
+}
+
+#[tokio::test]
+async fn a_site_that_is_down_is_told_from_a_blocked_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let closed = listener.local_addr().expect("an address").port();
+    drop(listener);
+    let proxy = SocksProxy::start(AllowAddresses::AndLoopback)
+        .await
+        .expect("a proxy");
+    let refused = reply_of(connect(&proxy, "127.0.0.1", closed).await);
+    assert!(
+        matches!(refused, ReplyError::ConnectionRefused),
+        "{refused}"
+    );
+    let unknown = reply_of(connect(&proxy, "nowhere.invalid", 80).await);
+    assert!(matches!(unknown, ReplyError::HostUnreachable), "{unknown}");
+    assert_eq!(proxy.blocked(), []);
+}
+
+#[tokio::test]
+async fn only_connect_is_served() {
+    let proxy = SocksProxy::start(AllowAddresses::Any)
+        .await
+        .expect("a proxy");
+    for command in [2, 3] {
+        let mut stream = TcpStream::connect(proxy.address())
+            .await
+            .expect("connected");
+        let request = [5, 1, 0, 5, command, 0, 1, 127, 0, 0, 1, 0, 80];
+        stream.write_all(&request).await.expect("sent");
+        let mut answer = [0; 4];
+        stream.read_exact(&mut answer).await.expect("an answer");
+        assert_eq!(answer, [5, 0, 5, 7], "method chosen, then not supported");
+    }
+}
+
+#[tokio::test]
+async fn the_list_of_refusals_is_bounded_and_keeps_the_last() {
+    let proxy = SocksProxy::start(AllowAddresses::PublicOnly)
+        .await
+        .expect("a proxy");
+    for port in 1..=40 {
+        reply_of(connect(&proxy, "127.0.0.1", port).await);
+    }
+    let ports: Vec<u16> = proxy.blocked().iter().map(|blocked| blocked.port).collect();
+    assert_eq!(ports, (9..=40).collect::<Vec<u16>>());
+}
+
+#[tokio::test]
+async fn dropping_the_proxy_ends_its_listener_and_its_connections() {
+    let server = EchoServer::start().await;
+    let proxy = SocksProxy::start(AllowAddresses::AndLoopback)
+        .await
+        .expect("a proxy");
+    let address = proxy.address();
+    let mut open = connect(&proxy, "127.0.0.1", server.address.port())
+        .await
+        .expect("connected");
+    drop(proxy);
+    let mut rest = Vec::new();
+    // An end or a reset: both are ends.
+    let _ = open.read_to_end(&mut rest).await;
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+const HEADLESS_SHELL: &str = "/usr/lib/chromium/chromium-headless-shell";
+
+/// Loads a page through the proxy and returns its DOM, or says that no browser is there.
+async fn dump_dom(proxy: &SocksProxy, url: &str) -> Option<String> {
+    if !Path::new(HEADLESS_SHELL).exists() {
+        tracing::warn!("no {HEADLESS_SHELL}: this test shows nothing here");
+        return None;
+    }
+    let profile = tempfile::tempdir().expect("a folder");
+    let browser = tokio::process::Command::new(HEADLESS_SHELL)
+        .args(["--no-sandbox", "--disable-gpu", "--no-first-run"])
+        .args(proxy.chromium_arguments())
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .args(["--dump-dom", url])
+        .kill_on_drop(true)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output();
+    let output = tokio::time::timeout(Duration::from_secs(60), browser)
+        .await
+        .expect("the browser ends")
+        .expect("the browser starts");
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Serves one page to whoever asks. The answer for `/gate` waits for a request for `/open`.
+async fn serve_page(page: String) -> (u16, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let gate = Arc::new(Notify::new());
+    let mut task = JoinSet::new();
+    task.spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            connections.spawn(answer_one(stream, page.clone(), gate.clone()));
+        }
+    });
+    (port, task)
+}
+
+async fn answer_one(mut stream: TcpStream, page: String, gate: Arc<Notify>) {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n")
+        && stream
+            .read_buf(&mut request)
+            .await
+            .is_ok_and(|read| read > 0)
+    {}
+    if request.starts_with(b"GET /gate ") {
+        gate.notified().await;
+    } else if request.starts_with(b"GET /open ") {
+        gate.notify_one();
+    }
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\
+         Content-Length: {}\r\n\r\n{page}",
+        page.len()
+    );
+    let _ = stream.write_all(answer.as_bytes()).await;
+}
+
+#[tokio::test]
+async fn chromium_reaches_loopback_only_where_the_proxy_allows_it() {
+    let (port, _task) = serve_page("<p>practice site</p>".to_owned()).await;
+    for host in ["127.0.0.1", "localhost"] {
+        let url = format!("http://{host}:{port}/");
+        let open = SocksProxy::start(AllowAddresses::AndLoopback)
+            .await
+            .expect("a proxy");
+        let Some(dom) = dump_dom(&open, &url).await else {
+            return;
+        };
+        assert!(dom.contains("practice site"), "{host}: {dom}");
+
+        let closed = SocksProxy::start(AllowAddresses::PublicOnly)
+            .await
+            .expect("a proxy");
+        let dom = dump_dom(&closed, &url).await.expect("it is there");
+        assert!(!dom.contains("practice site"), "{host}: {dom}");
+        assert!(
+            closed
+                .blocked()
+                .iter()
+                .any(|blocked| blocked.host == host && blocked.port == port),
+            "{:?}",
+            closed.blocked()
+        );
+    }
+}
+
+#[tokio::test]
+async fn chromium_sends_no_webrtc_packets_around_the_proxy() {
+    let stun = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    let stun_port = stun.local_addr().expect("an address").port();
+    // The image keeps the page loading until WebRTC has found all the ways out that it may use.
+    let page = format!(
+        "<body><script>
+        const peer = new RTCPeerConnection({{ iceServers: [{{ urls: 'stun:127.0.0.1:{stun_port}' }}] }});
+        peer.onicecandidate = ({{ candidate }}) => {{
+            if (!candidate) {{ document.body.dataset.ways = 'known'; fetch('/open'); }}
+        }};
+        peer.createDataChannel('x');
+        peer.createOffer().then((offer) => peer.setLocalDescription(offer));
+        </script><img src=/gate>"
+    );
+    let (port, _task) = serve_page(page).await;
+    let proxy = SocksProxy::start(AllowAddresses::AndLoopback)
+        .await
+        .expect("a proxy");
+    let url = format!("http://127.0.0.1:{port}/");
+    let mut packet = [0; 64];
+    tokio::select! {
+        biased;
+        received = stun.recv(&mut packet) => panic!("a packet went around: {received:?}"),
+        dom = dump_dom(&proxy, &url) => {
+            let dom = dom.unwrap_or_else(|| "data-ways=\"known\"".to_owned());
+            assert!(dom.contains("data-ways=\"known\""), "{dom}");
+        }
+    }
+}
