@@ -1,0 +1,489 @@
+//! Expressions: what they may say, and their value in a scope. Pure; bounded in time and memory by minijinja's fuel.
+//!
+//! Secrets never enter minijinja. An expression that is exactly `secrets.NAME` or `answers.NAME` names a secret, any
+//! other mention of the two is refused when the definition is read, and the context of an evaluation holds neither.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior, Value};
+use thiserror::Error;
+
+use super::problem::closest;
+use super::secret::Secret;
+
+/// How long an expression may be, in bytes.
+const MOST_BYTES: usize = 4_096;
+/// minijinja's measure of work: about one for an instruction, more for instructions that touch much data.
+const FUEL: u64 = 1_000_000;
+
+/// The filters of the language.
+pub(super) const FILTERS: &[&str] = &[
+    "abs",
+    "bool",
+    "default",
+    "first",
+    "float",
+    "int",
+    "items",
+    "join",
+    "last",
+    "length",
+    "list",
+    "lower",
+    "map",
+    "max",
+    "min",
+    "reject",
+    "rejectattr",
+    "replace",
+    "reverse",
+    "round",
+    "select",
+    "selectattr",
+    "sort",
+    "split",
+    "string",
+    "sum",
+    "title",
+    "trim",
+    "unique",
+    "upper",
+];
+
+/// The tests of the language, as in `x is defined`.
+const TESTS: &[&str] = &[
+    "boolean",
+    "defined",
+    "divisibleby",
+    "endingwith",
+    "eq",
+    "even",
+    "false",
+    "in",
+    "integer",
+    "mapping",
+    "ne",
+    "none",
+    "number",
+    "odd",
+    "sequence",
+    "startingwith",
+    "string",
+    "true",
+    "undefined",
+];
+
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+    environment.set_fuel(Some(FUEL));
+    environment
+});
+
+/// A checked expression, such as `employees | length == 0`.
+#[derive(Debug, Clone)]
+pub struct Expression {
+    source: String,
+    secret: Option<SecretName>,
+    reads: BTreeSet<String>,
+}
+
+/// What an expression that is a secret names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretName {
+    /// `secrets.NAME`: a secret of the organization.
+    Stored(String),
+    /// `answers.NAME`: what a person answered.
+    Answer(String),
+}
+
+/// Why an expression or a template has no value in a scope.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("`{expression}`: {message}")]
+pub struct EvaluationError {
+    /// The expression as it was written.
+    pub expression: String,
+    /// What is wrong, without any value.
+    pub message: String,
+}
+
+impl Expression {
+    /// Reads an expression; the error says what is wrong with it.
+    pub(super) fn parse(source: &str) -> Result<Self, String> {
+        let source = source.trim();
+        if source.is_empty() {
+            return Err("the expression is empty".to_owned());
+        }
+        if source.len() > MOST_BYTES {
+            return Err(format!("an expression has at most {MOST_BYTES} bytes"));
+        }
+        check_names(source)?;
+        let compiled = ENVIRONMENT
+            .compile_expression_owned(source.to_owned())
+            .map_err(|error| {
+                format!(
+                    "`{source}` is not an expression: {}",
+                    error.detail().unwrap_or("it can't be read")
+                )
+            })?;
+        let secret = secret_name(source);
+        let reads: BTreeSet<String> = compiled.undeclared_variables(true).into_iter().collect();
+        let is_root_of_secrets = |read: &String| {
+            let root = read.split('.').next();
+            matches!(root, Some("secrets" | "answers"))
+        };
+        if secret.is_none() && reads.iter().any(is_root_of_secrets) {
+            return Err(format!(
+                "`{source}`: a secret can only be used as it is, as `{{{{ secrets.name }}}}` or `{{{{ answers.name }}}}`"
+            ));
+        }
+        Ok(Self {
+            source: source.to_owned(),
+            secret,
+            reads,
+        })
+    }
+
+    /// The expression as it was written.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The secret that this expression is, if it is one.
+    #[must_use]
+    pub fn secret(&self) -> Option<&SecretName> {
+        self.secret.as_ref()
+    }
+
+    /// The names that it reads, with the attributes that are known beforehand, such as `input.baseUrl`.
+    pub(super) fn reads(&self) -> impl Iterator<Item = &str> {
+        self.reads.iter().map(String::as_str)
+    }
+
+    fn fail(&self, message: impl Into<String>) -> EvaluationError {
+        EvaluationError {
+            expression: self.source.clone(),
+            message: message.into(),
+        }
+    }
+}
+
+/// Everything that the expressions of a run can see at one moment.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    variables: BTreeMap<String, Value>,
+    secrets: BTreeMap<String, Secret>,
+    answers: BTreeMap<String, Secret>,
+}
+
+impl Scope {
+    /// Makes the scope with which a run begins. `outputs` are those of the earlier workflows of the job run.
+    #[must_use]
+    pub fn new(
+        input: &serde_json::Value,
+        outputs: &serde_json::Value,
+        secrets: BTreeMap<String, Secret>,
+    ) -> Self {
+        let variables = BTreeMap::from([
+            ("input".to_owned(), Value::from(Serde(input))),
+            ("outputs".to_owned(), Value::from(Serde(outputs))),
+        ]);
+        Self {
+            variables,
+            secrets,
+            answers: BTreeMap::new(),
+        }
+    }
+
+    /// Stores what a step made under its `as` name.
+    pub fn set(&mut self, name: &str, value: &serde_json::Value) {
+        self.variables
+            .insert(name.to_owned(), Value::from(Serde(value)));
+    }
+
+    /// Stores a person's answer, as a secret.
+    pub fn set_answer(&mut self, name: &str, answer: Secret) {
+        self.answers.insert(name.to_owned(), answer);
+    }
+
+    /// All secret values of the run: what must be masked wherever text leaves it.
+    pub fn secret_values(&self) -> impl Iterator<Item = &str> {
+        self.secrets
+            .values()
+            .chain(self.answers.values())
+            .map(Secret::expose)
+    }
+
+    /// Evaluates an expression that isn't a secret.
+    ///
+    /// # Errors
+    /// The expression fails, takes too long, has no value, or is a secret.
+    pub fn evaluate(&self, expression: &Expression) -> Result<serde_json::Value, EvaluationError> {
+        if expression.secret.is_some() {
+            return Err(expression.fail("a secret can't be used here"));
+        }
+        let value = ENVIRONMENT
+            .compile_expression_owned(expression.source.clone())
+            .and_then(|compiled| compiled.eval(Value::from(self.variables.clone())))
+            .map_err(|error| {
+                expression.fail(
+                    error
+                        .detail()
+                        .map_or_else(|| error.kind().to_string(), str::to_owned),
+                )
+            })?;
+        if value.is_undefined() {
+            return Err(expression.fail("it has no value"));
+        }
+        serde_json::to_value(&value).map_err(|_| expression.fail("its value can't be kept"))
+    }
+
+    /// Evaluates a condition.
+    ///
+    /// # Errors
+    /// As [`Scope::evaluate`], or the value is not a boolean.
+    pub fn holds(&self, expression: &Expression) -> Result<bool, EvaluationError> {
+        match self.evaluate(expression)? {
+            serde_json::Value::Bool(value) => Ok(value),
+            other => Err(expression.fail(format!(
+                "a condition must be true or false, and this is {}",
+                describe(&other)
+            ))),
+        }
+    }
+
+    /// Gives the secret that an expression names.
+    ///
+    /// # Errors
+    /// The run has no such secret or answer, or the expression isn't one.
+    pub(super) fn secret(&self, expression: &Expression) -> Result<&Secret, EvaluationError> {
+        match &expression.secret {
+            Some(SecretName::Stored(name)) => self
+                .secrets
+                .get(name)
+                .ok_or_else(|| expression.fail("the run has no secret of this name")),
+            Some(SecretName::Answer(name)) => self
+                .answers
+                .get(name)
+                .ok_or_else(|| expression.fail("nobody has answered this yet")),
+            None => Err(expression.fail("this is not a secret")),
+        }
+    }
+}
+
+/// What a person calls a value of this kind.
+pub(super) fn describe(value: &serde_json::Value) -> &'static str {
+    match value {
+        serde_json::Value::Null => "nothing",
+        serde_json::Value::Bool(_) => "a boolean",
+        serde_json::Value::Number(_) => "a number",
+        serde_json::Value::String(_) => "a text",
+        serde_json::Value::Array(_) => "a list",
+        serde_json::Value::Object(_) => "a map",
+    }
+}
+
+/// Whether this is a name that expressions can read: a letter or `_`, then letters, digits and `_`.
+pub(super) fn is_name(text: &str) -> bool {
+    text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn secret_name(source: &str) -> Option<SecretName> {
+    let (root, name) = source.split_once('.')?;
+    let name = is_name(name).then(|| name.to_owned())?;
+    match root {
+        "secrets" => Some(SecretName::Stored(name)),
+        "answers" => Some(SecretName::Answer(name)),
+        _ => None,
+    }
+}
+
+/// Refuses unknown filters, unknown tests and calls, which minijinja itself would notice only while it runs.
+fn check_names(source: &str) -> Result<(), String> {
+    let mut before = Token::Start;
+    for token in tokens(source) {
+        match (before, token) {
+            (Token::Symbol('|'), Token::Word(name)) if !FILTERS.contains(&name) => {
+                return Err(unknown("filter", name, FILTERS));
+            }
+            (Token::Word("is"), Token::Word(name)) if name != "not" && !TESTS.contains(&name) => {
+                return Err(unknown("test", name, TESTS));
+            }
+            (Token::Word(name), Token::Symbol('('))
+                if !FILTERS.contains(&name) && !TESTS.contains(&name) && !is_operator(name) =>
+            {
+                return Err(format!(
+                    "`{name}(…)`: there are no functions in the language; filters are written `x | {name}`"
+                ));
+            }
+            (Token::Symbol(')' | ']'), Token::Symbol('(')) => {
+                return Err("there are no functions in the language".to_owned());
+            }
+            _ => {}
+        }
+        before = match (before, token) {
+            // `is not even`: the test's name follows the `not`.
+            (Token::Word("is"), Token::Word("not")) => before,
+            _ => token,
+        };
+    }
+    Ok(())
+}
+
+fn unknown(what: &str, name: &str, known: &[&str]) -> String {
+    match closest(name, known.iter().copied()) {
+        Some(near) => format!("there is no {what} `{name}`; did you mean `{near}`?"),
+        None => format!(
+            "there is no {what} `{name}`; there are {}",
+            known.join(", ")
+        ),
+    }
+}
+
+fn is_operator(word: &str) -> bool {
+    matches!(word, "and" | "or" | "not" | "in" | "if" | "else" | "is")
+}
+
+#[derive(Clone, Copy)]
+enum Token<'s> {
+    Start,
+    Word(&'s str),
+    Symbol(char),
+    Literal,
+}
+
+fn tokens(source: &str) -> impl Iterator<Item = Token<'_>> {
+    let mut rest = source;
+    std::iter::from_fn(move || {
+        rest = rest.trim_start();
+        let first = rest.chars().next()?;
+        let (token, length) = match first {
+            '"' | '\'' => (Token::Literal, literal_length(rest, first)),
+            c if c.is_alphabetic() || c == '_' => {
+                let length = rest
+                    .find(|c: char| !c.is_alphanumeric() && c != '_')
+                    .unwrap_or(rest.len());
+                (Token::Word(&rest[..length]), length)
+            }
+            c => (Token::Symbol(c), c.len_utf8()),
+        };
+        rest = &rest[length..];
+        Some(token)
+    })
+}
+
+/// The length in bytes of a string literal with its quotes; up to the end if it isn't closed.
+pub(super) fn literal_length(text: &str, quote: char) -> usize {
+    let mut escaped = false;
+    for (index, c) in text.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            c if c == quote => return index + c.len_utf8(),
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn scope() -> Scope {
+        let secrets = BTreeMap::from([("token".to_owned(), Secret::new("hunter22"))]);
+        let mut scope = Scope::new(&json!({"month": "May"}), &json!({}), secrets);
+        scope.set("employees", &json!([{"name": "Ada"}, {"name": "Bo"}]));
+        scope
+    }
+
+    fn evaluate(source: &str) -> Result<serde_json::Value, String> {
+        scope()
+            .evaluate(&Expression::parse(source)?)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_expression_keeps_the_type_of_its_value() {
+        assert_eq!(evaluate("employees | length"), Ok(json!(2)));
+        assert_eq!(evaluate("employees | length == 0"), Ok(json!(false)));
+        assert_eq!(evaluate("employees[0].name"), Ok(json!("Ada")));
+        assert_eq!(
+            evaluate("employees | map(attribute='name') | join(', ')"),
+            Ok(json!("Ada, Bo"))
+        );
+        assert_eq!(
+            evaluate("input.month is not none and (input.month in ['May'])"),
+            Ok(json!(true))
+        );
+    }
+
+    #[test]
+    fn a_secret_can_only_be_named_as_it_is() {
+        for source in [
+            "secrets",
+            "secrets.token | length",
+            "secrets.token == 'x'",
+            "secrets['token']",
+            "secrets | items",
+            "[secrets.token]",
+            "{'a': secrets}",
+            "secrets.token ~ ''",
+            "'x' if secrets.token else 'y'",
+            "answers.code | upper",
+            "secrets.a.b",
+            "secrets.token[0]",
+            "input[secrets.token]",
+            "secrets. token | list",
+        ] {
+            assert!(Expression::parse(source).is_err(), "{source}");
+        }
+        let named = Expression::parse("secrets.token").expect("a secret");
+        assert!(
+            scope().evaluate(&named).is_err(),
+            "a secret has no value as an expression"
+        );
+        assert_eq!(
+            scope().secret(&named).expect("the secret").expose(),
+            "hunter22"
+        );
+        assert!(!format!("{:?}", scope()).contains("hunter22"));
+    }
+
+    #[test]
+    fn unknown_filters_tests_and_calls_are_refused_before_anything_runs() {
+        assert!(
+            Expression::parse("employees | lenght").is_err_and(|error| error.contains("`length`"))
+        );
+        assert!(
+            Expression::parse("employees is definde")
+                .is_err_and(|error| error.contains("`defined`"))
+        );
+        assert!(Expression::parse("range(1000000)").is_err());
+        assert!(Expression::parse("employees.append(1)").is_err());
+        assert!(
+            Expression::parse("'range(1) | nothing' == input.month").is_ok(),
+            "what stands in quotes is text"
+        );
+    }
+
+    #[test]
+    fn an_expression_can_neither_run_nor_grow_without_bound() {
+        assert!(Expression::parse(&"(".repeat(2_000)).is_err());
+        assert!(evaluate("'x' * 100000000000").is_err());
+        assert!(evaluate("(('x' * 100000) | list) * 100000").is_err());
+    }
+
+    #[test]
+    fn a_name_that_has_no_value_is_an_error() {
+        assert!(evaluate("input.year").is_err());
+        assert!(evaluate("nobody | length").is_err());
+    }
+}

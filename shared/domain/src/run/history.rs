@@ -1,0 +1,52 @@
+//! The timeline of a run.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Run, Status};
+use crate::Timestamp;
+
+/// Made at random for each commit and kept with its history entry: a caller whose answer got lost, and that finds its
+/// own commit id in the fresh item, did commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CommitId(pub u32);
+
+/// One change of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryEntry {
+    /// Grows by exactly one each time.
+    pub sequence: u64,
+    /// The status after the change.
+    pub status: Status,
+    /// The state after the change.
+    pub state_name: Option<String>,
+    /// The attempt after the change.
+    pub attempt: u32,
+    /// When it was made.
+    pub at: Timestamp,
+    /// Which commit made it.
+    pub commit: CommitId,
+}
+
+impl Run {
+    /// Appends what the run is now to its history, as the next change.
+    pub(super) fn record(&mut self, now: Timestamp, commit: CommitId) {
+        self.sequence += 1;
+        // Clocks of several machines write here; a timeline that runs backwards would help nobody.
+        let at = self.history.last().map_or(now, |last| last.at.max(now));
+        self.history.push(HistoryEntry {
+            sequence: self.sequence,
+            status: self.status(),
+            state_name: self.current_state_name.clone(),
+            attempt: self.attempt,
+            at,
+            commit,
+        });
+    }
+
+    /// Whether a commit with this id is part of the run's history.
+    #[must_use]
+    pub fn has_commit(&self, commit: CommitId) -> bool {
+        self.history.iter().any(|entry| entry.commit == commit)
+    }
+}

@@ -1,0 +1,185 @@
+//! What clients see: the resources as the API and the webhooks show them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::run::{InputRequest, Phase, Run, Status, Timings};
+use crate::{Failure, JobRunId, RunId, Timestamp, WorkflowId};
+
+/// One line of a run's timeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryView {
+    /// Grows by exactly one each time.
+    pub sequence: u64,
+    /// The status after the change.
+    pub status: Status,
+    /// The state after the change.
+    pub state_name: Option<String>,
+    /// The attempt after the change.
+    pub attempt: u32,
+    /// When it was made.
+    pub at: Timestamp,
+}
+
+/// A workflow run as a list shows it. A field without a value is `null`, not absent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunSummary {
+    /// Its id.
+    pub id: RunId,
+    /// What it executes.
+    pub workflow_id: WorkflowId,
+    /// The version that it started with.
+    pub workflow_version: u32,
+    /// The job run that manages it.
+    pub job_run_id: Option<JobRunId>,
+    /// Who asked for it.
+    pub created_by_user_id: String,
+    /// Where it stands.
+    pub status: Status,
+    /// The state being executed; the last one when the run has ended.
+    pub current_state_name: Option<String>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it changed last.
+    pub updated_at: Timestamp,
+    /// When a worker took it first.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub completed_at: Option<Timestamp>,
+    /// The caller's own strings.
+    pub metadata: BTreeMap<String, String>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// Why there was nothing to do.
+    pub no_action_reason: Option<String>,
+    /// What it asks a person right now.
+    pub input_request: Option<InputRequest>,
+    /// The number of its claims.
+    pub attempt: u32,
+    /// The number of its changes.
+    pub sequence: u64,
+    /// The run that it is a retry of.
+    pub retry_of_run_id: Option<RunId>,
+    /// How long its parts took.
+    pub timings: Option<Timings>,
+}
+
+/// A workflow run, whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunView {
+    /// What a list shows too.
+    #[serde(flatten)]
+    pub summary: RunSummary,
+    /// What the caller gave. Left out of webhooks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Value>,
+    /// What the definition's `output` names. Left out of webhooks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
+    /// Every change so far.
+    pub state_history: Vec<HistoryView>,
+}
+
+impl RunSummary {
+    /// A run as it is now.
+    #[must_use]
+    pub fn of(run: &Run) -> Self {
+        let (failure, no_action_reason, input_request) = match &run.phase {
+            Phase::Failed(failure) => (Some(failure.clone()), None, None),
+            Phase::CompletedWithNoActionTaken { reason } => (None, Some(reason.clone()), None),
+            Phase::AwaitingUserInput { request, .. } => (None, None, Some(request.clone())),
+            Phase::Held | Phase::Ready { .. } | Phase::InProgress { .. } | Phase::Completed => (None, None, None),
+        };
+        Self {
+            id: run.id,
+            workflow_id: run.workflow_id,
+            workflow_version: run.workflow_version,
+            job_run_id: run.job_run_id,
+            created_by_user_id: run.created_by_user_id.clone(),
+            status: run.status(),
+            current_state_name: run.current_state_name.clone(),
+            created_at: run.created_at,
+            updated_at: run.updated_at(),
+            started_at: run.started_at,
+            completed_at: run.completed_at(),
+            metadata: run.metadata.clone(),
+            failure,
+            no_action_reason,
+            input_request,
+            attempt: run.attempt,
+            sequence: run.sequence,
+            retry_of_run_id: run.retry_of_run_id,
+            timings: run.timings.clone(),
+        }
+    }
+}
+
+impl RunView {
+    /// A run with what it was given and what it returned; `null` on the wire where there is nothing.
+    #[must_use]
+    pub fn whole(run: &Run, input: Option<Value>, output: Option<Value>) -> Self {
+        Self {
+            input: Some(input.unwrap_or(Value::Null)),
+            output: Some(output.unwrap_or(Value::Null)),
+            ..Self::at(run, run.sequence)
+        }
+    }
+
+    /// A run as it was at a change, as far as its history tells, without its input and output.
+    #[must_use]
+    pub fn at(run: &Run, sequence: u64) -> Self {
+        let state_history: Vec<HistoryView> = run
+            .history
+            .iter()
+            .filter(|entry| entry.sequence <= sequence)
+            .map(|entry| HistoryView {
+                sequence: entry.sequence,
+                status: entry.status,
+                state_name: entry.state_name.clone(),
+                attempt: entry.attempt,
+                at: entry.at,
+            })
+            .collect();
+        let mut summary = RunSummary::of(run);
+        if let Some(last) = state_history.last().filter(|_| sequence < run.sequence) {
+            let first_claim = state_history.iter().find(|entry| entry.status == Status::InProgress);
+            summary.status = last.status;
+            summary.current_state_name.clone_from(&last.state_name);
+            summary.updated_at = last.at;
+            summary.started_at = first_claim.map(|entry| entry.at);
+            summary.completed_at = None;
+            summary.attempt = last.attempt;
+            summary.sequence = last.sequence;
+            summary.failure = None;
+            summary.no_action_reason = None;
+            summary.input_request = None;
+            summary.timings = None;
+        }
+        Self { summary, input: None, output: None, state_history }
+    }
+}
+
+/// What an artifact is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArtifactType {
+    /// Records that an `extract` step read, as JSON or CSV.
+    ExtractedData,
+    /// A file that the site sent.
+    Download,
+    /// A picture of a page.
+    Screenshot,
+    /// A page as PDF.
+    Pdf,
+    /// The run's own log.
+    Log,
+    /// The network traffic, as HAR 1.2.
+    Har,
+    /// A page's document.
+    Dom,
+}
