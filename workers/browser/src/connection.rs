@@ -1,0 +1,313 @@
+//! The pipe to one browser: calls out, answers and events in, each message ended by a NUL byte.
+//!
+//! It knows no method of the protocol and never waits without a deadline. When the pipe ends,
+//! every call in flight fails at once.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::pipe;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use crate::Error;
+use crate::deadline::Deadline;
+
+/// Who hears the events of a session. Events are delivered in the order of the wire, and before
+/// the answers that follow them.
+pub(crate) trait Listener: Send + Sync {
+    /// An event of a session.
+    fn hear(&self, session: &str, method: &str, params: &Value);
+    /// The connection has ended.
+    fn lose(&self);
+}
+
+/// A handle of the connection; clones share it.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    outgoing: mpsc::UnboundedSender<Vec<u8>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    closed: bool,
+    last_id: u64,
+    pending: HashMap<u64, Pending>,
+    /// By session; the empty name is the browser itself.
+    listeners: HashMap<String, Arc<dyn Listener>>,
+}
+
+struct Pending {
+    session: String,
+    answer: oneshot::Sender<Result<Value, Failure>>,
+}
+
+/// Why a call has no result.
+#[derive(Clone, Debug)]
+pub(crate) enum Failure {
+    Closed,
+    Crashed,
+    Detached,
+    Refused(String),
+}
+
+#[derive(Deserialize)]
+struct Message {
+    id: Option<u64>,
+    method: Option<String>,
+    #[serde(default)]
+    params: Value,
+    #[serde(default)]
+    result: Value,
+    error: Option<Refusal>,
+    #[serde(rename = "sessionId", default)]
+    session: String,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    message: String,
+    #[serde(default)]
+    data: Value,
+}
+
+impl Connection {
+    /// Takes the ends of the two pipes; the tasks that serve them live in `tasks`.
+    pub(crate) fn open(
+        to_browser: OwnedFd,
+        from_browser: OwnedFd,
+        tasks: &mut JoinSet<()>,
+    ) -> std::io::Result<Self> {
+        let writer = pipe::Sender::from_owned_fd(to_browser)?;
+        let reader = pipe::Receiver::from_owned_fd(from_browser)?;
+        let (outgoing, messages) = mpsc::unbounded_channel();
+        let connection = Self {
+            shared: Arc::new(Shared {
+                outgoing,
+                state: Mutex::default(),
+            }),
+        };
+        tasks.spawn(write(writer, messages));
+        tasks.spawn(connection.clone().read(reader));
+        Ok(connection)
+    }
+
+    /// Sends a call now and gives what its answer can be awaited with, so that calls can be
+    /// pipelined.
+    pub(crate) fn start(&self, session: &str, method: &'static str, params: Value) -> Call {
+        let (sender, answer) = oneshot::channel();
+        let mut state = self.state();
+        state.last_id += 1;
+        let id = state.last_id;
+        let call = Call {
+            connection: self.clone(),
+            id,
+            method,
+            answer,
+        };
+        if state.closed {
+            drop(state);
+            // Nobody listens any more only if the caller dropped the call already.
+            let _ = sender.send(Err(Failure::Closed));
+            return call;
+        }
+        state.pending.insert(
+            id,
+            Pending {
+                session: session.to_owned(),
+                answer: sender,
+            },
+        );
+        let mut message = json!({"id": id, "method": method, "params": params});
+        if !session.is_empty() {
+            message["sessionId"] = session.into();
+        }
+        let mut bytes = message.to_string().into_bytes();
+        bytes.push(0);
+        // Sent under the lock, so that ids and bytes have the same order. If the writer has gone,
+        // the reader finds the end of the pipe and fails the call.
+        let _ = self.shared.outgoing.send(bytes);
+        call
+    }
+
+    /// Sends a call whose answer nobody needs.
+    pub(crate) fn tell(&self, session: &str, method: &'static str, params: Value) {
+        drop(self.start(session, method, params));
+    }
+
+    /// Calls and waits for the answer.
+    pub(crate) async fn call(
+        &self,
+        session: &str,
+        method: &'static str,
+        params: Value,
+        deadline: Deadline,
+    ) -> Result<Value, Error> {
+        self.start(session, method, params).wait(deadline).await
+    }
+
+    /// From now on, `listener` hears the events of `session`.
+    pub(crate) fn listen(&self, session: &str, listener: Arc<dyn Listener>) {
+        let mut state = self.state();
+        if state.closed {
+            drop(state);
+            listener.lose();
+            return;
+        }
+        state.listeners.insert(session.to_owned(), listener);
+    }
+
+    /// Nobody hears the events of `session` any more, and its calls in flight fail.
+    pub(crate) fn forget(&self, session: &str, failure: &Failure) {
+        self.state().listeners.remove(session);
+        self.fail_calls(session, failure);
+    }
+
+    /// Fails the calls in flight of one session.
+    pub(crate) fn fail_calls(&self, session: &str, failure: &Failure) {
+        let mut state = self.state();
+        let ids: Vec<u64> = state
+            .pending
+            .iter()
+            .filter(|(_, pending)| pending.session == session)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in ids {
+            if let Some(pending) = state.pending.remove(&id) {
+                let _ = pending.answer.send(Err(failure.clone()));
+            }
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
+    /// Ends the connection: every call in flight fails, every listener is told, once.
+    pub(crate) fn close(&self) {
+        let (pending, listeners) = {
+            let mut state = self.state();
+            state.closed = true;
+            (
+                std::mem::take(&mut state.pending),
+                std::mem::take(&mut state.listeners),
+            )
+        };
+        for (_, call) in pending {
+            let _ = call.answer.send(Err(Failure::Closed));
+        }
+        for (_, listener) in listeners {
+            listener.lose();
+        }
+    }
+
+    async fn read(self, mut pipe: pipe::Receiver) {
+        let mut buffer = Vec::with_capacity(64 * 1024);
+        let mut scanned = 0;
+        loop {
+            match pipe.read_buf(&mut buffer).await {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+            let mut start = 0;
+            while let Some(length) = buffer[scanned..].iter().position(|byte| *byte == 0) {
+                let end = scanned + length;
+                self.accept(&buffer[start..end]);
+                start = end + 1;
+                scanned = start;
+            }
+            buffer.drain(..start);
+            scanned = buffer.len();
+            // Room for the next read: long answers (pictures) arrive in many pieces.
+            buffer.reserve(64 * 1024);
+        }
+        self.close();
+    }
+
+    fn accept(&self, bytes: &[u8]) {
+        let message: Message = match serde_json::from_slice(bytes) {
+            Ok(message) => message,
+            Err(error) => {
+                tracing::warn!(%error, "the browser sent a message that can't be read");
+                return;
+            }
+        };
+        if let Some(id) = message.id {
+            let Some(pending) = self.state().pending.remove(&id) else {
+                return;
+            };
+            let answer = match message.error {
+                None => Ok(message.result),
+                Some(refusal) => Err(Failure::Refused(match refusal.data.as_str() {
+                    Some(data) => format!("{} ({data})", refusal.message),
+                    None => refusal.message,
+                })),
+            };
+            let _ = pending.answer.send(answer);
+        } else if let Some(method) = message.method {
+            let listener = self.state().listeners.get(&message.session).cloned();
+            if let Some(listener) = listener {
+                listener.hear(&message.session, &method, &message.params);
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn write(mut pipe: pipe::Sender, mut messages: mpsc::UnboundedReceiver<Vec<u8>>) {
+    while let Some(message) = messages.recv().await {
+        if pipe.write_all(&message).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A call that was sent. Dropping it forgets its answer.
+pub(crate) struct Call {
+    connection: Connection,
+    id: u64,
+    method: &'static str,
+    answer: oneshot::Receiver<Result<Value, Failure>>,
+}
+
+impl Call {
+    /// Waits for the answer, until the deadline.
+    pub(crate) async fn wait(mut self, deadline: Deadline) -> Result<Value, Error> {
+        match tokio::time::timeout_at(deadline.at(), &mut self.answer).await {
+            Ok(Ok(Ok(result))) => Ok(result),
+            Ok(Ok(Err(failure))) => Err(match failure {
+                Failure::Closed => Error::Closed,
+                Failure::Crashed => Error::Crashed,
+                Failure::Detached => Error::Detached,
+                Failure::Refused(message) => Error::from_protocol(self.method, &message),
+            }),
+            Ok(Err(_)) => Err(Error::Closed),
+            Err(_) => Err(Error::TimedOut {
+                awaited: format!("an answer to {}", self.method),
+                after: deadline.allowed(),
+                found: "the page did not answer; its main thread may be busy".to_owned(),
+            }),
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.connection.state().pending.remove(&self.id);
+    }
+}

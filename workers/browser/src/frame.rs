@@ -1,0 +1,242 @@
+//! Which document a locator is looked up in, and where that document lies on the page.
+//!
+//! A frame of another origin lives in another process and has a session of its own; from here on
+//! up nobody can tell the difference.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::deadline::Deadline;
+use crate::page::{Page, millis, value};
+use crate::target::{Context, HELPER, WORLD};
+use crate::{Error, Locator};
+
+/// One document, by the context of the helper script in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Scope {
+    pub(crate) frame: String,
+    pub(crate) context: Context,
+    /// The iframe elements on the way from the page, outermost first.
+    owners: Vec<Owner>,
+}
+
+/// An iframe element, held in the document that it stands in.
+#[derive(Clone, Debug)]
+struct Owner {
+    session: String,
+    object: String,
+    locator: String,
+}
+
+/// Where a point of a frame's document lies in the document around it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Placement {
+    x: f64,
+    y: f64,
+    covered_by: Option<String>,
+}
+
+/// What a strict look for one element found.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Found<T> {
+    /// Exactly one, and this of it.
+    One(T),
+    /// None in time.
+    None(String),
+    /// Several.
+    Many {
+        count: usize,
+        candidates: Vec<String>,
+    },
+    /// One, with which nothing could be done in time.
+    Unready(String),
+}
+
+impl<T> Found<T> {
+    /// The value, or the error that says what was there instead.
+    pub(crate) fn one(self, locator: &Locator, deadline: Deadline) -> Result<T, Error> {
+        match self {
+            Self::One(value) => Ok(value),
+            Self::None(found) => Err(Error::NotFound {
+                locator: locator.to_string(),
+                after: deadline.allowed(),
+                found,
+            }),
+            Self::Many { count, candidates } => Err(Error::Ambiguous {
+                locator: locator.to_string(),
+                count,
+                candidates,
+            }),
+            Self::Unready(reason) => Err(Error::NotActionable {
+                locator: locator.to_string(),
+                after: deadline.allowed(),
+                reason,
+            }),
+        }
+    }
+}
+
+impl Page {
+    /// The main frame's document.
+    pub(crate) async fn main_scope(&self, deadline: Deadline) -> Result<Scope, Error> {
+        let frame = self.target.main_frame.clone();
+        Ok(Scope {
+            context: self.context(&frame, deadline).await?,
+            frame,
+            owners: Vec::new(),
+        })
+    }
+
+    /// The document in which this locator is resolved. Its iframe is waited for as long as
+    /// `patience` says, but never longer than the deadline.
+    pub(crate) async fn scope(
+        &self,
+        locator: &Locator,
+        patience: Duration,
+        deadline: Deadline,
+    ) -> Result<Scope, Error> {
+        if !locator.lives_in_one_document() {
+            return Err(Error::BadSelector {
+                selector: locator.to_string(),
+                message: "all alternatives must be in the same frame".to_owned(),
+            });
+        }
+        let Some(owner) = locator.document() else {
+            return self.main_scope(deadline).await;
+        };
+        let outer = Box::pin(self.scope(owner, patience, deadline)).await?;
+        let object = self.hold(&outer, owner, patience, deadline).await?;
+        let description = self
+            .target
+            .connection
+            .call(
+                &outer.context.session,
+                "DOM.describeNode",
+                json!({"objectId": object}),
+                deadline,
+            )
+            .await?;
+        let Some(frame) = description["node"]["frameId"].as_str().map(str::to_owned) else {
+            return Err(Error::NotActionable {
+                locator: owner.to_string(),
+                after: deadline.allowed(),
+                reason: "it is not an iframe".to_owned(),
+            });
+        };
+        self.target.settle(&frame, deadline).await?;
+        let mut owners = outer.owners;
+        owners.push(Owner {
+            session: outer.context.session,
+            object,
+            locator: owner.to_string(),
+        });
+        Ok(Scope {
+            context: self.context(&frame, deadline).await?,
+            frame,
+            owners,
+        })
+    }
+
+    /// Moves a point of the scope's document to the page's coordinates, and finds out whether
+    /// anything covers it there; `Err` in the answer names what does.
+    pub(crate) async fn place(
+        &self,
+        scope: &Scope,
+        point: (f64, f64),
+        deadline: Deadline,
+    ) -> Result<Result<(f64, f64), String>, Error> {
+        let (mut x, mut y) = point;
+        for owner in scope.owners.iter().rev() {
+            let params = json!({
+                "objectId": owner.object,
+                "functionDeclaration": "function (x, y) { return legwork.place(this, x, y) }",
+                "arguments": [{"value": x}, {"value": y}],
+                "returnByValue": true,
+            });
+            let answer = self
+                .target
+                .connection
+                .call(&owner.session, "Runtime.callFunctionOn", params, deadline)
+                .await?;
+            let placement: Placement =
+                serde_json::from_value(value(answer)?).map_err(|error| Error::Protocol {
+                    method: "legwork.place".to_owned(),
+                    message: error.to_string(),
+                })?;
+            if let Some(cover) = placement.covered_by {
+                return Ok(Err(format!(
+                    "{cover} covers the frame {} there",
+                    owner.locator
+                )));
+            }
+            (x, y) = (placement.x, placement.y);
+        }
+        Ok(Ok((x, y)))
+    }
+
+    /// Waits for one element and gives the object that stands for it in the protocol.
+    pub(crate) async fn hold(
+        &self,
+        scope: &Scope,
+        locator: &Locator,
+        patience: Duration,
+        deadline: Deadline,
+    ) -> Result<String, Error> {
+        let arguments = json!([locator, millis(patience.min(deadline.remaining()))]);
+        let found: Found<()> = self.ask(scope, "hold", &arguments, deadline).await?;
+        found.one(locator, deadline)?;
+        let params = json!({"expression": "legwork.held", "uniqueContextId": scope.context.id});
+        let answer = self
+            .target
+            .connection
+            .call(&scope.context.session, "Runtime.evaluate", params, deadline)
+            .await?;
+        let object = &answer["result"]["objectId"];
+        object
+            .as_str()
+            .map(str::to_owned)
+            .ok_or(Error::DocumentReplaced)
+    }
+
+    /// The helper script's context of a frame. It is there as soon as the document is; where the
+    /// browser did not make one by itself, it is made here.
+    async fn context(&self, frame: &str, deadline: Deadline) -> Result<Context, Error> {
+        loop {
+            self.target.look(crate::target::State::check)?;
+            if let Some(context) = self.target.context(frame) {
+                return Ok(context);
+            }
+            if deadline.has_passed() {
+                return Err(Error::TimedOut {
+                    awaited: "a document".to_owned(),
+                    after: deadline.allowed(),
+                    found: "the frame has none".to_owned(),
+                });
+            }
+            match self.make_context(frame, deadline).await {
+                Ok(()) => {}
+                Err(Error::DocumentReplaced | Error::Protocol { .. }) => self.pause().await,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn make_context(&self, frame: &str, deadline: Deadline) -> Result<(), Error> {
+        let session = self.target.session_of(frame);
+        let params = json!({"frameId": frame, "worldName": WORLD});
+        let connection = &self.target.connection;
+        let answer = connection
+            .call(&session, "Page.createIsolatedWorld", params, deadline)
+            .await?;
+        let context: &Value = &answer["executionContextId"];
+        let params = json!({"expression": HELPER, "contextId": context});
+        connection
+            .call(&session, "Runtime.evaluate", params, deadline)
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,170 @@
+//! Reading what is on the page; it changes nothing there.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::deadline::Deadline;
+use crate::frame::Found;
+use crate::page::{Page, QUESTION, millis};
+use crate::{Error, Locator};
+
+/// One field of a row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Field {
+    /// What the caller calls it.
+    #[serde(skip)]
+    pub name: String,
+    /// The first match inside the row; the row itself, if absent.
+    pub locator: Option<Locator>,
+    /// What of it is read.
+    pub read: Read,
+}
+
+/// What of an element is read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Read {
+    /// The text as it is shown, without white space around it.
+    Text,
+    /// The HTML inside of it.
+    Html,
+    /// An attribute.
+    Attribute(String),
+    /// `true` or `false`: whether it is checked.
+    Checked,
+    /// The present value of a field.
+    Value,
+}
+
+impl Page {
+    /// How many elements match, now, after a navigation under way.
+    ///
+    /// # Errors
+    ///
+    /// As for every question: the page or the browser has gone, or it does not answer.
+    pub async fn count(&self, locator: &Locator) -> Result<usize, Error> {
+        let counted = self.ask_once(locator, "count", json!([locator])).await;
+        match counted {
+            // What is in a frame that is not there is not there.
+            Err(Error::NotFound { .. }) => Ok(0),
+            other => other,
+        }
+    }
+
+    /// The text of one element as it is shown, once the element is there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::Ambiguous`].
+    pub async fn text(&self, locator: &Locator, timeout: Duration) -> Result<String, Error> {
+        self.read_one(locator, "text", None, Deadline::after(timeout))
+            .await
+    }
+
+    /// An attribute of one element, once the element is there; nothing if it has none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::Ambiguous`].
+    pub async fn attribute(
+        &self,
+        locator: &Locator,
+        name: &str,
+        timeout: Duration,
+    ) -> Result<Option<String>, Error> {
+        self.read_one(locator, "attribute", Some(name), Deadline::after(timeout))
+            .await
+    }
+
+    /// Whether one element, which must be there, is enabled.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] at once, [`Error::Ambiguous`].
+    pub async fn is_enabled(&self, locator: &Locator) -> Result<bool, Error> {
+        let found: Found<bool> = self
+            .ask_once(locator, "isEnabled", json!([locator, 0]))
+            .await?;
+        found.one(locator, Deadline::after(Duration::ZERO))
+    }
+
+    /// Reads the fields of all rows that match, in one round trip; a field that is not in a row is
+    /// `None`. No rows is no error: wait for the table first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadSelector`]; otherwise as for every question.
+    pub async fn read_rows(
+        &self,
+        rows: &Locator,
+        fields: &[Field],
+    ) -> Result<Vec<Vec<Option<String>>>, Error> {
+        self.ask_once(rows, "readRows", json!([rows, fields])).await
+    }
+
+    /// Asks the document of a locator once it has been parsed, without waiting for elements.
+    async fn ask_once<T: serde::de::DeserializeOwned>(
+        &self,
+        locator: &Locator,
+        function: &str,
+        arguments: serde_json::Value,
+    ) -> Result<T, Error> {
+        let deadline = Deadline::after(QUESTION);
+        loop {
+            let answer = async {
+                self.readable(deadline).await?;
+                let scope = self.scope(locator, Duration::ZERO, deadline).await?;
+                self.ask(&scope, function, &arguments, deadline).await
+            };
+            match answer.await {
+                Err(Error::DocumentReplaced) if !deadline.has_passed() => self.pause().await,
+                other => return other,
+            }
+        }
+    }
+
+    /// Waits for one element and reads something of it.
+    pub(crate) async fn read_one<T: serde::de::DeserializeOwned>(
+        &self,
+        locator: &Locator,
+        function: &str,
+        name: Option<&str>,
+        deadline: Deadline,
+    ) -> Result<T, Error> {
+        loop {
+            let answer = async {
+                self.settled(deadline).await?;
+                self.reached()?;
+                let scope = self.scope(locator, deadline.allowed(), deadline).await?;
+                let left = millis(deadline.remaining());
+                let arguments = match name {
+                    None => json!([locator, left]),
+                    Some(name) => json!([locator, name, left]),
+                };
+                let found: Found<T> = self.ask(&scope, function, &arguments, deadline).await?;
+                found.one(locator, deadline)
+            };
+            match answer.await {
+                Err(Error::DocumentReplaced) if !deadline.has_passed() => self.pause().await,
+                other => return other,
+            }
+        }
+    }
+
+    /// The box of one element in the coordinates of the page's whole document.
+    pub(crate) async fn element_box(
+        &self,
+        locator: &Locator,
+        deadline: Deadline,
+    ) -> Result<serde_json::Value, Error> {
+        if locator.document().is_some() {
+            return Err(Error::BadSelector {
+                selector: locator.to_string(),
+                message: "a picture of an element inside of a frame is not possible yet".to_owned(),
+            });
+        }
+        self.read_one(locator, "box", None, deadline).await
+    }
+}

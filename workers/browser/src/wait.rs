@@ -1,0 +1,276 @@
+//! Waiting for conditions: an observer in the page tells, nothing is polled over the wire.
+
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::deadline::Deadline;
+use crate::page::{Page, QUESTION, millis};
+use crate::{Condition, Error, Locator};
+
+/// The page is asked anew after this long, so that what it says about why it still waits is fresh,
+/// and a wait that nobody needs any more ends.
+const SLICE: Duration = Duration::from_secs(2);
+
+/// How much longer than it means to a waiting script may take.
+const MARGIN: Duration = Duration::from_millis(250);
+
+#[derive(Deserialize)]
+struct Waited {
+    holds: bool,
+    found: String,
+}
+
+impl Page {
+    /// Waits until a condition holds, over navigations too.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] says what was there instead; [`Error::Navigation`] comes at once if the
+    /// page turns into the browser's error page.
+    pub async fn wait_for(&self, condition: &Condition, timeout: Duration) -> Result<(), Error> {
+        self.wait(condition, Deadline::after(timeout)).await
+    }
+
+    /// Whether a condition holds now, after a navigation under way.
+    ///
+    /// # Errors
+    ///
+    /// As for every question: the page or the browser has gone, or it does not answer.
+    pub async fn holds(&self, condition: &Condition) -> Result<bool, Error> {
+        let deadline = Deadline::after(QUESTION);
+        loop {
+            self.readable(deadline).await?;
+            match self.check(condition, deadline).await {
+                Err(Error::DocumentReplaced) if !deadline.has_passed() => self.pause().await,
+                other => return other,
+            }
+        }
+    }
+
+    fn check<'a>(
+        &'a self,
+        condition: &'a Condition,
+        deadline: Deadline,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        async move {
+            if condition.lives_in_main_document() {
+                return self.check_in(None, condition, deadline).await;
+            }
+            match condition {
+                Condition::Visible(locator) => {
+                    self.check_in(Some(locator), condition, deadline).await
+                }
+                Condition::Hidden(locator) => {
+                    let visible = Condition::Visible(locator.clone());
+                    Ok(!self.check_in(Some(locator), &visible, deadline).await?)
+                }
+                Condition::HasText { within, .. } => {
+                    self.check_in(within.as_ref(), condition, deadline).await
+                }
+                Condition::UrlMatches(_) => self.check_in(None, condition, deadline).await,
+                Condition::Expression(expression) => {
+                    let value = self
+                        .evaluate(&truth(expression), deadline.remaining())
+                        .await?;
+                    Ok(value.as_bool() == Some(true))
+                }
+                Condition::Any(parts) => {
+                    for part in parts {
+                        if self.check(part, deadline).await? {
+                            return Ok(true);
+                        }
+                    }
+                    Ok(false)
+                }
+                Condition::All(parts) => {
+                    for part in parts {
+                        if !self.check(part, deadline).await? {
+                            return Ok(false);
+                        }
+                    }
+                    Ok(true)
+                }
+            }
+        }
+        .boxed()
+    }
+
+    /// Looks once in one document. What is in a frame that is not there is not there.
+    async fn check_in(
+        &self,
+        locator: Option<&Locator>,
+        condition: &Condition,
+        deadline: Deadline,
+    ) -> Result<bool, Error> {
+        let scope = match locator {
+            None => self.main_scope(deadline).await,
+            Some(locator) => self.scope(locator, Duration::ZERO, deadline).await,
+        };
+        let scope = match scope {
+            Err(Error::NotFound { .. }) => return Ok(false),
+            other => other?,
+        };
+        let waited: Waited = self
+            .ask(&scope, "wait", &json!([condition, 0]), deadline)
+            .await?;
+        Ok(waited.holds)
+    }
+
+    fn wait<'a>(
+        &'a self,
+        condition: &'a Condition,
+        deadline: Deadline,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        async move {
+            if condition.lives_in_main_document() {
+                return self.wait_in(None, condition, deadline).await;
+            }
+            match condition {
+                Condition::Visible(locator) | Condition::Hidden(locator) => {
+                    self.wait_in(Some(locator), condition, deadline).await
+                }
+                Condition::HasText { within, .. } => {
+                    self.wait_in(within.as_ref(), condition, deadline).await
+                }
+                Condition::UrlMatches(_) => self.wait_in(None, condition, deadline).await,
+                Condition::Expression(expression) => {
+                    self.wait_for_expression(expression, condition, deadline)
+                        .await
+                }
+                Condition::Any(parts) => self.wait_for_any(parts, condition, deadline).await,
+                Condition::All(parts) => loop {
+                    for part in parts {
+                        self.wait(part, deadline).await?;
+                    }
+                    // The first may have ceased to hold while the last was awaited.
+                    if self.holds(condition).await? {
+                        return Ok(());
+                    }
+                    if deadline.has_passed() {
+                        let found = "not all held at the same time".to_owned();
+                        return Err(timed_out(condition, deadline, found));
+                    }
+                    self.pause().await;
+                },
+            }
+        }
+        .boxed()
+    }
+
+    async fn wait_in(
+        &self,
+        locator: Option<&Locator>,
+        condition: &Condition,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let mut found = "the document was being replaced".to_owned();
+        loop {
+            let slice = SLICE.min(deadline.remaining());
+            let waited = async {
+                self.settled(deadline).await?;
+                self.reached()?;
+                let scope = match locator {
+                    None => self.main_scope(deadline).await?,
+                    Some(locator) => self.scope(locator, slice, deadline).await?,
+                };
+                self.ask::<Waited>(&scope, "wait", &json!([condition, millis(slice)]), deadline)
+                    .await
+            };
+            match waited.await {
+                Ok(waited) if waited.holds => return Ok(()),
+                Ok(waited) => found = waited.found,
+                Err(Error::DocumentReplaced) => self.pause().await,
+                Err(Error::NotFound { locator, .. }) => {
+                    if matches!(condition, Condition::Hidden(_)) {
+                        return Ok(());
+                    }
+                    found = format!("there is no frame {locator}");
+                }
+                Err(Error::TimedOut { found: why, .. }) => {
+                    return Err(timed_out(condition, deadline, why));
+                }
+                Err(error) => return Err(error),
+            }
+            if deadline.has_passed() {
+                return Err(timed_out(condition, deadline, found));
+            }
+        }
+    }
+
+    async fn wait_for_expression(
+        &self,
+        expression: &str,
+        condition: &Condition,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        loop {
+            let slice = SLICE.min(deadline.remaining());
+            self.settled(deadline).await?;
+            self.reached()?;
+            let script = await_truth(expression, slice);
+            match self.evaluate(&script, slice + MARGIN).await {
+                Ok(value) if value.as_bool() == Some(true) => return Ok(()),
+                Ok(_) | Err(Error::TimedOut { .. }) => {}
+                Err(Error::DocumentReplaced) => self.pause().await,
+                Err(error) => return Err(error),
+            }
+            if deadline.has_passed() {
+                return Err(timed_out(condition, deadline, "it was not true".to_owned()));
+            }
+        }
+    }
+
+    async fn wait_for_any(
+        &self,
+        parts: &[Condition],
+        condition: &Condition,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let mut waits: FuturesUnordered<_> =
+            parts.iter().map(|part| self.wait(part, deadline)).collect();
+        let mut reasons = Vec::new();
+        while let Some(waited) = waits.next().await {
+            match waited {
+                Err(Error::TimedOut { found, .. }) => reasons.push(found),
+                other => return other,
+            }
+        }
+        Err(timed_out(condition, deadline, reasons.join("; ")))
+    }
+}
+
+fn timed_out(condition: &Condition, deadline: Deadline, found: String) -> Error {
+    Error::TimedOut {
+        awaited: condition.to_string(),
+        after: deadline.allowed(),
+        found,
+    }
+}
+
+/// A script that gives whether an expression is truthy.
+fn truth(expression: &str) -> String {
+    format!("(async () => Boolean(await (\n{expression}\n)))()")
+}
+
+/// A script that waits in the page's own world until an expression is truthy.
+fn await_truth(expression: &str, slice: Duration) -> String {
+    format!(
+        "(async () => {{
+            const end = performance.now() + {};
+            do {{
+                if (await (\n{expression}\n)) return true;
+                await new Promise((resolve) => {{
+                    const timer = setTimeout(resolve, 50);
+                    requestAnimationFrame(() => {{ clearTimeout(timer); resolve(); }});
+                }});
+            }} while (performance.now() < end);
+            return false;
+        }})()",
+        millis(slice)
+    )
+}

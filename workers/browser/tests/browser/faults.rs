@@ -1,0 +1,231 @@
+//! Faults, caused for real: each ends in a typed error, none in a hang.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use browser::{Browser, Error, LaunchOptions, Locator, find_executable, remove_leftovers};
+
+use crate::{PATIENCE, SOON, Stage};
+
+/// Far less than any time-out that is given here.
+const QUICK: Duration = Duration::from_secs(5);
+
+async fn kill(process: u32) {
+    let killed = tokio::process::Command::new("kill")
+        .args(["-KILL", &process.to_string()])
+        .status()
+        .await
+        .unwrap();
+    assert!(killed.success());
+}
+
+/// The processes that have this text in their command line or environment.
+fn processes_with(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let read = |file: &str| std::fs::read(entry.path().join(file)).unwrap_or_default();
+        let all = [read("cmdline"), read("environ")].concat();
+        let own = entry.file_name().to_str() == Some(&std::process::id().to_string());
+        if !own && String::from_utf8_lossy(&all).contains(text) {
+            found.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    found
+}
+
+fn entries(folder: &Path) -> usize {
+    std::fs::read_dir(folder).unwrap().count()
+}
+
+#[tokio::test]
+async fn a_crashed_renderer_is_an_error_at_once_and_for_ever() {
+    let stage = Stage::at(&[("/", "")]).await;
+    let begun = Instant::now();
+    let failed = stage
+        .page
+        .goto("chrome://crash", PATIENCE)
+        .await
+        .unwrap_err();
+    assert!(matches!(failed, Error::Crashed), "{failed:?}");
+    let failed = stage
+        .page
+        .click(&Locator::css("p"), PATIENCE)
+        .await
+        .unwrap_err();
+    assert!(matches!(failed, Error::Crashed), "{failed:?}");
+    assert!(begun.elapsed() < QUICK);
+}
+
+#[tokio::test]
+async fn a_browser_killed_with_a_call_in_flight_is_closed_at_once() {
+    let stage = Stage::at(&[("/", "")]).await;
+    let page = stage.page.clone();
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(async move {
+        let never = "new Promise(() => { window.waiting = true })";
+        page.evaluate(never, PATIENCE).await
+    });
+    while stage.value("window.waiting ?? false").await != "true" {}
+    let begun = Instant::now();
+    kill(stage.browser.process_id()).await;
+    let failed = tasks.join_next().await.unwrap().unwrap().unwrap_err();
+    assert!(matches!(failed, Error::Closed), "{failed:?}");
+    assert!(begun.elapsed() < QUICK);
+    assert!(!stage.browser.is_alive());
+}
+
+#[tokio::test]
+async fn closing_leaves_neither_process_nor_folder() {
+    let stage = Stage::at(&[("/", "")]).await;
+    let mark = stage.scratch.path().to_str().unwrap().to_owned();
+    assert!(stage.browser.is_alive());
+    assert!(!processes_with(&mark).is_empty());
+    stage.browser.close().await;
+    assert_eq!(processes_with(&mark), Vec::<String>::new());
+    assert_eq!(entries(stage.scratch.path()), 0);
+    let failed = stage.page.url().await.unwrap_err();
+    assert!(matches!(failed, Error::Closed), "{failed:?}");
+}
+
+#[tokio::test]
+async fn dropping_leaves_no_folder() {
+    let stage = Stage::at(&[("/", "")]).await;
+    drop(stage.browser);
+    assert_eq!(entries(stage.scratch.path()), 0);
+}
+
+#[tokio::test]
+async fn a_blocked_main_thread_ends_in_a_timeout_by_the_deadline() {
+    let html = "<button>Go</button><script>addEventListener('hashchange', () => { while (true); })</script>";
+    let stage = Stage::at(&[("/", html)]).await;
+    stage
+        .page
+        .evaluate("void setTimeout(() => { while (true); })", PATIENCE)
+        .await
+        .unwrap();
+    let begun = Instant::now();
+    let failed = stage
+        .page
+        .click(&Locator::css("button"), SOON)
+        .await
+        .unwrap_err();
+    assert!(matches!(failed, Error::TimedOut { .. }), "{failed:?}");
+    assert!(begun.elapsed() < SOON + Duration::from_secs(2));
+    stage.browser.close().await;
+}
+
+#[tokio::test]
+async fn a_program_that_is_no_browser_is_a_launch_error() {
+    let scratch = tempfile::tempdir().unwrap();
+    for program in ["/bin/false", "/no/such/program"] {
+        let options = LaunchOptions::new(program, scratch.path());
+        let failed = Browser::launch(&options).await.err().unwrap();
+        assert!(matches!(failed, Error::Launch { .. }), "{failed:?}");
+        assert_eq!(entries(scratch.path()), 0);
+    }
+}
+
+#[tokio::test]
+async fn what_a_dead_process_left_is_removed_and_what_a_living_one_has_is_not() {
+    let scratch = tempfile::tempdir().unwrap();
+    let options = LaunchOptions::new(find_executable().unwrap(), scratch.path());
+    let browser = Browser::launch(&options).await.unwrap();
+    // A process that has ended and was waited for: nobody has its id.
+    let mut ended = tokio::process::Command::new("true").spawn().unwrap();
+    let dead = ended.id().unwrap();
+    ended.wait().await.unwrap();
+    let left = scratch.path().join(format!("browser-{dead}-0"));
+    std::fs::create_dir_all(left.join("profile")).unwrap();
+    // Its browser lives on.
+    let orphan = tokio::process::Command::new("sleep")
+        .arg("1000")
+        .env("HOME", left.join("home"))
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let group = orphan.id().unwrap();
+    std::fs::write(left.join("group"), format!("{group} 1\n")).unwrap();
+
+    assert_eq!(remove_leftovers(scratch.path()).unwrap(), 1);
+    assert!(!left.exists());
+    let mut orphan = orphan;
+    assert!(!orphan.wait().await.unwrap().success());
+    assert!(browser.is_alive());
+    assert_eq!(entries(scratch.path()), 1);
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_group_that_is_not_the_browser_is_left_alone() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut ended = tokio::process::Command::new("true").spawn().unwrap();
+    let dead = ended.id().unwrap();
+    ended.wait().await.unwrap();
+    let left = scratch.path().join(format!("browser-{dead}-0"));
+    std::fs::create_dir_all(&left).unwrap();
+    let mut stranger = tokio::process::Command::new("sleep")
+        .arg("1000")
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let group = stranger.id().unwrap();
+    std::fs::write(left.join("group"), format!("{group} 1\n")).unwrap();
+    assert_eq!(remove_leftovers(scratch.path()).unwrap(), 1);
+    assert!(stranger.try_wait().unwrap().is_none(), "it was killed");
+    stranger.kill().await.unwrap();
+}
+
+#[tokio::test]
+async fn locale_time_zone_agent_and_headers_reach_the_page_and_the_server() {
+    let site = crate::site::Site::start(&[("/", "<pre>{{request}}</pre>")]).await;
+    let scratch = tempfile::tempdir().unwrap();
+    let mut options = LaunchOptions::new(find_executable().unwrap(), scratch.path());
+    options.locale = Some("de-DE".to_owned());
+    options.time_zone = Some("Asia/Tokyo".to_owned());
+    options.user_agent = Some("Legwork test".to_owned());
+    options.extra_headers = vec![("X-Legwork".to_owned(), "yes".to_owned())];
+    options.viewport = (800, 600);
+    let mut browser = Browser::launch(&options).await.unwrap();
+    let page = browser.page().await.unwrap();
+    page.goto(&site.url("/"), PATIENCE).await.unwrap();
+    let script = "[navigator.language, Intl.DateTimeFormat().resolvedOptions().timeZone, (1234.5).toLocaleString(), innerWidth, innerHeight].join(' ')";
+    let seen = page.evaluate(script, PATIENCE).await.unwrap();
+    assert_eq!(seen, "de-DE Asia/Tokyo 1.234,5 800 600");
+    let request = page.text(&Locator::css("pre"), PATIENCE).await.unwrap();
+    for header in [
+        "User-Agent: Legwork test",
+        "X-Legwork: yes",
+        "Accept-Language: de-DE",
+    ] {
+        assert!(request.contains(header), "{header} in {request}");
+    }
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn every_name_goes_to_the_proxy_even_loopback() {
+    let site = crate::site::Site::start(&[("/", "reached")]).await;
+    let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let mut options = LaunchOptions::new(find_executable().unwrap(), scratch.path());
+    options.socks_proxy = Some(proxy.local_addr().unwrap());
+    // Nobody serves the proxy: what went around it would reach the site.
+    drop(proxy);
+    let mut browser = Browser::launch(&options).await.unwrap();
+    let page = browser.page().await.unwrap();
+    for url in [site.url("/"), site.url_elsewhere("/")] {
+        let failed = page.goto(&url, PATIENCE).await.unwrap_err();
+        match failed {
+            Error::Navigation { reason, .. } => {
+                assert!(
+                    reason.contains("PROXY") || reason.contains("SOCKS"),
+                    "{reason}"
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    browser.close().await;
+}

@@ -1,0 +1,59 @@
+//! The client against the real browser, on pages of its own.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that can't go on is a test that fails"
+)]
+
+mod acting;
+mod faults;
+mod locating;
+mod reading;
+mod site;
+mod waiting;
+
+use std::time::Duration;
+
+use browser::{Browser, LaunchOptions, Page, find_executable};
+use tempfile::TempDir;
+
+use crate::site::Site;
+
+/// More than anything here needs; reaching it is a failure.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// For what is not going to happen.
+pub(crate) const SOON: Duration = Duration::from_millis(400);
+
+/// A browser, its page, and the site that it is at.
+pub(crate) struct Stage {
+    pub(crate) page: Page,
+    pub(crate) site: Site,
+    pub(crate) browser: Browser,
+    pub(crate) scratch: TempDir,
+}
+
+impl Stage {
+    /// A browser at `/` of a site with these pages.
+    pub(crate) async fn at(pages: &[(&str, &str)]) -> Self {
+        let site = Site::start(pages).await;
+        let scratch = tempfile::tempdir().unwrap();
+        let options = LaunchOptions::new(find_executable().unwrap(), scratch.path());
+        let mut browser = Browser::launch(&options).await.unwrap();
+        let page = browser.page().await.unwrap();
+        page.goto(&site.url("/"), PATIENCE).await.unwrap();
+        Self {
+            page,
+            site,
+            browser,
+            scratch,
+        }
+    }
+
+    /// The value of an expression in the page, as text.
+    pub(crate) async fn value(&self, expression: &str) -> String {
+        let value = self.page.evaluate(expression, PATIENCE).await.unwrap();
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
+    }
+}

@@ -1,0 +1,88 @@
+//! A tiny web server with pages that a test gives it, and a gate that holds answers back.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+pub(crate) struct Site {
+    port: u16,
+    /// `/gated…` answers when a permit is added.
+    pub(crate) gate: Arc<Semaphore>,
+    _serving: JoinSet<()>,
+}
+
+impl Site {
+    pub(crate) async fn start(pages: &[(&str, &str)]) -> Self {
+        let pages: HashMap<String, String> = pages
+            .iter()
+            .map(|(path, body)| ((*path).to_owned(), (*body).to_owned()))
+            .collect();
+        let pages = Arc::new(pages);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let gate = Arc::new(Semaphore::new(0));
+        let mut serving = JoinSet::new();
+        let held = Arc::clone(&gate);
+        serving.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                connections.spawn(answer(stream, Arc::clone(&pages), Arc::clone(&held)));
+            }
+        });
+        Self {
+            port,
+            gate,
+            _serving: serving,
+        }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// The same page under another origin.
+    pub(crate) fn url_elsewhere(&self, path: &str) -> String {
+        format!("http://localhost:{}{path}", self.port)
+    }
+}
+
+async fn answer(mut stream: TcpStream, pages: Arc<HashMap<String, String>>, gate: Arc<Semaphore>) {
+    let mut request = Vec::new();
+    while !request.windows(4).any(|bytes| bytes == b"\r\n\r\n") {
+        if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
+            return;
+        }
+    }
+    let request = String::from_utf8_lossy(&request).into_owned();
+    let path = request.split_whitespace().nth(1).unwrap_or("/");
+    let path = path.split('?').next().unwrap_or("/");
+    if path.starts_with("/gated") {
+        match gate.acquire().await {
+            Ok(permit) => permit.forget(),
+            Err(_) => return,
+        }
+    }
+    let extra = if path.ends_with(".csv") {
+        "Content-Type: text/csv\r\nContent-Disposition: attachment; filename=\"employees.csv\"\r\n"
+    } else {
+        "Content-Type: text/html; charset=utf-8\r\n"
+    };
+    let answer = if path == "/nothing" {
+        "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n".to_owned()
+    } else if let Some(body) = pages.get(path) {
+        let body = body.replace("{{request}}", &request);
+        format!(
+            "HTTP/1.1 200 OK\r\n{extra}Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    } else {
+        "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".to_owned()
+    };
+    // The browser may have gone: then nobody needs the answer.
+    let _ = stream.write_all(answer.as_bytes()).await;
+    let _ = stream.shutdown().await;
+}

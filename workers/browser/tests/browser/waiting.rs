@@ -1,0 +1,157 @@
+//! Conditions, and navigations under way.
+
+use browser::{Condition, Error, Locator};
+
+use crate::{PATIENCE, SOON, Stage};
+
+fn visible(selector: &str) -> Condition {
+    Condition::Visible(Locator::css(selector))
+}
+
+#[tokio::test]
+async fn an_element_that_comes_late_is_waited_for() {
+    let html = r#"<script>setTimeout(() => { document.body.innerHTML = '<p id="late">now</p>' }, 200)</script><body></body>"#;
+    let stage = Stage::at(&[("/", html)]).await;
+    stage
+        .page
+        .wait_for(&visible("#late"), PATIENCE)
+        .await
+        .unwrap();
+    assert_eq!(stage.page.count(&Locator::css("#late")).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn an_element_that_becomes_visible_without_a_mutation_is_noticed() {
+    let html = "<style>@keyframes show { to { visibility: visible } }
+        p { visibility: hidden; animation: show 1ms 200ms forwards }</style><p>now</p>";
+    let stage = Stage::at(&[("/", html)]).await;
+    stage.page.wait_for(&visible("p"), PATIENCE).await.unwrap();
+}
+
+#[tokio::test]
+async fn each_kind_of_condition_is_decided() {
+    let html = r#"<p id="a">Some <b>bold</b> words</p><p id="b" hidden>ghost</p>"#;
+    let stage = Stage::at(&[("/", html)]).await;
+    let text = |text: &str, within: Option<&str>| Condition::HasText {
+        text: text.to_owned(),
+        within: within.map(Locator::css),
+    };
+    let expression = |script: &str| Condition::Expression(script.to_owned());
+    let cases = [
+        (visible("#a"), true),
+        (visible("#b"), false),
+        (Condition::Hidden(Locator::css("#b")), true),
+        (Condition::Hidden(Locator::css("#none")), true),
+        (Condition::Hidden(Locator::css("#a")), false),
+        (text("some bold words", None), true),
+        (text("bold", Some("#a")), true),
+        (text("bold", Some("#b")), false),
+        (text("ghost", None), false),
+        (Condition::UrlMatches("http://*/".to_owned()), true),
+        (Condition::UrlMatches("http://*/x".to_owned()), false),
+        (
+            expression("document.querySelectorAll('p').length === 2"),
+            true,
+        ),
+        (expression("Promise.resolve(0)"), false),
+        (
+            Condition::Any(vec![visible("#b"), expression("true")]),
+            true,
+        ),
+        (Condition::Any(vec![visible("#b"), visible("#none")]), false),
+        (
+            Condition::All(vec![visible("#a"), expression("true")]),
+            true,
+        ),
+        (
+            Condition::All(vec![visible("#a"), expression("false")]),
+            false,
+        ),
+    ];
+    for (condition, expected) in cases {
+        assert_eq!(
+            stage.page.holds(&condition).await.unwrap(),
+            expected,
+            "{condition}"
+        );
+        let waited = stage.page.wait_for(&condition, SOON).await;
+        assert_eq!(waited.is_ok(), expected, "{condition}: {waited:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_wait_goes_on_over_navigations() {
+    let html = "<script>setTimeout(() => { location = '/second' }, 100)</script>first";
+    let second = "<script>setTimeout(() => { location = '/third' }, 100)</script>second";
+    let stage = Stage::at(&[
+        ("/", html),
+        ("/second", second),
+        ("/third", "<h1>third</h1>"),
+    ])
+    .await;
+    let mixed = Condition::Any(vec![
+        visible("#never"),
+        Condition::Expression("document.querySelector('h1')".to_owned()),
+    ]);
+    stage.page.wait_for(&mixed, PATIENCE).await.unwrap();
+    stage.page.wait_for(&visible("h1"), PATIENCE).await.unwrap();
+    let url = Condition::UrlMatches("*/third".to_owned());
+    assert!(stage.page.holds(&url).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_wait_that_ends_says_what_was_there_instead() {
+    let html = r#"<div style="display: none"><p id="p">x</p></div>"#;
+    let stage = Stage::at(&[("/", html)]).await;
+    let failed = stage.page.wait_for(&visible("#p"), SOON).await.unwrap_err();
+    let message = failed.to_string();
+    assert!(matches!(failed, Error::TimedOut { .. }), "{failed:?}");
+    assert!(message.contains("css=#p to be visible"), "{message}");
+    assert!(message.contains("<div>x has display: none"), "{message}");
+}
+
+#[tokio::test]
+async fn an_address_that_refuses_is_a_navigation_error_with_its_reason() {
+    // Nobody listens at a port that was free a moment ago.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dead = format!("http://{}/", listener.local_addr().unwrap());
+    drop(listener);
+    let html = format!(r#"<a href="{dead}">Dead</a>"#);
+    let stage = Stage::at(&[("/", &html)]).await;
+    let page = &stage.page;
+    let failed = page.goto(&dead, PATIENCE).await.unwrap_err();
+    match &failed {
+        Error::Navigation { reason, .. } => {
+            assert_eq!(reason, "net::ERR_CONNECTION_REFUSED");
+        }
+        other => panic!("{other:?}"),
+    }
+    // The next page is not mistaken for the error page, nor the other way round.
+    page.goto(&stage.site.url("/"), PATIENCE).await.unwrap();
+    page.click(&Locator::text("Dead"), PATIENCE).await.unwrap();
+    let failed = page.wait_for(&visible("h1"), PATIENCE).await.unwrap_err();
+    assert!(matches!(failed, Error::Navigation { .. }), "{failed:?}");
+}
+
+#[tokio::test]
+async fn a_page_that_does_not_answer_ends_in_a_timeout() {
+    let stage = Stage::at(&[("/", "")]).await;
+    let failed = stage
+        .page
+        .goto(&stage.site.url("/gated"), SOON)
+        .await
+        .unwrap_err();
+    assert!(matches!(failed, Error::TimedOut { .. }), "{failed:?}");
+}
+
+#[tokio::test]
+async fn the_page_can_be_loaded_again_and_left_backwards() {
+    let stage = Stage::at(&[("/", "<title>One</title>"), ("/two", "<title>Two</title>")]).await;
+    let page = &stage.page;
+    page.goto(&stage.site.url("/two"), PATIENCE).await.unwrap();
+    page.evaluate("window.mark = 1", PATIENCE).await.unwrap();
+    page.reload(PATIENCE).await.unwrap();
+    assert_eq!(stage.value("window.mark ?? 'new'").await, "new");
+    page.back(PATIENCE).await.unwrap();
+    assert_eq!(page.title().await.unwrap(), "One");
+}
