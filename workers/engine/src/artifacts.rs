@@ -1,0 +1,114 @@
+//! Names and bytes of the artifacts that a run makes.
+
+use std::collections::HashSet;
+
+use domain::definition::is_file_name;
+use serde_json::{Map, Value};
+
+/// The artifact names that a run has used.
+#[derive(Default)]
+pub(crate) struct ArtifactNames(HashSet<String>);
+
+impl ArtifactNames {
+    /// Makes a name usable and unique: `a.csv`, `a-2.csv`, `a-3.csv`.
+    pub(crate) fn claim(&mut self, wanted: &str) -> String {
+        let name = clean(wanted);
+        let (stem, ending) = match name.rsplit_once('.') {
+            Some((stem, ending)) if !stem.is_empty() => (stem, format!(".{ending}")),
+            _ => (name.as_str(), String::new()),
+        };
+        let mut unique = name.clone();
+        let mut number = 2;
+        while !self.0.insert(unique.clone()) {
+            unique = format!("{stem}-{number}{ending}");
+            number += 1;
+        }
+        unique
+    }
+}
+
+/// Takes out of a site's file name what can't be in one.
+fn clean(name: &str) -> String {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let mut clean: String = last.chars().filter(|c| !c.is_control()).collect();
+    while clean.len() > 190 {
+        clean.remove(0);
+    }
+    if is_file_name(&clean) {
+        clean
+    } else {
+        "download".to_owned()
+    }
+}
+
+/// The media type that a file's ending stands for.
+pub(crate) fn content_type(name: &str) -> &'static str {
+    let ending = name
+        .rsplit_once('.')
+        .map(|(_, ending)| ending.to_ascii_lowercase())
+        .unwrap_or_default();
+    match ending.as_str() {
+        "csv" => "text/csv",
+        "json" => "application/json",
+        "html" | "htm" => "text/html",
+        "txt" => "text/plain",
+        "xml" => "application/xml",
+        "pdf" => "application/pdf",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "zip" => "application/zip",
+        "xls" => "application/vnd.ms-excel",
+        "xlsx" => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "docx" => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        _ => "application/octet-stream",
+    }
+}
+
+/// Records as a JSON array, one record on a line.
+pub(crate) fn records_as_json(records: &[Map<String, Value>]) -> Vec<u8> {
+    let lines: Vec<String> = records
+        .iter()
+        .filter_map(|record| serde_json::to_string(record).ok())
+        .collect();
+    if lines.is_empty() {
+        b"[]\n".to_vec()
+    } else {
+        format!("[\n{}\n]\n", lines.join(",\n")).into_bytes()
+    }
+}
+
+/// Records as CSV (RFC 4180) with a line of names. What has no value is empty.
+pub(crate) fn records_as_csv<'n>(
+    names: impl Iterator<Item = &'n str> + Clone,
+    records: &[Map<String, Value>],
+) -> Result<Vec<u8>, csv::Error> {
+    let mut writer = csv::WriterBuilder::new()
+        .terminator(csv::Terminator::CRLF)
+        .from_writer(Vec::new());
+    writer.write_record(names.clone())?;
+    for record in records {
+        writer.write_record(names.clone().map(|name| match record.get(name) {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        }))?;
+    }
+    writer
+        .into_inner()
+        .map_err(|error| csv::Error::from(error.into_error()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_stay_in_their_folder() {
+        let mut names = ArtifactNames::default();
+        assert_eq!(names.claim("a.csv"), "a.csv");
+        assert_eq!(names.claim("a.csv"), "a-2.csv");
+        assert_eq!(names.claim("../../etc/passwd"), "passwd");
+        assert_eq!(names.claim(".."), "download");
+        assert_eq!(names.claim(""), "download-2");
+    }
+}

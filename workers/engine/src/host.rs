@@ -1,0 +1,127 @@
+//! What a run's owner does for the engine: keeps its state, asks its person, stores its artifacts.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::definition::{QuestionField, Secret};
+
+/// The owner of a run.
+#[async_trait]
+pub trait Host: Send {
+    /// Commits that a state begins. The engine calls it before the state's first step, and never for a skipped state.
+    async fn enter_state(&mut self, name: &str) -> Result<(), Interrupted>;
+
+    /// Asks a person, and waits for the answer or for the end of the question's time. The picture shows the page.
+    async fn ask_user(
+        &mut self,
+        question: Question,
+        screenshot: Option<Vec<u8>>,
+    ) -> Result<Answer, Interrupted>;
+
+    /// Stores an artifact. A file in it exists at least until this returns.
+    async fn store_artifact(&mut self, artifact: NewArtifact) -> Result<(), Interrupted>;
+
+    /// Says why the guard of the browser's traffic refused a URL, if it did. Asked when a navigation failed.
+    async fn explain_refusal(&mut self, _url: &str) -> Option<String> {
+        None
+    }
+}
+
+/// Why a run must not go on here. The engine stops at once and passes it through.
+#[derive(Debug, thiserror::Error)]
+pub enum Interrupted {
+    /// The lease ended, or another worker has the run: nothing more may be written.
+    #[error("the run was taken away")]
+    TakenAway,
+    /// Somebody cancelled the run.
+    #[error("the run was cancelled")]
+    Canceled,
+    /// The run used up its working time.
+    #[error("the run's working time is over")]
+    DeadlineExceeded,
+    /// The worker stops.
+    #[error("the worker stops")]
+    Stopping,
+    /// Something that the host needs does not work.
+    #[error("the host can't go on")]
+    Fault(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What a person is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The question.
+    pub prompt: String,
+    /// What is to be answered.
+    pub fields: Vec<QuestionField>,
+    /// How long the person has.
+    pub timeout: Duration,
+    /// How often the person may still answer, this time included.
+    pub tries_left: u32,
+    /// What was wrong with the answer before, if this isn't the first try.
+    pub message: Option<String>,
+}
+
+/// What came of a question.
+#[derive(Debug)]
+pub enum Answer {
+    /// The person answered: a value for the name of each field.
+    Given(BTreeMap<String, Secret>),
+    /// Nobody answered in time.
+    TimedOut,
+}
+
+/// Bytes that a run produced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewArtifact {
+    /// What it is.
+    pub kind: ArtifactKind,
+    /// Its file name, unique in the run.
+    pub name: String,
+    /// Its media type.
+    pub content_type: String,
+    /// Its bytes.
+    pub body: ArtifactBody,
+    /// The state in which it was made, if one had begun.
+    pub state: Option<String>,
+}
+
+/// Where an artifact's bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArtifactBody {
+    /// Here.
+    Bytes(Vec<u8>),
+    /// In a file of the browser's, which goes when the browser goes.
+    File(PathBuf),
+}
+
+/// What an artifact is; the names on the wire are those of [`ArtifactKind::name`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArtifactKind {
+    /// Records that a step read.
+    ExtractedData,
+    /// A file that the site gave.
+    Download,
+    /// A picture of a page.
+    Screenshot,
+    /// The run's own log.
+    Log,
+    /// The HTML of a page.
+    Dom,
+}
+
+impl ArtifactKind {
+    /// The name on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ExtractedData => "extracted_data",
+            Self::Download => "download",
+            Self::Screenshot => "screenshot",
+            Self::Log => "log",
+            Self::Dom => "dom",
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! A run's own log: one JSON line for each step and state. It names values by their templates, never by themselves.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+/// How large a log may become, in bytes; what comes after is counted, not kept.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
+
+/// The log of one execution. Times are milliseconds since it began.
+pub(crate) struct RunLog {
+    began: Instant,
+    lines: String,
+    left_out: usize,
+}
+
+/// One line.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Entry<'e> {
+    pub(crate) event: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) state: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) step: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) duration_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) message: Option<&'e str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'e> {
+    at_ms: u64,
+    #[serde(flatten)]
+    entry: Entry<'e>,
+}
+
+impl RunLog {
+    pub(crate) fn begin() -> Self {
+        Self {
+            began: Instant::now(),
+            lines: String::new(),
+            left_out: 0,
+        }
+    }
+
+    pub(crate) fn write(&mut self, entry: Entry<'_>) {
+        if self.lines.len() > MOST_BYTES {
+            self.left_out += 1;
+            return;
+        }
+        let line = Line {
+            at_ms: milliseconds(self.began.elapsed()),
+            entry,
+        };
+        if let Ok(line) = serde_json::to_string(&line) {
+            self.lines.push_str(&line);
+            self.lines.push('\n');
+        }
+    }
+
+    /// Gives the whole log as JSON lines.
+    pub(crate) fn into_text(mut self) -> String {
+        if self.left_out > 0 {
+            self.lines.push_str(&format!(
+                "{{\"event\":\"lines_left_out\",\"count\":{}}}\n",
+                self.left_out
+            ));
+        }
+        self.lines
+    }
+}
+
+/// Whole milliseconds.
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

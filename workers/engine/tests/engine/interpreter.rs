@@ -1,0 +1,558 @@
+//! What the interpreter does, in which order, and what it leaves behind.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use browser::Error;
+use domain::definition::Secret;
+use domain::{Failure, FailureCode};
+use engine::{Answer, ArtifactKind, Interrupted, Outcome};
+use serde_json::{Value, json};
+
+use crate::scripted::{SECRET, Stage, rows};
+
+const SAMPLE: &str = include_str!("../../../../examples/employee-roster.yaml");
+
+/// A workflow with one state and these steps, each on its line.
+fn steps(steps: &[&str]) -> String {
+    let steps: String = steps
+        .iter()
+        .map(|step| format!("      - {step}\n"))
+        .collect();
+    format!("name: Test\nstates:\n  - name: testing\n    steps:\n{steps}")
+}
+
+const EXTRACT: &str = "extract: { ready: table, rows: tr, fields: { name: td, salary: { css: td, type: number } }, nextPage: { role: link, name: Next }, as: people }";
+
+/// A stage with pages of rows of names and salaries.
+fn stage_with_pages(pages: &[&[&[&str]]]) -> Stage {
+    let mut stage = Stage::new();
+    stage
+        .browser
+        .visible
+        .insert(browser::Locator::css("table").to_string());
+    stage.browser.next = Some(browser::Locator::role("link", "Next").to_string());
+    stage.browser.pages = pages.iter().map(|page| rows(page)).collect();
+    stage
+}
+
+fn failure(outcome: Outcome) -> Failure {
+    match outcome {
+        Outcome::Failed(failure) => failure,
+        other => panic!("it did not fail: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn the_sample_runs_through_its_states_in_order() {
+    let mut stage = stage_with_pages(&[
+        &[&["Ada", "ada@x.test", "IT", "2020-01-01", "$84,250.00"]],
+        &[&["Bö \"B\"", "bo@x.test", "HR, PR", "2021-01-01", "$1.50"]],
+    ]);
+    stage.browser.visible.clear();
+    stage.host.answers.push_back(Answer::Given(BTreeMap::from([(
+        "code".to_owned(),
+        Secret::new("424242"),
+    )])));
+    let label = browser::Locator::label("Verification code").to_string();
+    let button = |name: &str| browser::Locator::role("button", name).to_string();
+    let mut next = browser::Locator::role("link", "Next");
+    next.exact = true;
+    stage.browser.next = Some(next.to_string());
+    let table = browser::Locator::css("table#employees").to_string();
+    stage
+        .browser
+        .visible
+        .insert(browser::Locator::css("table#employees[aria-busy=false]").to_string());
+    stage.browser.reveals = [
+        (button("Sign in"), label.clone()),
+        (button("Verify"), table.clone()),
+    ]
+    .into_iter()
+    .collect();
+
+    let report = stage.try_run(SAMPLE).await.expect("not interrupted");
+    assert_eq!(
+        report.outcome,
+        Outcome::Completed {
+            output: Some(json!({"count": 2}))
+        }
+    );
+    let states: Vec<_> = report
+        .state_timings
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(
+        states,
+        [
+            "signing_in",
+            "entering_2fa_code",
+            "extracting_employee_records",
+            "downloading_csv"
+        ]
+    );
+    let story = stage.story.lines();
+    let order = |line: &str| {
+        story
+            .iter()
+            .position(|told| told == line)
+            .unwrap_or_else(|| panic!("{line}: {story:#?}"))
+    };
+    assert!(order("state signing_in") < order("goto https://portal.test/login"));
+    assert!(
+        order("ask Enter the code that was sent to your phone") < order(&format!("fill {label}"))
+    );
+    assert!(order("state extracting_employee_records") < order("read page 2"));
+    assert_eq!(stage.browser.filled[&label], "424242");
+    assert_eq!(
+        stage.host.names(),
+        [
+            "employees.png",
+            "employees.json",
+            "employees.csv",
+            "employees-export.csv",
+            "log.jsonl"
+        ]
+    );
+    let csv = stage.host.text("employees.csv");
+    assert_eq!(
+        csv.lines().next(),
+        Some("name,email,department,startDate,salary")
+    );
+    assert_eq!(
+        csv.lines().last(),
+        Some("\"Bö \"\"B\"\"\",bo@x.test,\"HR, PR\",2021-01-01,1.5")
+    );
+    let records: Value = serde_json::from_str(&stage.host.text("employees.json")).expect("JSON");
+    assert_eq!(records[0]["salary"], json!(84250));
+    assert!(
+        stage
+            .host
+            .artifacts
+            .iter()
+            .any(|artifact| artifact.kind == ArtifactKind::Download)
+    );
+}
+
+#[tokio::test]
+async fn a_state_whose_condition_does_not_hold_is_never_entered() {
+    let mut stage = Stage::new();
+    let yaml = "name: T\nstates:\n  - { name: first, when: { visible: a }, steps: [{ click: b }] }\n  - { name: second, when: { expression: input.month == 'May' }, steps: [{ click: c, when: { visible: a } }, { click: d }] }\n";
+    assert_eq!(stage.run(yaml).await, Outcome::Completed { output: None });
+    let d = browser::Locator::css("d");
+    assert_eq!(
+        stage.story.lines(),
+        [
+            "state second".to_owned(),
+            format!("click {d}"),
+            "store log.jsonl".to_owned()
+        ]
+    );
+    let log = stage.host.text("log.jsonl");
+    assert!(
+        log.contains("state_skipped") && log.contains("step_skipped"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn all_pages_are_read_until_the_next_link_is_gone_or_disabled() {
+    for is_disabled in [false, true] {
+        let mut stage =
+            stage_with_pages(&[&[&["a", "1"]], &[&["b", "2"], &["c", "3"]], &[&["d", "4"]]]);
+        stage.browser.next_is_disabled_at_the_end = is_disabled;
+        assert_eq!(
+            stage.run(&steps(&[EXTRACT])).await,
+            Outcome::Completed { output: None }
+        );
+        let csv = stage.host.text("people.csv");
+        assert_eq!(csv, "name,salary\r\na,1\r\nb,2\r\nc,3\r\nd,4\r\n");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_comes_again_and_one_too_many_are_errors() {
+    let mut stage = stage_with_pages(&[&[&["a", "1"]], &[&["b", "2"]], &[&["a", "1"]]]);
+    let found = failure(stage.run(&steps(&[EXTRACT])).await);
+    assert_eq!(found.code, FailureCode::ExtractionFailed);
+    assert!(found.message.contains("page 3"), "{}", found.message);
+
+    let mut stage = stage_with_pages(&[&[&["a", "1"]], &[&["b", "2"]], &[&["c", "3"]]]);
+    let found = failure(
+        stage
+            .run(&steps(&[&EXTRACT.replace("as:", "maxPages: 2, as:")]))
+            .await,
+    );
+    assert!(found.message.contains("maxPages"), "{}", found.message);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_never_change_after_the_next_page_are_an_error() {
+    let mut stage = stage_with_pages(&[&[&["a", "1"]], &[&["a", "1"]]]);
+    let found = failure(
+        stage
+            .run(&steps(&[&format!("{{ {EXTRACT}, timeout: 120ms }}")]))
+            .await,
+    );
+    assert!(
+        found.message.contains("did not change"),
+        "{}",
+        found.message
+    );
+}
+
+#[tokio::test]
+async fn bad_cells_are_reported_with_page_row_and_field() {
+    let mut stage = stage_with_pages(&[&[&["a", "1"], &["b", "many"]]]);
+    let found = failure(stage.run(&steps(&[EXTRACT])).await);
+    assert_eq!(found.code, FailureCode::ExtractionFailed);
+    assert_eq!(
+        found.message,
+        "1 bad cells: page 1, row 2, salary: `many` is not a number"
+    );
+}
+
+#[tokio::test]
+async fn no_rows_count_only_where_the_page_was_ready() {
+    let mut stage = stage_with_pages(&[&[]]);
+    let end =
+        "endWithNoAction: { if: people | length == 0, reason: 'Nobody in {{ input.month }}' }";
+    assert_eq!(
+        stage.run(&steps(&[EXTRACT, end, "click: never"])).await,
+        Outcome::NoAction {
+            reason: "Nobody in May".to_owned()
+        }
+    );
+    assert_eq!(stage.host.text("people.json"), "[]\n");
+    assert!(
+        !stage
+            .story
+            .lines()
+            .iter()
+            .any(|line| line.contains("never"))
+    );
+
+    let mut stage = stage_with_pages(&[&[]]);
+    let found = failure(
+        stage
+            .run(&steps(&[&EXTRACT.replace("ready: table, ", "")]))
+            .await,
+    );
+    assert_eq!(found.code, FailureCode::ExtractionFailed);
+}
+
+#[tokio::test]
+async fn a_failing_step_says_where_and_why_and_leaves_picture_dom_and_log() {
+    let mut stage = Stage::new();
+    let target = browser::Locator::role("button", "Go");
+    let error = Error::NotFound {
+        locator: target.to_string(),
+        after: Duration::from_secs(30),
+        found: "a button \"Stop\"".to_owned(),
+    };
+    stage
+        .browser
+        .errors
+        .insert(format!("click {target}"), error);
+    let found = failure(
+        stage
+            .run(&steps(&[
+                "goto: https://portal.test",
+                "{ id: start, click: { role: button, name: Go } }",
+            ]))
+            .await,
+    );
+    assert_eq!(found.code, FailureCode::ElementNotFound);
+    assert_eq!(found.state.as_deref(), Some("testing"));
+    assert_eq!(found.step.as_deref(), Some("testing/steps/1 start (click)"));
+    assert!(
+        found.message.contains("Stop") && found.retryable,
+        "{found:?}"
+    );
+    assert_eq!(
+        stage.host.names(),
+        ["failure.png", "failure.html", "log.jsonl"]
+    );
+    assert!(stage.host.text("log.jsonl").contains("step_failed"));
+}
+
+#[tokio::test]
+async fn a_crashed_browser_is_asked_for_nothing_more() {
+    let mut stage = Stage::new();
+    stage
+        .browser
+        .errors
+        .insert("press Enter".to_owned(), Error::Crashed);
+    let found = failure(stage.run(&steps(&["press: Enter"])).await);
+    assert_eq!(found.code, FailureCode::BrowserCrashed);
+    assert!(found.retryable);
+    assert_eq!(stage.host.names(), ["log.jsonl"]);
+}
+
+#[tokio::test]
+async fn no_secret_leaves_with_a_failure_a_log_or_a_dom() {
+    let mut stage = Stage::new();
+    let escaped = SECRET.replace('&', "&amp;");
+    stage.browser.dom = format!("<input value=\"{escaped}\"> {SECRET} 424242");
+    stage.host.answers.push_back(Answer::Given(BTreeMap::from([(
+        "code".to_owned(),
+        Secret::new("424242"),
+    )])));
+    let field = browser::Locator::label("Pin");
+    let outcome = stage
+        .run(&steps(&[
+            "askUser: { prompt: Code, as: code }",
+            "fill: { label: Pin, value: 'a{{ secrets.token }}b' }",
+            "waitFor: { css: '#never' }",
+        ]))
+        .await;
+    let found = failure(outcome);
+    assert_eq!(found.code, FailureCode::AssertionFailed);
+    assert_eq!(
+        stage.browser.filled[&field.to_string()],
+        format!("a{SECRET}b")
+    );
+    assert!(
+        stage.browser.masks.contains(&field.to_string()),
+        "the picture covers the field"
+    );
+    let left = [
+        found.message,
+        stage.host.text("failure.html"),
+        stage.host.text("log.jsonl"),
+    ]
+    .concat();
+    for canary in [SECRET, &escaped, "424242"] {
+        assert!(!left.contains(canary), "{left}");
+    }
+    assert!(left.contains("•••"));
+}
+
+#[tokio::test]
+async fn a_question_that_nobody_answers_fails_the_run() {
+    let mut stage = Stage::new();
+    let found = failure(
+        stage
+            .run(&steps(&[
+                "askUser: { prompt: Code, as: code, timeout: 5m }",
+            ]))
+            .await,
+    );
+    assert_eq!(found.code, FailureCode::UserInputTimeout);
+    assert_eq!(found.message, "nobody answered within 300 s");
+}
+
+const QUESTION: &str = "askUser: { prompt: Code, as: code, tries: 2, steps: [{ fill: { css: input, value: '{{ answers.code }}' } }, { click: verify }], rejected: { visible: alert, message: That code was wrong } }";
+
+fn answer(code: &str) -> Answer {
+    Answer::Given(BTreeMap::from([("code".to_owned(), Secret::new(code))]))
+}
+
+#[tokio::test]
+async fn a_refused_answer_is_asked_for_again_as_often_as_the_step_says() {
+    let alert = browser::Locator::css("alert").to_string();
+    let click = format!("click {}", browser::Locator::css("verify"));
+
+    let mut stage = Stage::new();
+    stage.browser.visible.insert(alert.clone());
+    stage
+        .host
+        .answers
+        .extend([answer("111111"), answer("222222"), answer("333333")]);
+    let found = failure(stage.run(&steps(&[QUESTION])).await);
+    assert_eq!(found.code, FailureCode::UserInputRejected);
+    assert_eq!(found.step.as_deref(), Some("testing/steps/0 (askUser)"));
+    assert_eq!(
+        stage.host.asked,
+        [(2, None), (1, Some("That code was wrong".to_owned()))]
+    );
+    assert_eq!(
+        stage
+            .story
+            .lines()
+            .iter()
+            .filter(|line| **line == click)
+            .count(),
+        2
+    );
+
+    let mut stage = Stage::new();
+    stage.host.answers.push_back(answer("111111"));
+    assert_eq!(
+        stage.run(&steps(&[QUESTION])).await,
+        Outcome::Completed { output: None }
+    );
+    assert_eq!(stage.host.asked.len(), 1);
+
+    let mut stage = Stage::new();
+    stage.host.answers.push_back(answer("111111"));
+    stage.browser.errors.insert(click, Error::Crashed);
+    let found = failure(stage.run(&steps(&[QUESTION])).await);
+    assert_eq!(
+        found.step.as_deref(),
+        Some("testing/steps/0 (askUser)/steps/1 (click)")
+    );
+}
+
+#[tokio::test]
+async fn a_run_goes_nowhere_else_and_gives_no_secret_to_another_origin() {
+    let origins = "allowedOrigins: ['{{ input.baseUrl }}/login']\n";
+    let mut stage = Stage::new();
+    let yaml = steps(&["goto: 'https://portal.test.evil.test/'"]) + origins;
+    assert_eq!(
+        failure(stage.run(&yaml).await).code,
+        FailureCode::AddressBlocked
+    );
+    assert!(
+        !stage
+            .story
+            .lines()
+            .iter()
+            .any(|line| line.starts_with("goto"))
+    );
+
+    let mut stage = Stage::new();
+    stage.browser.url = "https://evil.test/login".to_owned();
+    let yaml = steps(&[
+        "goto: '{{ input.baseUrl }}'",
+        "fill: { css: a, value: '{{ secrets.token }}' }",
+    ]) + origins;
+    assert_eq!(
+        failure(stage.run(&yaml).await).code,
+        FailureCode::AddressBlocked
+    );
+    assert!(stage.browser.filled.is_empty());
+
+    for url in ["file:///etc/passwd", "javascript:alert(1)", "/relative"] {
+        let mut stage = Stage::new();
+        assert_eq!(
+            failure(stage.run(&steps(&[&format!("goto: '{url}'")])).await).code,
+            FailureCode::AddressBlocked
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_navigation_that_the_guard_refused_says_so() {
+    let mut stage = Stage::new();
+    stage.host.refusal = Some("10.0.0.1 is a private address".to_owned());
+    let error = Error::Navigation {
+        url: "https://in.test".to_owned(),
+        reason: "net::ERR_SOCKS_CONNECTION_FAILED".to_owned(),
+    };
+    stage
+        .browser
+        .errors
+        .insert("goto https://in.test".to_owned(), error);
+    let found = failure(stage.run(&steps(&["goto: https://in.test"])).await);
+    assert_eq!(
+        (found.code, found.message.as_str()),
+        (FailureCode::AddressBlocked, "10.0.0.1 is a private address")
+    );
+}
+
+#[tokio::test]
+async fn an_interrupted_run_stores_nothing_more() {
+    let mut stage = Stage::new();
+    stage.host.interrupt_at = Some("testing");
+    let result = stage.try_run(&steps(&["click: a"])).await;
+    assert!(matches!(result, Err(Interrupted::TakenAway)), "{result:?}");
+    assert!(stage.story.lines().is_empty());
+}
+
+#[tokio::test]
+async fn set_get_assert_and_fail_do_what_they_say() {
+    let mut stage = stage_with_pages(&[&[&["$1,234.50"]]]);
+    let total = "get: { css: table, type: number, as: total }";
+    let yaml = steps(&[
+        total,
+        "set: { double: '{{ total * 2 }}' }",
+        "assert: { expression: double > 2000 }",
+    ]) + "output: { double: '{{ double }}', text: 'sum {{ total }}' }\n";
+    assert_eq!(
+        stage.run(&yaml).await,
+        Outcome::Completed {
+            output: Some(json!({"double": 2469.0, "text": "sum 1234.5"}))
+        }
+    );
+
+    let mut stage = Stage::new();
+    let found = failure(
+        stage
+            .run(&steps(&[
+                "assert: { visible: a, message: 'no {{ input.month }}' }",
+            ]))
+            .await,
+    );
+    assert_eq!(
+        (found.code, found.message.as_str()),
+        (FailureCode::AssertionFailed, "no May")
+    );
+
+    let mut stage = Stage::new();
+    let found = failure(
+        stage
+            .run(&steps(&[
+                "fail: { if: 1 > 2, code: NEVER, message: x }",
+                "fail: { code: LOCKED, message: y }",
+            ]))
+            .await,
+    );
+    assert_eq!(
+        (found.code, found.custom_code.as_deref()),
+        (FailureCode::WorkflowFailed, Some("LOCKED"))
+    );
+}
+
+#[tokio::test]
+async fn artifacts_of_one_name_get_numbers_and_the_sites_name_is_kept() {
+    let mut stage = Stage::new();
+    let outcome = stage
+        .run(&steps(&[
+            "screenshot: {}",
+            "screenshot:",
+            "download: { click: a }",
+        ]))
+        .await;
+    assert_eq!(outcome, Outcome::Completed { output: None });
+    assert_eq!(
+        stage.host.names(),
+        [
+            "screenshot.png",
+            "screenshot-2.png",
+            "from site.csv",
+            "log.jsonl"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_state_that_takes_too_long_fails_but_waiting_for_a_person_does_not_count() {
+    let yaml = |first: &str| {
+        steps(&[first, "click: b"]).replace("    steps:", "    timeout: 300ms\n    steps:")
+    };
+    let mut stage = Stage::new();
+    let found = failure(stage.run(&yaml("waitFor: { time: 350ms }")).await);
+    assert_eq!(found.code, FailureCode::DeadlineExceeded);
+    assert_eq!(found.step.as_deref(), Some("testing/steps/1 (click)"));
+
+    let mut stage = Stage::new();
+    stage.host.thinks_for = Duration::from_millis(350);
+    stage.host.answers.push_back(answer("424242"));
+    let outcome = stage
+        .run(&yaml("askUser: { prompt: Code, as: code }"))
+        .await;
+    assert_eq!(outcome, Outcome::Completed { output: None });
+}
+
+#[tokio::test]
+async fn an_output_that_is_too_large_is_refused() {
+    let mut stage = Stage::new();
+    let yaml = steps(&["click: a"]) + "output: { text: \"{{ 'x' * 70000 }}\" }\n";
+    let found = failure(stage.run(&yaml).await);
+    assert_eq!(
+        (found.code, found.step.as_deref()),
+        (FailureCode::WorkflowInvalid, Some("output/text"))
+    );
+}

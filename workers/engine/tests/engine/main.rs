@@ -1,0 +1,5 @@
+//! The engine as its users see it: over a browser that follows a script, and over a real one.
+
+mod interpreter;
+mod practice;
+mod scripted;

@@ -1,0 +1,339 @@
+//! A browser and a host that follow a script, and one story that both write down what they are asked in.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use browser::{Condition, Download, Error, Field, Locator, Screenshot};
+use domain::definition::{Definition, Secret};
+use engine::{
+    Answer, ArtifactBody, Browser, Host, Inputs, Interrupted, NewArtifact, Outcome, Question,
+    Report, execute,
+};
+use serde_json::{Value, json};
+
+pub(crate) type Rows = Vec<Vec<Option<String>>>;
+
+/// What was asked, by whom, in which order.
+#[derive(Clone, Default)]
+pub(crate) struct Story(Arc<Mutex<Vec<String>>>);
+
+impl Story {
+    fn tell(&self, line: impl Into<String>) {
+        self.0
+            .lock()
+            .expect("no test panics while it tells")
+            .push(line.into());
+    }
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.0
+            .lock()
+            .expect("no test panics while it tells")
+            .clone()
+    }
+}
+
+/// A site made of a set of visible elements and of pages of rows.
+pub(crate) struct ScriptedBrowser {
+    pub(crate) story: Story,
+    pub(crate) visible: HashSet<String>,
+    /// What becomes visible by a click.
+    pub(crate) reveals: HashMap<String, String>,
+    pub(crate) pages: Vec<Rows>,
+    pub(crate) page: usize,
+    /// The locator of the link to the next page. Without further pages it is gone, or disabled.
+    pub(crate) next: Option<String>,
+    pub(crate) next_is_disabled_at_the_end: bool,
+    pub(crate) errors: HashMap<String, Error>,
+    pub(crate) dom: String,
+    pub(crate) url: String,
+    pub(crate) filled: HashMap<String, String>,
+    pub(crate) masks: Vec<String>,
+}
+
+impl ScriptedBrowser {
+    pub(crate) fn new(story: &Story) -> Self {
+        Self {
+            story: story.clone(),
+            visible: HashSet::new(),
+            reveals: HashMap::new(),
+            pages: vec![Vec::new()],
+            page: 0,
+            next: None,
+            next_is_disabled_at_the_end: false,
+            errors: HashMap::new(),
+            dom: "<html></html>".to_owned(),
+            url: "https://portal.test/employees".to_owned(),
+            filled: HashMap::new(),
+            masks: Vec::new(),
+        }
+    }
+
+    fn call(&mut self, line: String) -> Result<(), Error> {
+        let error = self.errors.remove(&line);
+        self.story.tell(line);
+        error.map_or(Ok(()), Err)
+    }
+
+    fn is_true(&self, condition: &Condition) -> bool {
+        match condition {
+            Condition::Visible(locator) => self.is_visible(&locator.to_string()),
+            Condition::Hidden(locator) => !self.is_visible(&locator.to_string()),
+            Condition::Any(conditions) => {
+                conditions.iter().any(|condition| self.is_true(condition))
+            }
+            Condition::All(conditions) => {
+                conditions.iter().all(|condition| self.is_true(condition))
+            }
+            Condition::HasText { text, .. } => self.dom.contains(text.as_str()),
+            Condition::UrlMatches(url) => self.url == *url,
+            Condition::Expression(_) => false,
+        }
+    }
+
+    fn is_visible(&self, locator: &str) -> bool {
+        if self.next.as_deref() == Some(locator) {
+            return self.next_is_disabled_at_the_end || self.page + 1 < self.pages.len();
+        }
+        self.visible.contains(locator)
+    }
+}
+
+#[async_trait]
+impl Browser for ScriptedBrowser {
+    async fn goto(&mut self, url: &str, _: Duration) -> Result<(), Error> {
+        self.call(format!("goto {url}"))
+    }
+
+    async fn back(&mut self, _: Duration) -> Result<(), Error> {
+        self.call("back".to_owned())
+    }
+
+    async fn reload(&mut self, _: Duration) -> Result<(), Error> {
+        self.call("reload".to_owned())
+    }
+
+    async fn url(&mut self) -> Result<String, Error> {
+        Ok(self.url.clone())
+    }
+
+    async fn click(&mut self, target: &Locator, _: Duration) -> Result<(), Error> {
+        let target = target.to_string();
+        self.call(format!("click {target}"))?;
+        if self.next.as_ref() == Some(&target) {
+            self.page = (self.page + 1).min(self.pages.len() - 1);
+        }
+        if let Some(revealed) = self.reveals.get(&target) {
+            self.visible.insert(revealed.clone());
+        }
+        Ok(())
+    }
+
+    async fn double_click(&mut self, target: &Locator, _: Duration) -> Result<(), Error> {
+        self.call(format!("double click {target}"))
+    }
+
+    async fn hover(&mut self, target: &Locator, _: Duration) -> Result<(), Error> {
+        self.call(format!("hover {target}"))
+    }
+
+    async fn fill(&mut self, target: &Locator, value: &Secret, _: Duration) -> Result<(), Error> {
+        self.filled
+            .insert(target.to_string(), value.expose().to_owned());
+        self.call(format!("fill {target}"))
+    }
+
+    async fn press(&mut self, key: &str, _: Duration) -> Result<(), Error> {
+        self.call(format!("press {key}"))
+    }
+
+    async fn wait_for(&mut self, condition: &Condition, timeout: Duration) -> Result<(), Error> {
+        if self.is_true(condition) {
+            return self.call(format!("wait for {condition}"));
+        }
+        Err(Error::TimedOut {
+            awaited: condition.to_string(),
+            after: timeout,
+            found: self.dom.clone(),
+        })
+    }
+
+    async fn holds(&mut self, condition: &Condition) -> Result<bool, Error> {
+        Ok(self.is_true(condition))
+    }
+
+    async fn is_enabled(&mut self, _: &Locator) -> Result<bool, Error> {
+        Ok(self.page + 1 < self.pages.len())
+    }
+
+    async fn read_rows(&mut self, _: &Locator, fields: &[Field]) -> Result<Rows, Error> {
+        self.call(format!("read page {}", self.page + 1))?;
+        assert!(
+            self.pages[self.page]
+                .iter()
+                .all(|row| row.len() == fields.len()),
+            "the script has as many cells"
+        );
+        Ok(self.pages[self.page].clone())
+    }
+
+    async fn download(&mut self, click: &Locator, _: Duration) -> Result<Download, Error> {
+        self.call(format!("download {click}"))?;
+        Ok(Download {
+            path: "downloaded".into(),
+            suggested_file_name: "from site.csv".to_owned(),
+            url: self.url.clone(),
+            size_bytes: 3,
+        })
+    }
+
+    async fn screenshot(&mut self, screenshot: &Screenshot) -> Result<Vec<u8>, Error> {
+        self.masks = screenshot.mask.iter().map(ToString::to_string).collect();
+        self.call("screenshot".to_owned())?;
+        Ok(b"png".to_vec())
+    }
+
+    async fn dom_snapshot(&mut self) -> Result<String, Error> {
+        Ok(self.dom.clone())
+    }
+}
+
+/// A host that keeps what it gets in memory.
+pub(crate) struct RecordingHost {
+    pub(crate) story: Story,
+    pub(crate) artifacts: Vec<NewArtifact>,
+    pub(crate) answers: VecDeque<Answer>,
+    pub(crate) asked: Vec<(u32, Option<String>)>,
+    /// How long the person takes to answer.
+    pub(crate) thinks_for: Duration,
+    pub(crate) refusal: Option<String>,
+    /// The state that must not be entered.
+    pub(crate) interrupt_at: Option<&'static str>,
+}
+
+impl RecordingHost {
+    pub(crate) fn new(story: &Story) -> Self {
+        Self {
+            story: story.clone(),
+            artifacts: Vec::new(),
+            answers: VecDeque::new(),
+            asked: Vec::new(),
+            thinks_for: Duration::ZERO,
+            refusal: None,
+            interrupt_at: None,
+        }
+    }
+
+    /// The text of an artifact.
+    pub(crate) fn text(&self, name: &str) -> String {
+        let artifact = self.artifacts.iter().find(|artifact| artifact.name == name);
+        match artifact.map(|artifact| &artifact.body) {
+            Some(ArtifactBody::Bytes(bytes)) => String::from_utf8(bytes.clone()).expect("text"),
+            other => panic!("{name}: {other:?} among {:?}", self.names()),
+        }
+    }
+
+    pub(crate) fn names(&self) -> Vec<&str> {
+        self.artifacts
+            .iter()
+            .map(|artifact| artifact.name.as_str())
+            .collect()
+    }
+}
+
+#[async_trait]
+impl Host for RecordingHost {
+    async fn enter_state(&mut self, name: &str) -> Result<(), Interrupted> {
+        if self.interrupt_at == Some(name) {
+            return Err(Interrupted::TakenAway);
+        }
+        self.story.tell(format!("state {name}"));
+        Ok(())
+    }
+
+    async fn ask_user(
+        &mut self,
+        question: Question,
+        screenshot: Option<Vec<u8>>,
+    ) -> Result<Answer, Interrupted> {
+        assert!(screenshot.is_some(), "the person sees the page");
+        self.story.tell(format!("ask {}", question.prompt));
+        self.asked.push((question.tries_left, question.message));
+        tokio::time::sleep(self.thinks_for).await;
+        Ok(self.answers.pop_front().unwrap_or(Answer::TimedOut))
+    }
+
+    async fn store_artifact(&mut self, artifact: NewArtifact) -> Result<(), Interrupted> {
+        self.story.tell(format!("store {}", artifact.name));
+        self.artifacts.push(artifact);
+        Ok(())
+    }
+
+    async fn explain_refusal(&mut self, _: &str) -> Option<String> {
+        self.refusal.clone()
+    }
+}
+
+/// A run with its script.
+pub(crate) struct Stage {
+    pub(crate) story: Story,
+    pub(crate) browser: ScriptedBrowser,
+    pub(crate) host: RecordingHost,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Self {
+        let story = Story::default();
+        Self {
+            browser: ScriptedBrowser::new(&story),
+            host: RecordingHost::new(&story),
+            story,
+        }
+    }
+
+    /// Executes a definition with one secret, `token`.
+    pub(crate) async fn try_run(&mut self, yaml: &str) -> Result<Report, Interrupted> {
+        let definition =
+            Definition::parse_yaml(yaml).unwrap_or_else(|errors| panic!("{errors:#?}"));
+        // A runner executes many runs as tasks, so the future must be able to move between threads.
+        movable(execute(
+            &definition,
+            inputs(),
+            &mut self.browser,
+            &mut self.host,
+        ))
+        .await
+    }
+
+    pub(crate) async fn run(&mut self, yaml: &str) -> Outcome {
+        self.try_run(yaml)
+            .await
+            .expect("the host never interrupts")
+            .outcome
+    }
+}
+
+pub(crate) const SECRET: &str = "correct-horse-&-battery";
+
+pub(crate) fn inputs() -> Inputs {
+    let secrets =
+        ["token", "hr_user", "hr_password"].map(|name| (name.to_owned(), Secret::new(SECRET)));
+    Inputs {
+        input: json!({"baseUrl": "https://portal.test", "month": "May"}),
+        secrets: BTreeMap::from(secrets),
+        outputs: Value::Object(serde_json::Map::new()),
+    }
+}
+
+/// Rows of text cells.
+pub(crate) fn rows(rows: &[&[&str]]) -> Rows {
+    rows.iter()
+        .map(|row| row.iter().map(|cell| Some((*cell).to_owned())).collect())
+        .collect()
+}
+
+fn movable<F: Future + Send>(future: F) -> F {
+    future
+}
