@@ -1,0 +1,119 @@
+//! Webhook endpoints: register.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use domain::webhook::EventType;
+use domain::{Timestamp, WebhookEndpointId};
+use platform::guarded_http::GuardedClient;
+use platform::webhook_signature::Secret;
+use serde::{Deserialize, Serialize};
+use store::{NewWebhookEndpoint, Role, WebhookEndpoint, fresh_id, now};
+use url::Url;
+
+use crate::body::Body;
+use crate::caller::Caller;
+use crate::problem::FieldError;
+use crate::{Api, Code, Problem, idempotency};
+
+const LONGEST_URL: usize = 2048;
+const LONGEST_DESCRIPTION_CHARS: usize = 256;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct CreateEndpoint {
+    url: String,
+    event_types: Option<Vec<EventType>>,
+    description: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EndpointView {
+    id: WebhookEndpointId,
+    url: String,
+    event_types: Vec<EventType>,
+    description: Option<String>,
+    enabled: bool,
+    created_at: Timestamp,
+    /// Shown once: a replay of the same request has `null`.
+    secret: Option<String>,
+}
+
+/// `POST /webhook-endpoints`.
+pub(crate) async fn create(
+    State(api): State<Api>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    caller.must_be(Role::Admin)?;
+    let asked: CreateEndpoint = body.json()?;
+    check(&api, &asked)?;
+    let key = idempotency::key_of(&headers, &caller, "POST /webhook-endpoints", &body.bytes)?;
+    let at = now();
+    let mut event_types = asked.event_types.unwrap_or_else(|| EventType::DEFAULT.to_vec());
+    event_types.sort_unstable();
+    event_types.dedup();
+    let new = NewWebhookEndpoint {
+        id: fresh_id(WebhookEndpointId::new, at),
+        organization_id: caller.organization_id,
+        url: asked.url,
+        event_types,
+        description: asked.description,
+        created_at: at,
+    };
+    let secret = Secret::generate().map_err(|error| {
+        tracing::error!(%error, "The operating system gives no randomness");
+        Problem::new(Code::Internal, "the failure has been recorded")
+    })?;
+    let secret = secret.reveal();
+    let (id, secret) = match api.store.create_webhook_endpoint(&new, &secret, key.as_ref()).await? {
+        None => (new.id, Some(secret)),
+        Some(replay) => (idempotency::replayed(replay)?, None),
+    };
+    let endpoint = api
+        .store
+        .webhook_endpoint(caller.organization_id, id)
+        .await?
+        .ok_or_else(|| Problem::not_found("webhook endpoint", &id.to_string()))?;
+    let location = format!("/webhook-endpoints/{id}");
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(view(endpoint, secret))).into_response())
+}
+
+fn view(endpoint: WebhookEndpoint, secret: Option<String>) -> EndpointView {
+    EndpointView {
+        id: endpoint.id,
+        url: endpoint.url,
+        event_types: endpoint.event_types,
+        description: endpoint.description,
+        enabled: endpoint.enabled,
+        created_at: endpoint.created_at,
+        secret,
+    }
+}
+
+fn check(api: &Api, asked: &CreateEndpoint) -> Result<(), Problem> {
+    let mut errors = Vec::new();
+    match Url::parse(&asked.url) {
+        Err(error) => errors.push(FieldError::new("/url", format!("this is no URL: {error}"))),
+        Ok(_) if asked.url.len() > LONGEST_URL => {
+            errors.push(FieldError::new("/url", format!("a URL has at most {LONGEST_URL} bytes")));
+        }
+        // What the name resolves to is checked at each delivery; this refuses what can never be delivered.
+        Ok(url) => {
+            if let Err(error) = GuardedClient::check_url(api.allow_addresses, &url) {
+                errors.push(FieldError::new("/url", error.to_string()));
+            }
+        }
+    }
+    if asked.event_types.as_ref().is_some_and(Vec::is_empty) {
+        errors.push(FieldError::new("/eventTypes", "name at least one type, or leave it out for the default"));
+    }
+    if asked.description.as_ref().is_some_and(|text| text.chars().count() > LONGEST_DESCRIPTION_CHARS) {
+        let message = format!("a description has at most {LONGEST_DESCRIPTION_CHARS} characters");
+        errors.push(FieldError::new("/description", message));
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Problem::of_fields(errors)) }
+}

@@ -1,0 +1,84 @@
+//! The clients, built once, and the names of the resources.
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::Credentials;
+use platform::configuration::Resources;
+
+use crate::StoreError;
+
+/// How to reach AWS, or what stands in for it.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    config: SdkConfig,
+    has_own_endpoint: bool,
+}
+
+impl Connection {
+    /// As the environment says (`AWS_REGION`, credentials, `AWS_ENDPOINT_URL` and what else the SDK reads).
+    pub async fn from_environment() -> Self {
+        let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
+        let has_own_endpoint = config.endpoint_url().is_some();
+        Self { config, has_own_endpoint }
+    }
+
+    /// To an emulator at a URL, with credentials that mean nothing elsewhere.
+    pub async fn to_emulator(endpoint_url: &str, region: &str, access_key_id: &str, secret_access_key: &str) -> Self {
+        let credentials = Credentials::new(access_key_id, secret_access_key, None, None, "emulator");
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .endpoint_url(endpoint_url)
+            .region(Region::new(region.to_owned()))
+            .credentials_provider(credentials)
+            .load()
+            .await;
+        Self { config, has_own_endpoint: true }
+    }
+
+    /// The SDK's own configuration.
+    #[must_use]
+    pub fn sdk_config(&self) -> &SdkConfig {
+        &self.config
+    }
+}
+
+/// The store. Cloning it is cheap.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(crate) dynamo: aws_sdk_dynamodb::Client,
+    pub(crate) sqs: aws_sdk_sqs::Client,
+    pub(crate) s3: aws_sdk_s3::Client,
+    pub(crate) kms: aws_sdk_kms::Client,
+    pub(crate) resources: Resources,
+}
+
+impl Store {
+    /// Builds the clients; opens no connection yet.
+    #[must_use]
+    pub fn new(connection: &Connection, resources: Resources) -> Self {
+        let config = &connection.config;
+        // Only AWS itself answers for a bucket as a host name.
+        let s3 = aws_sdk_s3::config::Builder::from(config).force_path_style(connection.has_own_endpoint).build();
+        Self {
+            dynamo: aws_sdk_dynamodb::Client::new(config),
+            sqs: aws_sdk_sqs::Client::new(config),
+            s3: aws_sdk_s3::Client::from_conf(s3),
+            kms: aws_sdk_kms::Client::new(config),
+            resources,
+        }
+    }
+
+    pub(crate) fn table(&self) -> Result<&str, StoreError> {
+        Ok(self.resources.table()?)
+    }
+
+    pub(crate) fn bucket(&self) -> Result<&str, StoreError> {
+        Ok(self.resources.artifact_bucket()?)
+    }
+
+    pub(crate) fn secrets_key(&self) -> Result<&str, StoreError> {
+        Ok(self.resources.secrets_key_id()?)
+    }
+
+    pub(crate) fn webhook_key(&self) -> Result<&str, StoreError> {
+        Ok(self.resources.webhook_key_id()?)
+    }
+}

@@ -1,0 +1,71 @@
+//! The due index: everything that somebody must look at again, by the time at which that is.
+
+use domain::{JobRunId, RunId, Timestamp};
+
+use crate::item::string;
+use crate::{DeliveryKey, Result, Store, StoreError, keys};
+
+/// Into how many partitions the index is cut.
+pub const DUE_SHARDS: u8 = 16;
+
+/// Something that is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DueItem {
+    /// A workflow run.
+    Run(RunId),
+    /// A job run.
+    JobRun(JobRunId),
+    /// A webhook delivery.
+    Delivery(DeliveryKey),
+}
+
+impl Store {
+    /// The oldest due items of a shard, at most `limit`. The index lags, and gives only keys: the item decides. A key
+    /// that can't be read is logged and left out, so that it can't hide the others.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn due(&self, shard: u8, now: Timestamp, limit: i32) -> Result<Vec<DueItem>> {
+        let answer = self
+            .dynamo
+            .query()
+            .table_name(self.table()?)
+            .index_name(keys::DUE_INDEX)
+            .key_condition_expression("dueShard = :shard AND dueKey < :until")
+            .expression_attribute_values(":shard", string(format!("DUE#{shard}")))
+            // "$" sorts after "#", so that what is due in this very millisecond is found too.
+            .expression_attribute_values(":until", string(format!("{:013}$", now.as_millis())))
+            .limit(limit)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("Query", &error))?;
+        let readable = |item| match parse(item) {
+            Ok(due) => Some(due),
+            Err(error) => {
+                tracing::error!(shard, %error, "Something is due that can't be");
+                None
+            }
+        };
+        Ok(answer.items.unwrap_or_default().into_iter().filter_map(readable).collect())
+    }
+}
+
+fn parse(item: crate::item::Item) -> Result<DueItem> {
+    let part = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).map_or("", String::as_str);
+    let (pk, sk) = (part("pk"), part("sk"));
+    let unknown = || StoreError::Corrupt {
+        what: format!("{pk} / {sk}"),
+        reason: "nothing of this kind can be due".to_owned(),
+    };
+    if let Some(id) = pk.strip_prefix("JOBRUN#") {
+        return id.parse().map(DueItem::JobRun).map_err(|_| unknown());
+    }
+    let run_id: RunId = pk.strip_prefix("RUN#").and_then(|id| id.parse().ok()).ok_or_else(unknown)?;
+    if sk == "RUN" {
+        return Ok(DueItem::Run(run_id));
+    }
+    if sk.starts_with(keys::DELIVERY_PREFIX) {
+        return Ok(DueItem::Delivery(DeliveryKey { run_id, key: sk.to_owned() }));
+    }
+    Err(unknown())
+}

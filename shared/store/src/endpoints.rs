@@ -1,0 +1,177 @@
+//! Webhook endpoints. Their signing secrets are sealed with the webhooks' own key.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::webhook::EventType;
+use domain::{OrganizationId, Timestamp, WebhookEndpointId};
+use serde::{Deserialize, Serialize};
+
+use crate::item::{encode, string};
+use crate::secrets::Context;
+use crate::{IdempotencyKey, Replay, Result, Store, StoreError, keys};
+
+/// Where a customer wants to hear of events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookEndpoint {
+    /// Its id.
+    pub id: WebhookEndpointId,
+    /// The tenant.
+    pub organization_id: OrganizationId,
+    /// Where deliveries are posted to.
+    pub url: String,
+    /// What it wants to hear of.
+    pub event_types: Vec<EventType>,
+    /// The customer's own note.
+    pub description: Option<String>,
+    /// Whether deliveries are made.
+    pub enabled: bool,
+    /// Events before this are none of its business.
+    pub created_at: Timestamp,
+    sealed_secret: String,
+}
+
+/// An endpoint to be registered.
+#[derive(Debug, Clone)]
+pub struct NewWebhookEndpoint {
+    /// Its id.
+    pub id: WebhookEndpointId,
+    /// The tenant.
+    pub organization_id: OrganizationId,
+    /// Where deliveries are posted to.
+    pub url: String,
+    /// What it wants to hear of.
+    pub event_types: Vec<EventType>,
+    /// The customer's own note.
+    pub description: Option<String>,
+    /// When it is registered.
+    pub created_at: Timestamp,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EndpointItem {
+    id: WebhookEndpointId,
+    organization_id: OrganizationId,
+    url: String,
+    event_types: Vec<EventType>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    enabled: bool,
+    created_at: i64,
+    sealed_secret: String,
+}
+
+impl From<EndpointItem> for WebhookEndpoint {
+    fn from(item: EndpointItem) -> Self {
+        Self {
+            id: item.id,
+            organization_id: item.organization_id,
+            url: item.url,
+            event_types: item.event_types,
+            description: item.description,
+            enabled: item.enabled,
+            created_at: Timestamp::from_millis(item.created_at),
+            sealed_secret: item.sealed_secret,
+        }
+    }
+}
+
+fn context(organization_id: OrganizationId, id: WebhookEndpointId) -> Context {
+    Context::new(organization_id, "webhook", &id.to_string())
+}
+
+impl Store {
+    /// Registers an endpoint with its signing secret.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn create_webhook_endpoint(
+        &self,
+        new: &NewWebhookEndpoint,
+        secret: &str,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Option<Replay>> {
+        let context = context(new.organization_id, new.id);
+        let sealed_secret = self.seal(self.webhook_key()?, &context, secret.as_bytes()).await?;
+        let item = EndpointItem {
+            id: new.id,
+            organization_id: new.organization_id,
+            url: new.url.clone(),
+            event_types: new.event_types.clone(),
+            description: new.description.clone(),
+            enabled: true,
+            created_at: new.created_at.as_millis(),
+            sealed_secret,
+        };
+        let item = encode(&keys::endpoint(new.organization_id, new.id), item)?;
+        if let Some(key) = key {
+            return self.put_with_idempotency(key, &new.id.to_string(), vec![item]).await;
+        }
+        self.put(item).await?;
+        Ok(None)
+    }
+
+    /// All endpoints of an organization, enabled or not.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn webhook_endpoints(&self, organization_id: OrganizationId) -> Result<Vec<WebhookEndpoint>> {
+        let items: Vec<EndpointItem> =
+            self.query_prefix(&keys::organization(organization_id), keys::ENDPOINT_PREFIX).await?;
+        Ok(items.into_iter().map(WebhookEndpoint::from).collect())
+    }
+
+    /// One endpoint of an organization.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn webhook_endpoint(
+        &self,
+        organization_id: OrganizationId,
+        id: WebhookEndpointId,
+    ) -> Result<Option<WebhookEndpoint>> {
+        let item: Option<EndpointItem> = self.get(&keys::endpoint(organization_id, id)).await?;
+        Ok(item.map(WebhookEndpoint::from))
+    }
+
+    /// Stops all deliveries to an endpoint, as its server has asked. Does nothing if the endpoint has been deleted or
+    /// has another URL by now.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn disable_webhook_endpoint(&self, endpoint: &WebhookEndpoint) -> Result<()> {
+        let key = keys::endpoint(endpoint.organization_id, endpoint.id);
+        let answer = self
+            .dynamo
+            .update_item()
+            .table_name(self.table()?)
+            .set_key(Some(key.to_attributes()))
+            .update_expression("SET #enabled = :enabled")
+            .condition_expression("#url = :url")
+            .expression_attribute_names("#enabled", "enabled")
+            .expression_attribute_names("#url", "url")
+            .expression_attribute_values(":url", string(&endpoint.url))
+            .expression_attribute_values(":enabled", AttributeValue::Bool(false))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(failed) if failed.is_conditional_check_failed_exception() => Ok(()),
+                _ => Err(StoreError::from_sdk("UpdateItem", &error)),
+            },
+        }
+    }
+
+    /// The signing secret of an endpoint, for the deliverer.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn webhook_secret(&self, endpoint: &WebhookEndpoint) -> Result<String> {
+        let context = context(endpoint.organization_id, endpoint.id);
+        let plain = self.open(self.webhook_key()?, &context, &endpoint.sealed_secret).await?;
+        String::from_utf8(plain).map_err(|_| StoreError::Corrupt {
+            what: format!("the secret of webhook endpoint {}", endpoint.id),
+            reason: "it is not text".to_owned(),
+        })
+    }
+}

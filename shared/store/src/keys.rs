@@ -1,0 +1,120 @@
+//! The keys of every entity in the one table. docs/storage.md says what each is read for.
+
+use domain::run::Status;
+use domain::{ArtifactId, InputRequestId, JobId, JobRunId, OrganizationId, RunId, Timestamp, WebhookEndpointId, WorkflowId};
+use uuid::Uuid;
+
+/// Partition and sort key of an item.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+}
+
+/// The names of the indexes; each is also the name of its partition attribute, but for the due index.
+pub(crate) const BY_ORGANIZATION: &str = "byOrganization";
+pub(crate) const DUE_INDEX: &str = "due";
+
+fn key(pk: String, sk: impl Into<String>) -> Key {
+    Key { pk, sk: sk.into() }
+}
+
+pub(crate) fn run_partition(id: RunId) -> String {
+    format!("RUN#{id}")
+}
+
+pub(crate) fn run(id: RunId) -> Key {
+    key(run_partition(id), "RUN")
+}
+
+pub(crate) fn run_input(id: RunId) -> Key {
+    key(run_partition(id), "INPUT")
+}
+
+pub(crate) fn run_output(id: RunId) -> Key {
+    key(run_partition(id), "OUTPUT")
+}
+
+pub(crate) fn lease(id: RunId) -> Key {
+    key(run_partition(id), "LEASE")
+}
+
+pub(crate) fn answer(id: RunId, request: InputRequestId) -> Key {
+    key(run_partition(id), format!("ANSWER#{request}"))
+}
+
+pub(crate) const ARTIFACT_PREFIX: &str = "ARTIFACT#";
+
+pub(crate) fn artifact(run: RunId, id: ArtifactId) -> Key {
+    key(run_partition(run), format!("{ARTIFACT_PREFIX}{id}"))
+}
+
+pub(crate) const DELIVERY_PREFIX: &str = "DLV#";
+
+pub(crate) fn delivery_sort(sequence: u64, event_type: &str, endpoint: WebhookEndpointId) -> String {
+    format!("{DELIVERY_PREFIX}{sequence:06}#{event_type}#{endpoint}")
+}
+
+pub(crate) fn workflow(id: WorkflowId) -> Key {
+    key(format!("WORKFLOW#{id}"), "WORKFLOW")
+}
+
+pub(crate) fn workflow_version(id: WorkflowId, version: u32) -> Key {
+    key(format!("WORKFLOW#{id}"), format!("VERSION#{version:06}"))
+}
+
+pub(crate) fn organization(id: OrganizationId) -> String {
+    format!("ORG#{id}")
+}
+
+pub(crate) const ENDPOINT_PREFIX: &str = "ENDPOINT#";
+
+pub(crate) fn endpoint(organization_id: OrganizationId, id: WebhookEndpointId) -> Key {
+    key(organization(organization_id), format!("{ENDPOINT_PREFIX}{id}"))
+}
+
+pub(crate) fn secret(organization_id: OrganizationId, name: &str) -> Key {
+    key(organization(organization_id), format!("SECRET#{name}"))
+}
+
+pub(crate) fn api_key(hash: &str) -> Key {
+    key(format!("KEY#{hash}"), "KEY")
+}
+
+pub(crate) fn idempotency(organization_id: OrganizationId, hash: &str) -> Key {
+    key(format!("IDEMPOTENCY#{organization_id}#{hash}"), "IDEMPOTENCY")
+}
+
+pub(crate) fn job(id: JobId) -> Key {
+    key(format!("JOB#{id}"), "JOB")
+}
+
+pub(crate) fn job_run(id: JobRunId) -> Key {
+    key(format!("JOBRUN#{id}"), "JOBRUN")
+}
+
+pub(crate) fn occurrence(id: JobId, scheduled_at: Timestamp) -> Key {
+    key(format!("JOB#{id}"), format!("OCCURRENCE#{scheduled_at}"))
+}
+
+pub(crate) fn by_organization(id: OrganizationId) -> String {
+    organization(id)
+}
+
+pub(crate) fn by_status(id: OrganizationId, status: Status) -> String {
+    format!("ORG#{id}#STATUS#{status}")
+}
+
+pub(crate) fn by_workflow(id: OrganizationId, workflow: WorkflowId) -> String {
+    format!("ORG#{id}#WORKFLOW#{workflow}")
+}
+
+/// The shard of the due index: random bits of the id, so that no shard gets hot.
+pub(crate) fn due_shard(id: Uuid) -> String {
+    format!("DUE#{}", id.as_bytes()[15] & 0x0f)
+}
+
+/// Sorts by the time at which the item is due.
+pub(crate) fn due_key(due_at: Timestamp, id: Uuid) -> String {
+    format!("{:013}#{id}", due_at.as_millis())
+}

@@ -1,0 +1,42 @@
+//! Everything that Legwork keeps: the table, the queues, the bucket and the keys. The only package that names AWS.
+//!
+//! docs/storage.md lists every entity with its keys. What is written here is written by conditional writes, and only
+//! [`Store::commit_run`] commits a run's transition.
+
+mod answers;
+mod artifacts;
+mod clock;
+mod connection;
+mod deliveries;
+mod due;
+mod endpoints;
+mod error;
+mod idempotency;
+mod item;
+mod jobs;
+mod keys;
+mod leases;
+#[cfg(feature = "local")]
+pub mod local;
+mod organizations;
+mod queues;
+mod run_item;
+mod runs;
+mod secrets;
+mod workflows;
+
+pub use artifacts::{Artifact, ArtifactBody, NewArtifact, PresignedUrl};
+pub use clock::{fresh_commit, fresh_id, fresh_random, now};
+pub use connection::{Connection, Store};
+pub use deliveries::{Attempt, Delivery, DeliveryKey, DeliveryStatus};
+pub use due::{DUE_SHARDS, DueItem};
+pub use endpoints::{NewWebhookEndpoint, WebhookEndpoint};
+pub use error::{Result, StoreError};
+pub use idempotency::{IdempotencyKey, Replay};
+pub use jobs::{Job, JobWorkflow, NewJob};
+pub use leases::Lease;
+pub use organizations::{ApiKey, NewApiKey, Role};
+pub use queues::{Queue, QueueMessage, RunMessage};
+pub use run_item::decode_run;
+pub use runs::{Commit, CreatedRun, RunWithValues, Transition};
+pub use workflows::{NewWorkflow, Workflow, WorkflowVersion};

@@ -1,0 +1,390 @@
+//! Workflow runs: creating, reading, and the one function that commits a transition.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, KeysAndAttributes, Put as TransactPut, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
+use domain::run::{CommitId, Event, Rejected, Run};
+use domain::{OrganizationId, RunId, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::item::{Item, Put, encode, number};
+use crate::run_item::{decode_run, encode_run};
+use crate::{IdempotencyKey, Replay, Result, Store, StoreError, fresh_commit, keys};
+
+/// What became of a commit.
+#[derive(Debug)]
+pub enum Commit {
+    /// It is written, now or by an earlier try whose answer got lost.
+    Committed,
+    /// Somebody else changed the run first; this is the run as it is now.
+    Stale(Box<Run>),
+}
+
+/// What became of an event.
+#[derive(Debug)]
+pub enum Transition {
+    /// The run has changed, and is this now.
+    Committed(Box<Run>),
+    /// The run can't be changed by the event.
+    Rejected {
+        /// The run as it is.
+        run: Box<Run>,
+        /// Why not.
+        why: Rejected,
+    },
+}
+
+/// What became of creating a run.
+#[derive(Debug, PartialEq, Eq)]
+pub enum CreatedRun {
+    /// It is written.
+    Created,
+    /// The idempotency key was used before.
+    Replayed(Replay),
+}
+
+/// A run with what it was given and what it returned.
+#[derive(Debug)]
+pub struct RunWithValues {
+    /// The run.
+    pub run: Run,
+    /// Its input.
+    pub input: Option<Value>,
+    /// Its output, if it completed.
+    pub output: Option<Value>,
+}
+
+/// A JSON value beside a run. It is text, since the table's own maps forget how a number was written.
+#[derive(Debug, Serialize, Deserialize)]
+struct ValueItem {
+    /// Which attempt wrote it; 0 is the caller.
+    attempt: u32,
+    json: String,
+}
+
+impl ValueItem {
+    fn value(&self) -> Result<Value> {
+        serde_json::from_str(&self.json)
+            .map_err(|error| StoreError::Corrupt { what: "a run's value".to_owned(), reason: error.to_string() })
+    }
+}
+
+impl Store {
+    /// Writes a new run with its input; with an idempotency key in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is written then that a reader could see.
+    pub async fn create_run(&self, run: &Run, input: &Value, key: Option<&IdempotencyKey>) -> Result<CreatedRun> {
+        let input = ValueItem { attempt: 0, json: input.to_string() };
+        let input = encode(&keys::run_input(run.id), input)?;
+        let run_item = encode_run(run)?;
+        let Some(key) = key else {
+            // The input first: a run that can be seen has its input. Should this process die between the two, the
+            // input belongs to no run, and nobody ever sees it.
+            self.put(input).await?;
+            return match self.put_new(run_item).await? {
+                // Refused means that an earlier try of the same call got through: nobody else has this id.
+                Put::Written | Put::Refused => Ok(CreatedRun::Created),
+            };
+        };
+        let id = run.id.to_string();
+        match self.put_with_idempotency(key, &id, vec![run_item, input]).await? {
+            None => Ok(CreatedRun::Created),
+            Some(replay) => Ok(CreatedRun::Replayed(replay)),
+        }
+    }
+
+    /// Reads a run, whoever's it is: for the service's own work, never for a caller.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn run(&self, id: RunId) -> Result<Option<Run>> {
+        let answer = self
+            .dynamo
+            .get_item()
+            .table_name(self.table()?)
+            .set_key(Some(keys::run(id).to_attributes()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("GetItem", &error))?;
+        answer.item.map(decode_run).transpose()
+    }
+
+    /// Reads a run for a caller: another tenant's run is none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn run_of(&self, organization_id: OrganizationId, id: RunId) -> Result<Option<Run>> {
+        Ok(self.run(id).await?.filter(|run| run.organization_id == organization_id))
+    }
+
+    /// Reads a run with its input and output for a caller, in one request.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn run_with_values_of(&self, organization_id: OrganizationId, id: RunId) -> Result<Option<RunWithValues>> {
+        let mut items = self.batch_get([keys::run(id), keys::run_input(id), keys::run_output(id)].iter()).await?;
+        let Some(run) = items.remove(&keys::run(id)) else { return Ok(None) };
+        let run = decode_run(run)?;
+        if run.organization_id != organization_id {
+            return Ok(None);
+        }
+        let input = items.remove(&keys::run_input(id)).map(decode_value).transpose()?;
+        let output = items.remove(&keys::run_output(id)).map(decode_value).transpose()?;
+        // Only the attempt that ended the run as completed has an output that counts.
+        let output = output.filter(|value| {
+            value.attempt == run.attempt && run.status() == domain::run::Status::Completed
+        });
+        Ok(Some(RunWithValues {
+            input: input.map(|value| value.value()).transpose()?,
+            output: output.map(|value| value.value()).transpose()?,
+            run,
+        }))
+    }
+
+    /// Reads a run's input, for the worker that executes it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn run_input(&self, id: RunId) -> Result<Option<Value>> {
+        let item: Option<ValueItem> = self.get(&keys::run_input(id)).await?;
+        item.map(|item| item.value()).transpose()
+    }
+
+    /// Reads several runs in as few requests as possible; those that don't exist are left out.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn runs(&self, ids: &[RunId]) -> Result<Vec<Run>> {
+        let keys: Vec<_> = ids.iter().map(|id| keys::run(*id)).collect();
+        let mut found = Vec::with_capacity(ids.len());
+        for chunk in keys.chunks(100) {
+            let mut items = self.batch_get(chunk.iter()).await?;
+            for key in chunk {
+                if let Some(item) = items.remove(key) {
+                    found.push(decode_run(item)?);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Writes what a run returned, before the commit that ends it: readers ignore it until then.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn put_run_output(&self, id: RunId, attempt: u32, output: &Value) -> Result<()> {
+        let item = encode(&keys::run_output(id), ValueItem { attempt, json: output.to_string() })?;
+        // An attempt that is over must not replace what a later one has written.
+        let values = HashMap::from([(":attempt".to_owned(), number(attempt))]);
+        self.put_if(item, "attribute_not_exists(pk) OR attempt <= :attempt", values).await?;
+        Ok(())
+    }
+
+    /// Applies an event to a run and commits it; where somebody else was faster, applies it again to what is there.
+    ///
+    /// # Errors
+    /// [`StoreError`]; whether the transition was committed is then unknown, and asking again is safe.
+    pub async fn transition(&self, run: Run, event: &Event, now: Timestamp) -> Result<Transition> {
+        self.transition_with(run, event, now, Vec::new()).await
+    }
+
+    /// The same, with items that are written in the same transaction.
+    pub(crate) async fn transition_with(
+        &self,
+        run: Run,
+        event: &Event,
+        now: Timestamp,
+        beside: Vec<Item>,
+    ) -> Result<Transition> {
+        let mut run = Box::new(run);
+        loop {
+            let commit = fresh_commit();
+            let next = match run.apply(event, now, commit) {
+                Ok(next) => next,
+                Err(why) => return Ok(Transition::Rejected { run, why }),
+            };
+            match self.commit_run(&next, commit, beside.clone()).await? {
+                Commit::Committed => return Ok(Transition::Committed(Box::new(next))),
+                Commit::Stale(fresh) => run = fresh,
+            }
+        }
+    }
+
+    /// Commits a transition: the only place that does. Written only if the run's sequence is still the one that the
+    /// transition was computed from.
+    ///
+    /// # Errors
+    /// [`StoreError`]; whether it was committed is then unknown.
+    async fn commit_run(&self, next: &Run, commit: CommitId, beside: Vec<Item>) -> Result<Commit> {
+        const CONDITION: &str = "#sequence = :from";
+        let item = encode_run(next)?;
+        let from = number(next.sequence.saturating_sub(1));
+        let refused = if beside.is_empty() {
+            let answer = self
+                .dynamo
+                .put_item()
+                .table_name(self.table()?)
+                .set_item(Some(item))
+                .condition_expression(CONDITION)
+                .expression_attribute_names("#sequence", "sequence")
+                .expression_attribute_values(":from", from)
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+                .send()
+                .await;
+            match answer {
+                Ok(_) => return Ok(Commit::Committed),
+                Err(error) => match error.as_service_error() {
+                    Some(aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(
+                        failed,
+                    )) => failed.item.clone(),
+                    _ => return Err(StoreError::from_sdk("PutItem", &error)),
+                },
+            }
+        } else {
+            let put = transact_put(self.table()?, item)
+                .condition_expression(CONDITION)
+                .expression_attribute_names("#sequence", "sequence")
+                .expression_attribute_values(":from", from);
+            match self.transact(put, beside).await? {
+                None => return Ok(Commit::Committed),
+                Some(refused) => refused,
+            }
+        };
+        let Some(fresh) = refused else {
+            return Err(StoreError::Fault { operation: "PutItem", reason: format!("run {} is gone", next.id) });
+        };
+        let fresh = decode_run(fresh)?;
+        if fresh.has_commit(commit) {
+            return Ok(Commit::Committed);
+        }
+        Ok(Commit::Stale(Box::new(fresh)))
+    }
+
+    /// Writes when somebody must look at a run again, and how often it was put into the queue. Not a change of the run:
+    /// the condition holds it to the run as it was read. `false` if somebody has changed it since.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn postpone_run(&self, postponed: &Run) -> Result<bool> {
+        let values = HashMap::from([(":sequence".to_owned(), number(postponed.sequence))]);
+        let put = self.put_if(encode_run(postponed)?, "#sequence = :sequence", values).await?;
+        Ok(matches!(put, Put::Written))
+    }
+
+    /// Takes a finished run from the due index, once all its events are written down. Does nothing if the run has
+    /// changed since.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn settle_run(&self, run: &Run) -> Result<()> {
+        let answer = self
+            .dynamo
+            .update_item()
+            .table_name(self.table()?)
+            .set_key(Some(keys::run(run.id).to_attributes()))
+            .update_expression("REMOVE dueShard, dueKey, dueAt")
+            .condition_expression("#sequence = :sequence")
+            .expression_attribute_names("#sequence", "sequence")
+            .expression_attribute_values(":sequence", number(run.sequence))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(failed) if failed.is_conditional_check_failed_exception() => Ok(()),
+                _ => Err(StoreError::from_sdk("UpdateItem", &error)),
+            },
+        }
+    }
+
+    /// One transaction. `Some` is what stands where the first item's condition did not hold.
+    pub(crate) async fn transact(
+        &self,
+        first: aws_sdk_dynamodb::types::builders::PutBuilder,
+        beside: Vec<Item>,
+    ) -> Result<Option<Option<Item>>> {
+        let fault = |error: aws_sdk_dynamodb::error::BuildError| StoreError::Fault {
+            operation: "TransactWriteItems",
+            reason: error.to_string(),
+        };
+        let first = first
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(fault)?;
+        let mut writes = vec![TransactWriteItem::builder().put(first).build()];
+        for item in beside {
+            let put = transact_put(self.table()?, item).build().map_err(fault)?;
+            writes.push(TransactWriteItem::builder().put(put).build());
+        }
+        let answer = self.dynamo.transact_write_items().set_transact_items(Some(writes)).send().await;
+        let Err(error) = answer else { return Ok(None) };
+        if let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() {
+            let reasons = canceled.cancellation_reasons();
+            if reasons.first().and_then(|reason| reason.code()) == Some("ConditionalCheckFailed") {
+                return Ok(Some(reasons.first().and_then(|reason| reason.item().cloned())));
+            }
+            if reasons.iter().any(|reason| reason.code() == Some("TransactionConflict")) {
+                return Err(StoreError::Busy {
+                    operation: "TransactWriteItems",
+                    reason: "another transaction holds the item".to_owned(),
+                });
+            }
+        }
+        Err(StoreError::from_sdk("TransactWriteItems", &error))
+    }
+
+    /// Reads items by their keys, at most 100, until all have been processed.
+    pub(crate) async fn batch_get<'a>(
+        &self,
+        keys: impl Iterator<Item = &'a keys::Key>,
+    ) -> Result<HashMap<keys::Key, Item>> {
+        let table = self.table()?;
+        let mut wanted: Vec<HashMap<String, AttributeValue>> = keys.map(keys::Key::to_attributes).collect();
+        let mut found = HashMap::with_capacity(wanted.len());
+        let mut tries = 0;
+        while !wanted.is_empty() {
+            let request = KeysAndAttributes::builder()
+                .set_keys(Some(std::mem::take(&mut wanted)))
+                .consistent_read(true)
+                .build()
+                .map_err(|error| StoreError::Fault { operation: "BatchGetItem", reason: error.to_string() })?;
+            let answer = self
+                .dynamo
+                .batch_get_item()
+                .request_items(table, request)
+                .send()
+                .await
+                .map_err(|error| StoreError::from_sdk("BatchGetItem", &error))?;
+            for item in answer.responses.unwrap_or_default().remove(table).unwrap_or_default() {
+                let part = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
+                found.insert(keys::Key { pk: part("pk"), sk: part("sk") }, item);
+            }
+            if let Some(rest) = answer.unprocessed_keys.unwrap_or_default().remove(table) {
+                wanted = rest.keys;
+                tries += 1;
+                if tries > 5 {
+                    return Err(StoreError::Busy {
+                        operation: "BatchGetItem",
+                        reason: "some keys were not processed".to_owned(),
+                    });
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(50 << tries)).await;
+            }
+        }
+        Ok(found)
+    }
+}
+
+pub(crate) fn transact_put(table: &str, item: Item) -> aws_sdk_dynamodb::types::builders::PutBuilder {
+    TransactPut::builder().table_name(table).set_item(Some(item))
+}
+
+fn decode_value(item: Item) -> Result<ValueItem> {
+    crate::item::decode(item)
+}
