@@ -54,8 +54,12 @@ struct RunItem {
     started_at: Option<i64>,
     history: Vec<EntryItem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    timings: Option<Timings>,
+    timings: Option<TimingsItem>,
 }
+
+/// Queued, browser, awaiting, artifacts, total, and the states as pairs: the table's maps forget their order.
+#[derive(Debug, Serialize, Deserialize)]
+struct TimingsItem(u64, u64, u64, u64, u64, Vec<(String, u64)>);
 
 /// Sequence, status, state, attempt, time, commit: a list, since names would cost more than the values.
 #[derive(Debug, Serialize, Deserialize)]
@@ -119,9 +123,20 @@ pub(crate) fn encode_run(run: &Run) -> Result<Item> {
                 EntryItem(entry.sequence, entry.status, state, entry.attempt, entry.at.as_millis(), entry.commit)
             })
             .collect(),
-        timings: run.timings.clone(),
+        timings: run.timings.as_ref().map(encode_timings),
     };
     encode(&keys::run(run.id), item)
+}
+
+fn encode_timings(timings: &Timings) -> TimingsItem {
+    let states = timings.states.iter().map(|(name, took)| (name.clone(), *took)).collect();
+    let Timings { queued, browser_start, awaiting_user, artifacts, total, .. } = *timings;
+    TimingsItem(queued, browser_start, awaiting_user, artifacts, total, states)
+}
+
+fn decode_timings(item: TimingsItem) -> Timings {
+    let TimingsItem(queued, browser_start, awaiting_user, artifacts, total, states) = item;
+    Timings { queued, browser_start, states: states.into_iter().collect(), awaiting_user, artifacts, total }
 }
 
 fn encode_phase(phase: &Phase) -> PhaseItem {
@@ -211,7 +226,7 @@ pub fn decode_run(item: Item) -> Result<Run> {
             })
             .collect(),
         due_at: item.due_at.map(Timestamp::from_millis),
-        timings: item.timings,
+        timings: item.timings.map(decode_timings),
     };
     if run.status() != item.status {
         return Err(StoreError::Corrupt {

@@ -1,0 +1,66 @@
+//! Turns changes of runs, as the table's stream tells of them, into webhook deliveries, and moves job runs on.
+//!
+//! It never contacts a customer's server, so that a slow one can't hold up the stream. All that it does may be done
+//! again: the stream gives a record at least once, and the sweeper calls the same functions for records that got lost.
+
+mod change;
+mod fan_out;
+mod job_runs;
+
+use aws_lambda_events::event::dynamodb::{Event, EventRecord};
+use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
+use domain::run::Run;
+use store::{Result, Store};
+
+use change::Change;
+
+pub use fan_out::fan_out;
+pub use job_runs::{LOOK_AGAIN_AFTER, reconcile_job_run};
+
+/// Handles a batch of stream records in their order. It stops at the first one that fails and answers with its
+/// sequence number: Lambda comes back with that one and all after it, cuts the batch in two, and at last puts what
+/// fails for good into the failure queue, so that one unreadable record can't hold up its shard for ever.
+pub async fn handle(store: &Store, event: Event) -> DynamoDbEventResponse {
+    let mut answer = DynamoDbEventResponse::default();
+    for record in event.records {
+        // Without a sequence number, Lambda can only be told that all of the batch failed, by an empty one.
+        let sequence_number = record.change.sequence_number.clone().unwrap_or_default();
+        if let Err(error) = handle_record(store, record).await {
+            tracing::error!(sequence_number, %error, "A change could not be dispatched");
+            let mut failure = DynamoDbBatchItemFailure::default();
+            failure.item_identifier = Some(sequence_number);
+            answer.batch_item_failures.push(failure);
+            break;
+        }
+    }
+    answer
+}
+
+async fn handle_record(store: &Store, record: EventRecord) -> Result<()> {
+    match Change::read(record)? {
+        Change::None => Ok(()),
+        Change::JobRun(id) => reconcile_job_run(store, id).await.map(drop),
+        Change::Run { run, .. } if run.status().is_final() => conclude(store, &run).await.map(drop),
+        Change::Run { run, status_changed } => {
+            fan_out(store, &run).await?;
+            if status_changed && let Some(id) = run.job_run_id {
+                reconcile_job_run(store, id).await?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Does all that a run owes when it has ended: writes every delivery that is missing, moves its job run on, and only
+/// then takes it from the due index. Answers how many deliveries were missing.
+///
+/// # Errors
+/// [`store::StoreError`]; the run then stays due, and the sweeper does it again.
+pub async fn conclude(store: &Store, run: &Run) -> Result<usize> {
+    let written = fan_out(store, run).await?;
+    if let Some(id) = run.job_run_id {
+        reconcile_job_run(store, id).await?;
+    }
+    store.settle_run(run).await?;
+    Ok(written)
+}

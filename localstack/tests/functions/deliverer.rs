@@ -1,0 +1,169 @@
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, StatusCode};
+use domain::run::Policy;
+use domain::webhook::EventType;
+use platform::webhook_signature::{SignedHeaders, header, verify};
+use serde_json::json;
+use store::{Delivery, DeliveryStatus, now};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::setting::{Setting, in_seconds, message_about, sqs_event};
+
+/// A server of a customer's: it answers with the given statuses, one after the other, and keeps what it got.
+struct Receiver {
+    url: String,
+    received: Arc<Mutex<Vec<(HeaderMap, Bytes)>>>,
+    _server: JoinSet<()>,
+}
+
+impl Receiver {
+    async fn answering(statuses: &[u16]) -> Self {
+        let mut left = statuses.to_vec();
+        left.reverse();
+        let left = Arc::new(Mutex::new(left));
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let kept = received.clone();
+        let answer = async move |headers: HeaderMap, body: Bytes| {
+            kept.lock().expect("no panic").push((headers, body));
+            let status = left.lock().expect("no panic").pop().expect("no more requests than answers");
+            (StatusCode::from_u16(status).expect("a status"), "what the receiver says")
+        };
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
+        let router = Router::new().fallback(answer);
+        let mut server = JoinSet::new();
+        server.spawn(async move { axum::serve(listener, router).await.expect("it serves") });
+        Self { url, received, _server: server }
+    }
+
+    fn received(&self) -> Vec<(HeaderMap, Bytes)> {
+        self.received.lock().expect("no panic").clone()
+    }
+}
+
+/// A delivery to a receiver, fanned out by the dispatcher.
+async fn delivery_to(setting: &mut Setting, url: &str) -> (Delivery, platform::webhook_signature::Secret) {
+    let (_, secret) = setting.endpoint(url, &[EventType::RunCreated]).await;
+    setting.run_created_at(now(), Policy::default()).await;
+    setting.dispatch().await;
+    (setting.take_deliveries().await.remove(0), secret)
+}
+
+async fn deliver(setting: &Setting, delivery: &Delivery) -> Delivery {
+    let answer = deliverer::handle(&setting.deliverer(), sqs_event(&[message_about(delivery)])).await;
+    assert_eq!(answer.batch_item_failures, []);
+    setting.delivery(&delivery.key).await
+}
+
+#[tokio::test]
+async fn a_delivery_is_signed_so_that_its_receiver_can_verify_it() {
+    let mut setting = Setting::start().await;
+    let receiver = Receiver::answering(&[200]).await;
+    let (delivery, secret) = delivery_to(&mut setting, &receiver.url).await;
+    let delivered = deliver(&setting, &delivery).await;
+    assert_eq!((delivered.status, delivered.due_at), (DeliveryStatus::Succeeded, None));
+    assert_eq!(delivered.attempts[0].status_code, Some(200));
+
+    let (headers, body) = receiver.received().remove(0);
+    let text = |name: &str| headers[name].to_str().expect("text");
+    let signed = SignedHeaders {
+        id: text(header::ID),
+        timestamp: text(header::TIMESTAMP),
+        signature: text(header::SIGNATURE),
+    };
+    assert_eq!(verify(&secret, signed, &body, now().as_seconds()), Ok(()));
+    assert_eq!(signed.id, delivery.id.to_string());
+    assert_eq!(body, delivery.body);
+    assert_eq!(text("content-type"), "application/json");
+}
+
+#[tokio::test]
+async fn a_refused_delivery_is_tried_again_with_the_same_id_and_body() {
+    let mut setting = Setting::start().await;
+    let receiver = Receiver::answering(&[500, 204]).await;
+    let (delivery, _) = delivery_to(&mut setting, &receiver.url).await;
+    let refused = deliver(&setting, &delivery).await;
+    assert_eq!(refused.status, DeliveryStatus::Pending);
+    assert_eq!(refused.attempts[0].status_code, Some(500));
+    assert_eq!(refused.attempts[0].error.as_deref(), Some("what the receiver says"));
+    assert!(refused.next_attempt_at > now().plus(std::time::Duration::from_secs(3)));
+
+    // A message that comes before its time does nothing.
+    assert_eq!(deliver(&setting, &refused).await.attempts.len(), 1);
+
+    // Its time comes.
+    let due = Delivery { next_attempt_at: now(), ..refused };
+    assert!(setting.store.update_delivery(&due, 1).await.expect("the store answers"));
+    let delivered = deliver(&setting, &due).await;
+    assert_eq!(delivered.status, DeliveryStatus::Succeeded);
+    let received = receiver.received();
+    assert_eq!(received[0].0[header::ID], received[1].0[header::ID]);
+    assert_eq!(received[0].1, received[1].1);
+}
+
+#[tokio::test]
+async fn a_receiver_that_cannot_be_reached_is_tried_again_and_the_reason_is_kept() {
+    let mut setting = Setting::start().await;
+    // A port that was free a moment ago.
+    let port = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port").local_addr().expect("an address").port();
+    let (delivery, _) = delivery_to(&mut setting, &format!("http://127.0.0.1:{port}/?token=canary")).await;
+    let refused = deliver(&setting, &delivery).await;
+    assert_eq!(refused.status, DeliveryStatus::Pending);
+    let error = refused.attempts[0].error.clone().expect("a reason");
+    assert_eq!(error, "CONNECT_FAILED: could not connect to 127.0.0.1");
+}
+
+#[tokio::test]
+async fn a_second_message_about_a_delivery_that_was_made_does_nothing() {
+    let mut setting = Setting::start().await;
+    let receiver = Receiver::answering(&[200]).await;
+    let (delivery, _) = delivery_to(&mut setting, &receiver.url).await;
+    deliver(&setting, &delivery).await;
+    assert_eq!(deliver(&setting, &delivery).await.attempts.len(), 1);
+    assert_eq!(receiver.received().len(), 1);
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_gone_is_disabled_and_its_other_deliveries_are_given_up() {
+    let mut setting = Setting::start().await;
+    let receiver = Receiver::answering(&[410]).await;
+    let (delivery, _) = delivery_to(&mut setting, &receiver.url).await;
+    setting.run_created_at(now(), Policy::default()).await;
+    setting.dispatch().await;
+    let other = setting.take_deliveries().await.remove(0);
+
+    let gone = deliver(&setting, &delivery).await;
+    assert_eq!((gone.status, gone.due_at), (DeliveryStatus::Failed, None));
+    let endpoints = setting.store.webhook_endpoints(setting.organization_id).await.expect("the store answers");
+    assert!(!endpoints[0].enabled);
+    let other = deliver(&setting, &other).await;
+    assert_eq!(other.status, DeliveryStatus::Failed);
+    assert_eq!(other.failure.as_deref(), Some("the endpoint is disabled"));
+    assert_eq!(receiver.received().len(), 1);
+}
+
+#[tokio::test]
+async fn a_body_that_names_no_delivery_fails_alone() {
+    let mut setting = Setting::start().await;
+    let receiver = Receiver::answering(&[200]).await;
+    let (delivery, _) = delivery_to(&mut setting, &receiver.url).await;
+    let event = sqs_event(&["not JSON".to_owned(), message_about(&delivery), "{}".to_owned()]);
+    let answer = deliverer::handle(&setting.deliverer(), event).await;
+    let answer = serde_json::to_value(answer).expect("JSON");
+    assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": "0" }, { "itemIdentifier": "2" }] }));
+    assert_eq!(setting.delivery(&delivery.key).await.status, DeliveryStatus::Succeeded);
+}
+
+#[tokio::test]
+async fn a_retry_within_minutes_waits_in_the_queue_and_the_sweeper_leaves_it_there() {
+    let mut setting = Setting::start().await;
+    let receiver = Receiver::answering(&[503]).await;
+    let (delivery, _) = delivery_to(&mut setting, &receiver.url).await;
+    deliver(&setting, &delivery).await;
+    assert_eq!(sweeper::handle(&setting.store, in_seconds(30)).await.deliveries_enqueued, 0);
+    assert_eq!(sweeper::handle(&setting.store, in_seconds(70)).await.deliveries_enqueued, 1);
+}

@@ -1,0 +1,178 @@
+use std::time::Duration;
+
+use domain::FailureCode;
+use domain::run::{Event, Finish, InputRequest, Phase, Policy, Run, Status};
+use domain::webhook::EventType;
+use domain::{InputRequestId, Timestamp};
+use store::{Lease, fresh_id, now};
+use sweeper::Report;
+
+use crate::setting::{LEASE, Setting, in_seconds, seconds_ago};
+
+async fn sweep(setting: &Setting, at: Timestamp) -> Report {
+    sweeper::handle(&setting.store, at).await
+}
+
+fn failure_code(run: &Run) -> Option<FailureCode> {
+    match &run.phase {
+        Phase::Failed(failure) => Some(failure.code),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn a_run_whose_message_was_lost_is_enqueued_again_and_each_time_later() {
+    let setting = Setting::start().await;
+    let run = setting.run_created_at(seconds_ago(61), Policy::default()).await;
+    assert_eq!(sweep(&setting, now()).await, Report { runs_enqueued: 1, ..Report::default() });
+    assert_eq!(setting.take_runs().await, [run.id]);
+
+    assert_eq!(sweep(&setting, in_seconds(4 * 60)).await, Report::default());
+    assert_eq!(sweep(&setting, in_seconds(6 * 60)).await, Report { runs_enqueued: 1, ..Report::default() });
+    assert_eq!(sweep(&setting, in_seconds(20 * 60)).await, Report::default());
+    let fresh = setting.fresh(&run).await;
+    assert_eq!((fresh.sequence, fresh.status()), (1, Status::Pending));
+}
+
+#[tokio::test]
+async fn a_run_that_is_not_due_yet_is_left_alone() {
+    let setting = Setting::start().await;
+    setting.run_created_at(now(), Policy::default()).await;
+    assert_eq!(sweep(&setting, now()).await, Report::default());
+    assert_eq!(setting.take_runs().await, []);
+}
+
+#[tokio::test]
+async fn a_run_that_no_worker_took_in_time_fails() {
+    let setting = Setting::start().await;
+    let policy = Policy { queue_time: Duration::from_secs(100), ..Policy::default() };
+    let run = setting.run_created_at(seconds_ago(101), policy).await;
+    assert_eq!(sweep(&setting, now()).await.queue_deadlines, 1);
+    assert_eq!(failure_code(&setting.fresh(&run).await), Some(FailureCode::QueueTimeout));
+}
+
+#[tokio::test]
+async fn a_dead_lease_before_the_first_step_makes_the_run_ready_again() {
+    let setting = Setting::start().await;
+    let at = seconds_ago(40);
+    let run = setting.run_created_at(at, Policy::default()).await;
+    let run = setting.claimed(run, at).await;
+    assert_eq!(sweep(&setting, now()).await, Report { leases_expired: 1, ..Report::default() });
+    let fresh = setting.fresh(&run).await;
+    assert!(matches!(fresh.phase, Phase::Ready { .. }), "{:?}", fresh.phase);
+    assert_eq!(setting.take_runs().await, [run.id]);
+}
+
+#[tokio::test]
+async fn a_dead_lease_after_the_first_step_ends_the_run_as_worker_lost() {
+    let setting = Setting::start().await;
+    let at = seconds_ago(40);
+    let run = setting.run_created_at(at, Policy::default()).await;
+    let run = setting.begun(run, at).await;
+    // It was renewed once, and is over.
+    let lease = Lease { attempt: run.attempt, expires_at: seconds_ago(1) };
+    assert!(setting.store.renew_lease(run.id, lease).await.expect("the store answers"));
+    assert_eq!(sweep(&setting, now()).await, Report { leases_expired: 1, ..Report::default() });
+    let fresh = setting.fresh(&run).await;
+    assert_eq!(failure_code(&fresh), Some(FailureCode::WorkerLost));
+    assert_eq!(setting.take_runs().await, []);
+}
+
+#[tokio::test]
+async fn a_live_lease_is_left_alone_until_it_ends() {
+    let setting = Setting::start().await;
+    let at = seconds_ago(40);
+    let run = setting.run_created_at(at, Policy::default()).await;
+    let run = setting.begun(run, at).await;
+    let lease = Lease { attempt: run.attempt, expires_at: in_seconds(25) };
+    assert!(setting.store.renew_lease(run.id, lease).await.expect("the store answers"));
+    assert_eq!(sweep(&setting, now()).await, Report { leases_alive: 1, ..Report::default() });
+    let fresh = setting.fresh(&run).await;
+    assert_eq!((fresh.status(), fresh.sequence), (Status::InProgress, run.sequence));
+    assert_eq!(fresh.due_at, Some(lease.expires_at));
+    assert_eq!(sweep(&setting, in_seconds(20)).await, Report::default());
+    assert_eq!(sweep(&setting, in_seconds(26)).await.leases_expired, 1);
+}
+
+#[tokio::test]
+async fn the_lease_of_an_earlier_attempt_keeps_no_later_one_alive() {
+    let setting = Setting::start().await;
+    let at = seconds_ago(40);
+    let run = setting.run_created_at(at, Policy::default()).await;
+    let run = setting.claimed(run, at).await;
+    let run = setting.commit(run, Event::GaveBack { attempt: 1 }, at).await;
+    let run = setting.claimed(run, at).await;
+    let earlier = Lease { attempt: 1, expires_at: in_seconds(25) };
+    assert!(setting.store.renew_lease(run.id, earlier).await.expect("the store answers"));
+    assert_eq!(sweep(&setting, now()).await.leases_expired, 1);
+}
+
+#[tokio::test]
+async fn a_run_that_has_used_up_its_working_time_fails_although_its_worker_lives() {
+    let setting = Setting::start().await;
+    let at = seconds_ago(40);
+    let policy = Policy { work_time: Duration::from_secs(35), ..Policy::default() };
+    let run = setting.run_created_at(at, policy).await;
+    let run = setting.begun(run, at).await;
+    let lease = Lease { attempt: run.attempt, expires_at: in_seconds(25) };
+    assert!(setting.store.renew_lease(run.id, lease).await.expect("the store answers"));
+    assert_eq!(sweep(&setting, now()).await.work_deadlines, 1);
+    assert_eq!(failure_code(&setting.fresh(&run).await), Some(FailureCode::DeadlineExceeded));
+}
+
+#[tokio::test]
+async fn a_question_that_nobody_answers_in_time_fails_the_run_although_its_worker_lives() {
+    let setting = Setting::start().await;
+    let at = seconds_ago(40);
+    let run = setting.run_created_at(at, Policy::default()).await;
+    let run = setting.begun(run, at).await;
+    let request = InputRequest {
+        id: fresh_id(InputRequestId::new, at),
+        prompt: "Code".to_owned(),
+        fields: Vec::new(),
+        expires_at: at.plus(LEASE * 2),
+        tries_left: 1,
+    };
+    let attempt = run.attempt;
+    let run = setting.commit(run, Event::AskedUser { attempt, request }, at).await;
+    let lease = Lease { attempt, expires_at: in_seconds(60) };
+    assert!(setting.store.renew_lease(run.id, lease).await.expect("the store answers"));
+    assert_eq!(sweep(&setting, now()).await, Report { leases_alive: 1, ..Report::default() });
+    assert_eq!(sweep(&setting, in_seconds(21)).await.questions_expired, 1);
+    assert_eq!(failure_code(&setting.fresh(&run).await), Some(FailureCode::UserInputTimeout));
+}
+
+#[tokio::test]
+async fn lost_stream_records_lose_no_event() {
+    let mut setting = Setting::start().await;
+    setting.endpoint("http://127.0.0.1:9/", &EventType::ALL).await;
+    let at = seconds_ago(10);
+    let run = setting.run_created_at(at, Policy::default()).await;
+    let run = setting.begun(run, at).await;
+    let run = setting.finished(run, Finish::Completed, at).await;
+    setting.lose_stream_records().await;
+    assert_eq!(setting.take_deliveries().await.len(), 0);
+
+    assert_eq!(sweep(&setting, now()).await, Report { runs_concluded: 1, ..Report::default() });
+    let mut sequences: Vec<String> =
+        setting.take_deliveries().await.into_iter().map(|delivery| delivery.key.key).collect();
+    sequences.sort();
+    let told: Vec<&str> = sequences.iter().filter_map(|key| key.split('#').nth(1)).collect();
+    assert_eq!(told, ["000001", "000002", "000003", "000004"]);
+    assert_eq!(setting.fresh(&run).await.due_at, None);
+    assert_eq!(sweep(&setting, now()).await, Report::default());
+}
+
+#[tokio::test]
+async fn a_delivery_whose_message_was_lost_is_enqueued_again() {
+    let mut setting = Setting::start().await;
+    setting.endpoint("http://127.0.0.1:9/", &[EventType::RunCreated]).await;
+    setting.run_created_at(now(), Policy::default()).await;
+    setting.dispatch().await;
+    let lost = setting.take_deliveries().await;
+    assert_eq!(lost.len(), 1);
+    assert_eq!(sweep(&setting, in_seconds(55)).await.deliveries_enqueued, 0);
+    assert_eq!(sweep(&setting, in_seconds(65)).await.deliveries_enqueued, 1);
+    assert_eq!(setting.take_deliveries().await[0].id, lost[0].id);
+    assert_eq!(sweep(&setting, in_seconds(70)).await.deliveries_enqueued, 0);
+}

@@ -1,0 +1,263 @@
+//! One run, from its claim to its end: the engine's work, beside everything that may end it.
+
+use std::time::{Duration, Instant};
+
+use domain::definition::{Definition, Secret};
+use domain::run::{Event, Finish, Phase, Run, Timings};
+use domain::{Failure, FailureCode};
+use engine::{Inputs, Interrupted, Outcome, Report};
+use platform::retry::random_fraction;
+use serde_json::Value;
+use store::{RunMessage, Transition, now};
+
+use crate::Worker;
+use crate::host::{RunHost, TRY_AGAIN};
+use crate::intake::Claimed;
+use crate::lease;
+use crate::possession::Possession;
+
+/// How the work on a run ended here.
+enum End {
+    /// It has an outcome, which is to be committed.
+    Finished { finish: Finish, timings: Timings },
+    /// It must be given back: it can't be executed here, and may be elsewhere.
+    GiveBack { why: String },
+    /// It belongs to nobody here any more: nothing may be written.
+    Gone,
+}
+
+/// Executes a claimed run. When this returns, nothing of it is left here.
+pub(crate) async fn execute(worker: &Worker, claimed: Claimed) {
+    let Claimed { run, at: claimed_at, slot } = claimed;
+    let possession = worker.possessions.take(run.clone());
+    let settings = &worker.settings;
+    let lease = lease::keep(
+        &worker.store,
+        run.id,
+        run.attempt,
+        claimed_at,
+        settings.lease,
+        settings.heartbeat,
+    );
+    tokio::select! {
+        () = lease => tracing::warn!("Stopped working on the run: its lease is over"),
+        () = work_and_commit(worker, &possession, slot) => {}
+        _ = possession.until(|run| possession.is_lost(run)) => {
+            tracing::info!(status = %possession.run().status(), "The run ended, or was taken away");
+        }
+    }
+}
+
+async fn work_and_commit(worker: &Worker, possession: &Possession<'_>, slot: tokio::sync::OwnedSemaphorePermit) {
+    let end = tokio::select! {
+        end = work(worker, possession, slot) => end,
+        () = deadline(possession) => {
+            commit(worker, possession, &Event::WorkDeadlinePassed).await;
+            End::Gone
+        }
+        () = must_stop(worker, possession) => End::GiveBack { why: "the runner stops".to_owned() },
+    };
+    let attempt = possession.attempt();
+    match end {
+        End::Gone => {}
+        End::Finished { finish, timings } => {
+            if let Some(run) = commit(worker, possession, &Event::Finished { attempt, finish, timings }).await {
+                tracing::info!(status = %run.status(), "The run has ended");
+            }
+        }
+        End::GiveBack { why } => {
+            tracing::warn!(why, "Giving the run back");
+            let Some(run) = commit(worker, possession, &Event::GaveBack { attempt }).await else { return };
+            if matches!(run.phase, Phase::Ready { .. }) {
+                let message = RunMessage { run_id: run.id, org_id: run.organization_id };
+                if let Err(error) = worker.store.enqueue_run(message).await {
+                    tracing::warn!(%error, "The run could not be enqueued; the sweeper will do it");
+                }
+            }
+        }
+    }
+}
+
+/// Returns when the run must be left because the runner stops: at once if it has not begun its first step, else
+/// after the time that runs have to finish.
+async fn must_stop(worker: &Worker, possession: &Possession<'_>) {
+    worker.stop.cancelled().await;
+    let has_not_begun = matches!(possession.run().phase, Phase::InProgress { has_begun: false, .. });
+    if !has_not_begun {
+        tokio::time::sleep(worker.settings.stop_timeout).await;
+    }
+}
+
+/// Returns when the run's working time is used up. While it waits for a person, the clock stands still.
+async fn deadline(possession: &Possession<'_>) {
+    loop {
+        let run = possession.until(|run| matches!(run.phase, Phase::InProgress { .. })).await;
+        let Phase::InProgress { work_deadline, .. } = run.phase else { continue };
+        let seen = run.sequence;
+        tokio::select! {
+            () = tokio::time::sleep(work_deadline.since(now())) => return,
+            _ = possession.until(|run| run.sequence > seen) => {}
+        }
+    }
+}
+
+/// Commits the run's end here; `None` if it was not this worker's to say. The possession is not told: it would cut
+/// off what is still to be done.
+async fn commit(worker: &Worker, possession: &Possession<'_>, event: &Event) -> Option<Run> {
+    let mut delays = TRY_AGAIN.delays(random_fraction);
+    loop {
+        match worker.store.transition(possession.run(), event, now()).await {
+            Ok(Transition::Committed(run)) => return Some(*run),
+            Ok(Transition::Rejected { why, .. }) => {
+                tracing::info!(%why, "The run's end was not this worker's to say");
+                return None;
+            }
+            Err(error) if error.is_transient() => {
+                tracing::warn!(%error, "The run's end could not be committed; trying again");
+                tokio::time::sleep(delays.next().unwrap_or(TRY_AGAIN.cap)).await;
+            }
+            Err(error) => {
+                let error = format!("{:#}", anyhow::Error::from(error));
+                tracing::error!(error, "The run's end can't be committed; its lease will end");
+                return None;
+            }
+        }
+    }
+}
+
+async fn work(worker: &Worker, possession: &Possession<'_>, slot: tokio::sync::OwnedSemaphorePermit) -> End {
+    let run = possession.run();
+    let queued = now().since(run.created_at);
+    let (definition, inputs) = match prepare(worker, &run).await {
+        Ok(prepared) => prepared,
+        Err(Unprepared::Failed(failure)) => {
+            let timings = timings(&run, queued, Duration::ZERO, None, Duration::ZERO);
+            return End::Finished { finish: Finish::Failed(failure), timings };
+        }
+        Err(Unprepared::Store(error)) => return End::GiveBack { why: error.to_string() },
+    };
+
+    let browser_asked = Instant::now();
+    let mut guarded = match worker.browsers.take(&definition.browser).await {
+        Ok(guarded) => guarded,
+        Err(error) => return End::GiveBack { why: format!("{:#}", anyhow::Error::from(error)) },
+    };
+    let mut page = match guarded.browser.page().await {
+        Ok(page) => page,
+        Err(error) => return End::GiveBack { why: format!("the browser's page could not be opened: {error}") },
+    };
+    let browser_start = browser_asked.elapsed();
+
+    let mut host =
+        RunHost { worker, possession, proxy: &guarded.proxy, slot: Some(slot), artifacts_took: Duration::ZERO };
+    let report = engine::execute(&definition, inputs, &mut page, &mut host).await;
+    let artifacts_took = host.artifacts_took;
+    let end = match report {
+        Ok(report) => {
+            let timings = timings(&run, queued, browser_start, Some(&report), artifacts_took);
+            conclude(worker, possession, report, timings).await
+        }
+        Err(Interrupted::Fault(error)) => {
+            let error = format!("{:#}", anyhow::Error::from_boxed(error));
+            tracing::error!(error, "The run can't go on");
+            let failure =
+                Failure::outside_of_steps(FailureCode::Internal, "the service failed; the failure has been recorded");
+            let timings = timings(&run, queued, browser_start, None, artifacts_took);
+            End::Finished { finish: Finish::Failed(failure), timings }
+        }
+        Err(interrupted) => {
+            tracing::info!(%interrupted, "The run was interrupted");
+            End::Gone
+        }
+    };
+    guarded.browser.close().await;
+    end
+}
+
+/// Stores what the run returned, before the commit that ends it: success is complete.
+async fn conclude(worker: &Worker, possession: &Possession<'_>, report: Report, timings: Timings) -> End {
+    let finish = match report.outcome {
+        Outcome::Completed { output } => {
+            if let Some(output) = output {
+                let run = possession.run();
+                if let Err(error) = worker.store.put_run_output(run.id, possession.attempt(), &output).await {
+                    tracing::error!(%error, "The run's output could not be stored");
+                    let failure = Failure {
+                        retryable: true,
+                        ..Failure::outside_of_steps(FailureCode::Internal, "the run's output could not be stored")
+                    };
+                    return End::Finished { finish: Finish::Failed(failure), timings };
+                }
+            }
+            Finish::Completed
+        }
+        Outcome::NoAction { reason } => Finish::NoActionTaken { reason },
+        Outcome::Failed(failure) => Finish::Failed(failure),
+    };
+    End::Finished { finish, timings }
+}
+
+/// Why a run can't begin.
+enum Unprepared {
+    /// It never can: it ends.
+    Failed(Failure),
+    /// AWS did not answer: it may later, here or elsewhere.
+    Store(store::StoreError),
+}
+
+impl From<store::StoreError> for Unprepared {
+    fn from(error: store::StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+async fn prepare(worker: &Worker, run: &Run) -> Result<(Definition, Inputs), Unprepared> {
+    let invalid = |message: String| Unprepared::Failed(Failure::outside_of_steps(FailureCode::WorkflowInvalid, message));
+    let version = worker
+        .store
+        .workflow_version(run.workflow_id, run.workflow_version)
+        .await?
+        .ok_or_else(|| invalid(format!("version {} of the workflow does not exist any more", run.workflow_version)))?;
+    let json: Value = serde_json::from_str(&version.definition)
+        .map_err(|error| invalid(format!("the saved definition can't be read: {error}")))?;
+    let definition = Definition::parse_json(&json).map_err(|errors| {
+        let first = errors.first().map(ToString::to_string).unwrap_or_default();
+        invalid(format!("the saved definition can't be read: {first}"))
+    })?;
+    let input = worker.store.run_input(run.id).await?.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+
+    // The definition's names stand for the organization's secrets, under the same name where nothing is bound.
+    let bound = |name: &String| run.secret_bindings.get(name).unwrap_or(name).clone();
+    let names: Vec<String> = definition.secret_names().iter().map(bound).collect();
+    let opened = worker.store.open_secrets(run.organization_id, &names).await?;
+    let missing: Vec<String> = names.into_iter().filter(|name| !opened.contains_key(name)).collect();
+    if !missing.is_empty() {
+        return Err(invalid(format!("the organization has no secret named {}", missing.join(", "))));
+    }
+    let secrets = definition
+        .secret_names()
+        .iter()
+        .filter_map(|name| Some((name.clone(), Secret::new(opened.get(&bound(name))?.clone()))))
+        .collect();
+    Ok((definition, Inputs { input, secrets, outputs: Value::Object(serde_json::Map::new()) }))
+}
+
+fn timings(
+    run: &Run,
+    queued: Duration,
+    browser_start: Duration,
+    report: Option<&Report>,
+    artifacts: Duration,
+) -> Timings {
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    Timings {
+        queued: millis(queued),
+        browser_start: millis(browser_start),
+        states: report
+            .map(|report| report.state_timings.iter().map(|(name, took)| (name.clone(), millis(*took))).collect())
+            .unwrap_or_default(),
+        awaiting_user: report.map(|report| millis(report.awaiting_user)).unwrap_or_default(),
+        artifacts: millis(artifacts),
+        total: millis(now().since(run.created_at)),
+    }
+}

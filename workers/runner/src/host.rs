@@ -1,0 +1,195 @@
+//! What the engine asks of the run's owner: commits, questions, artifacts.
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use domain::InputRequestId;
+use domain::definition::Secret;
+use domain::run::{Event, InputField, InputRequest, Rejected, Run, Status};
+use engine::{Answer, Host, Interrupted, NewArtifact, Question};
+use platform::retry::{Backoff, random_fraction};
+use platform::socks_proxy::SocksProxy;
+use store::{StoreError, Transition, fresh_id, now};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::Worker;
+use crate::possession::Possession;
+
+/// How long to wait between two tries of a call that AWS did not take. The lease bounds how often that is.
+pub(crate) const TRY_AGAIN: Backoff = Backoff { first: Duration::from_millis(100), cap: Duration::from_secs(5) };
+
+/// The host of one run.
+pub(crate) struct RunHost<'r> {
+    pub(crate) worker: &'r Worker,
+    pub(crate) possession: &'r Possession<'r>,
+    pub(crate) proxy: &'r SocksProxy,
+    /// The working slot; none while the run waits for a person.
+    pub(crate) slot: Option<OwnedSemaphorePermit>,
+    /// How long storing artifacts has taken.
+    pub(crate) artifacts_took: Duration,
+}
+
+impl RunHost<'_> {
+    /// Commits a transition, however often it takes while the lease lasts.
+    pub(crate) async fn commit(&self, event: &Event) -> Result<Run, Interrupted> {
+        let store = &self.worker.store;
+        match persist(|| store.transition(self.possession.run(), event, now())).await? {
+            Transition::Committed(run) => {
+                self.possession.see((*run).clone());
+                Ok(*run)
+            }
+            Transition::Rejected { run, why } => {
+                let interrupted = match why {
+                    Rejected::HistoryFull => Interrupted::Fault(Box::new(why)),
+                    _ => Interrupted::TakenAway,
+                };
+                self.possession.see(*run);
+                Err(interrupted)
+            }
+        }
+    }
+}
+
+/// Calls the store until it answers: what is transient is tried again. Whoever calls this is dropped when the lease
+/// ends, so it needs no end of its own.
+async fn persist<T, F>(mut call: impl FnMut() -> F) -> Result<T, Interrupted>
+where
+    F: Future<Output = store::Result<T>>,
+{
+    let mut delays = TRY_AGAIN.delays(random_fraction);
+    loop {
+        match call().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) if error.is_transient() => {
+                tracing::warn!(%error, "The store did not answer; trying again");
+                tokio::time::sleep(delays.next().unwrap_or(TRY_AGAIN.cap)).await;
+            }
+            Err(error) => return Err(fault(error)),
+        }
+    }
+}
+
+fn fault(error: StoreError) -> Interrupted {
+    Interrupted::Fault(Box::new(error))
+}
+
+#[async_trait]
+impl Host for RunHost<'_> {
+    async fn enter_state(&mut self, name: &str) -> Result<(), Interrupted> {
+        let event = Event::EnteredState { attempt: self.possession.attempt(), name: name.to_owned() };
+        self.commit(&event).await?;
+        tracing::info!(state = name, "Entered a state");
+        Ok(())
+    }
+
+    async fn ask_user(&mut self, question: Question, screenshot: Option<Vec<u8>>) -> Result<Answer, Interrupted> {
+        // Showing the picture to the person comes with the language's whole askUser.
+        drop(screenshot);
+        let at = now();
+        let request = InputRequest {
+            id: fresh_id(InputRequestId::new, at),
+            prompt: question.prompt,
+            fields: question
+                .fields
+                .into_iter()
+                .map(|field| InputField {
+                    kind: field.kind.name().to_owned(),
+                    label: field.label,
+                    name: field.name,
+                })
+                .collect(),
+            expires_at: at.plus(question.timeout),
+            tries_left: question.tries_left,
+        };
+        let (id, expires_at) = (request.id, request.expires_at);
+        let run = self.commit(&Event::AskedUser { attempt: self.possession.attempt(), request }).await?;
+        tracing::info!(input_request_id = %id, "The run waits for a person");
+
+        // The slot is free while the run waits, as long as not too many wait; else the run keeps its slot.
+        let waiting = try_acquire(&self.worker.waiting);
+        if waiting.is_some() {
+            self.slot = None;
+        }
+        let answered = self.possession.until(|newest| newest.sequence > run.sequence);
+        let expired = tokio::time::sleep(expires_at.since(now()));
+        let answer = tokio::select! {
+            newest = answered => self.take_answer(&newest, id).await,
+            () = expired => self.at_the_deadline(&run, id).await,
+        };
+        // The run goes on at once, even if its slot was given away meanwhile: a code does not keep.
+        drop(waiting);
+        answer
+    }
+
+    async fn store_artifact(&mut self, artifact: NewArtifact) -> Result<(), Interrupted> {
+        let started = Instant::now();
+        let run = self.possession.run();
+        if self.possession.is_lost(&run) {
+            return Err(Interrupted::TakenAway);
+        }
+        let attempt = self.possession.attempt();
+        let store = &self.worker.store;
+        let stored = persist(|| {
+            let body = match &artifact.body {
+                engine::ArtifactBody::Bytes(bytes) => store::ArtifactBody::Bytes(bytes.clone()),
+                engine::ArtifactBody::File(path) => store::ArtifactBody::File(path.clone()),
+            };
+            let new = store::NewArtifact {
+                artifact_type: type_of(artifact.kind),
+                name: artifact.name.clone(),
+                content_type: artifact.content_type.clone(),
+                body,
+                state_name: artifact.state.clone(),
+            };
+            store.put_artifact(&run, attempt, new)
+        })
+        .await?;
+        self.artifacts_took += started.elapsed();
+        tracing::info!(artifact_id = %stored.id, name = stored.name, size_bytes = stored.size_bytes, "Stored an artifact");
+        Ok(())
+    }
+
+    async fn explain_refusal(&mut self, url: &str) -> Option<String> {
+        let host = url::Url::parse(url).ok()?.host_str()?.to_owned();
+        let refused = self.proxy.blocked().into_iter().rev().find(|blocked| blocked.host == host)?;
+        Some(refused.reason.to_string())
+    }
+}
+
+impl RunHost<'_> {
+    /// What came of a question when its time was over: an answer that was a moment faster has won. A later one is
+    /// refused, because the question's time is part of it.
+    async fn at_the_deadline(&mut self, asked: &Run, id: InputRequestId) -> Result<Answer, Interrupted> {
+        let store = &self.worker.store;
+        let run = persist(|| store.run(asked.id)).await?.ok_or(Interrupted::TakenAway)?;
+        self.possession.see(run.clone());
+        if run.sequence == asked.sequence {
+            return Ok(Answer::TimedOut);
+        }
+        self.take_answer(&run, id).await
+    }
+
+    async fn take_answer(&mut self, run: &Run, id: InputRequestId) -> Result<Answer, Interrupted> {
+        if self.possession.is_lost(run) || run.status() != Status::InProgress {
+            return Err(Interrupted::TakenAway);
+        }
+        let store = &self.worker.store;
+        let values = persist(|| store.take_answer(run, id)).await?.ok_or(Interrupted::TakenAway)?;
+        Ok(Answer::Given(values.into_iter().map(|(name, value)| (name, Secret::new(value))).collect()))
+    }
+}
+
+fn try_acquire(semaphore: &std::sync::Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    std::sync::Arc::clone(semaphore).try_acquire_owned().ok()
+}
+
+fn type_of(kind: engine::ArtifactKind) -> domain::wire::ArtifactType {
+    use domain::wire::ArtifactType;
+    match kind {
+        engine::ArtifactKind::ExtractedData => ArtifactType::ExtractedData,
+        engine::ArtifactKind::Download => ArtifactType::Download,
+        engine::ArtifactKind::Screenshot => ArtifactType::Screenshot,
+        engine::ArtifactKind::Log => ArtifactType::Log,
+        engine::ArtifactKind::Dom => ArtifactType::Dom,
+    }
+}

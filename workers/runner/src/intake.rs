@@ -1,0 +1,163 @@
+//! Takes runs from the queue: a free slot first, then a message, then the claim.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::run::{Event, Finish, Run, Timings};
+use domain::{Failure, FailureCode};
+use store::{Queue, QueueMessage, RunMessage, Transition, now};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{Id, JoinSet};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use crate::{Worker, execution};
+
+/// How long one receive waits for a message: the longest that SQS allows.
+const WAIT: Duration = Duration::from_secs(20);
+
+/// How long to wait after the queue could not be read, growing up to the last one.
+const BACK_OFF: [Duration; 4] =
+    [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(15)];
+
+/// A run that was claimed, with what executing it needs.
+pub(crate) struct Claimed {
+    pub(crate) run: Run,
+    /// When the claim was made, by the monotonic clock, before it was asked for.
+    pub(crate) at: Instant,
+    /// Dropping it frees the slot, also when the run panics.
+    pub(crate) slot: OwnedSemaphorePermit,
+}
+
+/// Takes runs until the worker is to stop, then waits for those that it has.
+pub(crate) async fn take_runs(worker: &Arc<Worker>) {
+    let slots = Arc::new(Semaphore::new(worker.settings.slots as usize));
+    let mut running = JoinSet::new();
+    let mut in_hand: HashMap<Id, Run> = HashMap::new();
+    let mut failures = 0_usize;
+    // Kept over the rounds of the loop: a receive that is given up halfway hides its message for a while.
+    let mut next = Box::pin(next_message(worker, &slots, failures));
+    loop {
+        let received = tokio::select! {
+            biased;
+            () = worker.stop.cancelled() => break,
+            Some(ended) = running.join_next_with_id(), if !running.is_empty() => {
+                bury(worker, &mut in_hand, ended).await;
+                continue;
+            }
+            received = &mut next => received,
+        };
+        match received {
+            Ok(None) => failures = 0,
+            Ok(Some((message, slot))) => {
+                failures = 0;
+                if let Some(claimed) = claim(worker, message, slot).await {
+                    let run = claimed.run.clone();
+                    let (run_id, organization_id, attempt) = (run.id, run.organization_id, run.attempt);
+                    let span = tracing::info_span!("run", %run_id, %organization_id, attempt);
+                    let worker = Arc::clone(worker);
+                    let task = running.spawn(async move { execution::execute(&worker, claimed).await }.instrument(span));
+                    in_hand.insert(task.id(), run);
+                }
+            }
+            Err(error) => {
+                failures += 1;
+                tracing::warn!(%error, failures, "The run queue could not be read");
+            }
+        }
+        next.set(next_message(worker, &slots, failures));
+    }
+    drop(next);
+    tracing::info!(in_hand = in_hand.len(), "The runner stops; it takes no more runs");
+    while let Some(ended) = running.join_next_with_id().await {
+        bury(worker, &mut in_hand, ended).await;
+    }
+}
+
+/// Waits for a free slot, then for a message. `None` after a wait in which none came.
+async fn next_message(
+    worker: &Worker,
+    slots: &Arc<Semaphore>,
+    failures: usize,
+) -> store::Result<Option<(QueueMessage, OwnedSemaphorePermit)>> {
+    if failures > 0 {
+        tokio::time::sleep(BACK_OFF[failures.min(BACK_OFF.len()) - 1]).await;
+    }
+    let slot = match Arc::clone(slots).acquire_owned().await {
+        Ok(slot) => slot,
+        // Nobody closes the semaphore.
+        Err(_) => std::future::pending().await,
+    };
+    let messages = worker.store.receive(Queue::Runs, 1, WAIT).await?;
+    Ok(messages.into_iter().next().map(|message| (message, slot)))
+}
+
+/// Claims the run that a message names. The message goes as soon as the claim is committed, or can't be: from there
+/// on the lease is what recovers the run. Where AWS fails, the message stays and comes back.
+async fn claim(worker: &Worker, message: QueueMessage, slot: OwnedSemaphorePermit) -> Option<Claimed> {
+    let Ok(named) = serde_json::from_str::<RunMessage>(&message.body) else {
+        // Returned as often as the queue's redrive policy allows, it goes to the dead-letter queue, where it alarms.
+        tracing::error!(message_id = message.id, received = message.received, "A message can't be parsed");
+        if let Err(error) = worker.store.return_message(Queue::Runs, &message).await {
+            tracing::warn!(%error, "A message could not be returned");
+        }
+        return None;
+    };
+    let at = Instant::now();
+    let run = match worker.store.run(named.run_id).await {
+        Ok(Some(run)) if run.organization_id == named.org_id => run,
+        Ok(_) => {
+            tracing::warn!(run_id = %named.run_id, "A message names a run that does not exist");
+            acknowledge(worker, &message).await;
+            return None;
+        }
+        Err(error) => {
+            tracing::warn!(run_id = %named.run_id, %error, "A run could not be read; its message comes back");
+            return None;
+        }
+    };
+    let event = Event::Claimed { worker_id: worker.id.clone(), lease: worker.settings.lease };
+    match worker.store.transition(run, &event, now()).await {
+        Ok(Transition::Committed(run)) => {
+            acknowledge(worker, &message).await;
+            Some(Claimed { run: *run, at, slot })
+        }
+        Ok(Transition::Rejected { run, why }) => {
+            tracing::debug!(run_id = %run.id, %why, "A message came too often or too late");
+            acknowledge(worker, &message).await;
+            None
+        }
+        Err(error) => {
+            tracing::warn!(run_id = %named.run_id, %error, "A run could not be claimed; its message comes back");
+            None
+        }
+    }
+}
+
+async fn acknowledge(worker: &Worker, message: &QueueMessage) {
+    if let Err(error) = worker.store.delete_message(Queue::Runs, message).await {
+        // It comes back, and then finds the run claimed.
+        tracing::warn!(%error, "A message could not be deleted");
+    }
+}
+
+/// Forgets a run that has ended here. One that panicked is failed: a panic is a defect, and only of this run.
+async fn bury(worker: &Worker, in_hand: &mut HashMap<Id, Run>, ended: Result<(Id, ()), tokio::task::JoinError>) {
+    let error = match ended {
+        Ok((id, ())) => {
+            in_hand.remove(&id);
+            return;
+        }
+        Err(error) => error,
+    };
+    let Some(run) = in_hand.remove(&error.id()) else { return };
+    tracing::error!(run_id = %run.id, attempt = run.attempt, "A run panicked");
+    let failure = Failure::outside_of_steps(FailureCode::Internal, "the service failed; the failure has been recorded");
+    let (run_id, attempt) = (run.id, run.attempt);
+    let event = Event::Finished { attempt, finish: Finish::Failed(failure), timings: Timings::default() };
+    if let Err(error) = worker.store.transition(run, &event, now()).await {
+        // Its lease ends, and the sweeper does the rest.
+        tracing::warn!(%run_id, %error, "A run that panicked could not be failed");
+    }
+}

@@ -1,0 +1,113 @@
+//! The runs in a runner's hands, as the table has them.
+//!
+//! What can change from outside (a cancellation, an answer, the loss of the lease) is read once a second, for all of
+//! them in one request.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::RunId;
+use domain::run::{Run, Status};
+use store::Store;
+use tokio::sync::watch;
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// All runs in hand.
+#[derive(Default)]
+pub(crate) struct Possessions(Mutex<HashMap<RunId, watch::Sender<Run>>>);
+
+/// One run in hand. Dropping it forgets the run.
+pub(crate) struct Possession<'p> {
+    attempt: u32,
+    id: RunId,
+    newest: watch::Sender<Run>,
+    all: &'p Possessions,
+}
+
+impl Possessions {
+    /// Takes a run that was just claimed into hand.
+    pub(crate) fn take(&self, run: Run) -> Possession<'_> {
+        let (id, attempt) = (run.id, run.attempt);
+        let newest = watch::Sender::new(run);
+        self.lock().insert(id, newest.clone());
+        Possession { attempt, id, newest, all: self }
+    }
+
+    /// Reads all runs in hand again, once a second, for ever.
+    pub(crate) async fn follow(&self, store: &Store) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let ids: Vec<RunId> = self.lock().keys().copied().collect();
+            if ids.is_empty() {
+                continue;
+            }
+            match store.runs(&ids).await {
+                Ok(runs) => {
+                    for run in runs {
+                        let sender = self.lock().get(&run.id).cloned();
+                        if let Some(sender) = sender {
+                            see(&sender, run);
+                        }
+                    }
+                }
+                // The leases bound what can go wrong meanwhile.
+                Err(error) => tracing::warn!(%error, "The runs in hand could not be read"),
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, watch::Sender<Run>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn see(sender: &watch::Sender<Run>, run: Run) {
+    sender.send_if_modified(|known| {
+        let is_newer = run.sequence > known.sequence;
+        if is_newer {
+            *known = run;
+        }
+        is_newer
+    });
+}
+
+impl Possession<'_> {
+    /// The fence that every write names.
+    pub(crate) fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// The run as it was seen last.
+    pub(crate) fn run(&self) -> Run {
+        self.newest.borrow().clone()
+    }
+
+    /// Says that the run is this now; what is older than what is known is ignored.
+    pub(crate) fn see(&self, run: Run) {
+        see(&self.newest, run);
+    }
+
+    /// Waits until the run, as it is seen, fulfils a condition.
+    pub(crate) async fn until(&self, condition: impl Fn(&Run) -> bool) -> Run {
+        let mut newest = self.newest.subscribe();
+        let found = newest.wait_for(|run| condition(run)).await.map(|run| run.clone());
+        match found {
+            Ok(run) => run,
+            // The sender is this possession's own, so it can't be gone.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Whether the run is not this attempt's any more: it has ended, or was given to somebody else.
+    pub(crate) fn is_lost(&self, run: &Run) -> bool {
+        run.attempt != self.attempt || run.status().is_final() || run.status() == Status::Pending
+    }
+}
+
+impl Drop for Possession<'_> {
+    fn drop(&mut self) {
+        self.all.lock().remove(&self.id);
+    }
+}
