@@ -38,22 +38,40 @@ impl Fixture {
     /// When the emulator can't be installed or started, or the template can't be deployed.
     pub async fn start() -> anyhow::Result<Self> {
         let emulator = EMULATOR.get_or_try_init(start_emulator).await?;
-        let connection = Connection::to_emulator(emulator.endpoint_url(), REGION, "test", "test").await;
+        let connection =
+            Connection::to_emulator(emulator.endpoint_url(), REGION, "test", "test").await;
         let stack = format!("test-{:016x}", u64::from_be_bytes(store::fresh_random()));
         let parameters = [("DeployFunctions", "false")];
-        let outputs = store::local::deploy::deploy(connection.sdk_config(), &stack, TEMPLATE, &parameters).await?;
+        let outputs =
+            store::local::deploy::deploy(connection.sdk_config(), &stack, TEMPLATE, &parameters)
+                .await?;
         let resources = Resources::read(&environment_of(&outputs))?;
-        Ok(Self { store: Store::new(&connection, resources), connection, outputs })
+        Ok(Self {
+            store: Store::new(&connection, resources),
+            connection,
+            outputs,
+        })
     }
 }
 
 async fn start_emulator() -> anyhow::Result<Emulator> {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.legwork");
-    let installation = Installation::ensure(&project.join("emulator"), &mut |line| tracing::info!("{line}")).await?;
-    let log_file = tempfile::Builder::new().prefix("legwork-test-emulator-").suffix(".log").tempfile()?;
+    let installation = Installation::ensure(&project.join("emulator"), &mut |line| {
+        tracing::info!("{line}")
+    })
+    .await?;
+    let log_file = tempfile::Builder::new()
+        .prefix("legwork-test-emulator-")
+        .suffix(".log")
+        .tempfile()?;
     // The emulator holds the file open; nobody needs its name once the start has succeeded.
-    let options = StartOptions { data_dir: None, log_file: log_file.path().to_owned() };
-    Emulator::start(&installation, &options).await.context("no emulator for the tests")
+    let options = StartOptions {
+        data_dir: None,
+        log_file: log_file.path().to_owned(),
+    };
+    Emulator::start(&installation, &options)
+        .await
+        .context("no emulator for the tests")
 }
 
 /// What template.yaml's functions are told of its resources, from the outputs of its stack.

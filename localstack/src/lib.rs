@@ -3,7 +3,6 @@
 //!
 //! There is no second implementation of anything here: what runs is the code that runs on AWS, fed as AWS feeds it.
 
-mod browser_package;
 pub mod emulator;
 pub mod fixture;
 mod local_file;

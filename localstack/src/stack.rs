@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::emulator::{Emulator, Installation, StartOptions};
 use crate::local_file::{LocalFile, Published, refuse_a_second};
 use crate::runners::{RunnerCommand, Runners};
-use crate::{TEMPLATE, browser_package, pollers, webhook_receiver};
+use crate::{TEMPLATE, pollers, webhook_receiver};
 
 const STACK_NAME: &str = "legwork-local";
 
@@ -98,7 +98,7 @@ impl Stack {
         let listener = TcpListener::bind(("127.0.0.1", options.port))
             .await
             .with_context(|| format!("port {} is taken; choose another one with --port", options.port))?;
-        let chromium = browser_package::ensure(say).await?;
+        let chromium = browser::find_or_install(say).await?;
         let scratch = tempfile::Builder::new().prefix("legwork-").tempdir()?;
 
         let (aws, emulator) = start_aws(&options, &legwork_dir, &log_dir, say).await?;

@@ -28,12 +28,20 @@ pub(crate) async fn make(context: &Context, key: &DeliveryKey) -> Result<()> {
     };
     let begun_at = now();
     // A second message about the same attempt, or one that another delay has overtaken.
-    if delivery.status != DeliveryStatus::Pending || delivery.next_attempt_at > begun_at.plus(EARLY) {
+    if delivery.status != DeliveryStatus::Pending || delivery.next_attempt_at > begun_at.plus(EARLY)
+    {
         return Ok(());
     }
     match receiver_of(context, &delivery).await? {
         Ok(receiver) => {
-            let exchange = Exchange::make(&context.client, &receiver.url, &receiver.secret, &delivery, begun_at).await;
+            let exchange = Exchange::make(
+                &context.client,
+                &receiver.url,
+                &receiver.secret,
+                &delivery,
+                begun_at,
+            )
+            .await;
             record(context, delivery, &receiver.endpoint, exchange).await
         }
         Err(why) => give_up(context, delivery, why).await,
@@ -48,8 +56,15 @@ struct Receiver {
 }
 
 /// Finds the receiver, or says why there is none.
-async fn receiver_of(context: &Context, delivery: &Delivery) -> Result<Result<Receiver, &'static str>> {
-    let Some(endpoint) = context.store.webhook_endpoint(delivery.organization_id, delivery.endpoint_id).await? else {
+async fn receiver_of(
+    context: &Context,
+    delivery: &Delivery,
+) -> Result<Result<Receiver, &'static str>> {
+    let Some(endpoint) = context
+        .store
+        .webhook_endpoint(delivery.organization_id, delivery.endpoint_id)
+        .await?
+    else {
         return Ok(Err("the endpoint was deleted"));
     };
     if !endpoint.enabled {
@@ -61,15 +76,34 @@ async fn receiver_of(context: &Context, delivery: &Delivery) -> Result<Result<Re
     let Ok(secret) = Secret::parse(&context.store.webhook_secret(&endpoint).await?) else {
         return Ok(Err("the endpoint's secret can't be read"));
     };
-    Ok(Ok(Receiver { endpoint, url, secret }))
+    Ok(Ok(Receiver {
+        endpoint,
+        url,
+        secret,
+    }))
 }
 
 /// Writes what became of an exchange, and sees to the next attempt if there is to be one.
-async fn record(context: &Context, before: Delivery, endpoint: &WebhookEndpoint, exchange: Exchange) -> Result<()> {
+async fn record(
+    context: &Context,
+    before: Delivery,
+    endpoint: &WebhookEndpoint,
+    exchange: Exchange,
+) -> Result<()> {
     let at = now();
     let attempts_before = before.attempts.len();
-    let delivery = after(before, &exchange.attempt, exchange.verdict, at, random_fraction());
-    if !context.store.update_delivery(&delivery, attempts_before).await? {
+    let delivery = after(
+        before,
+        &exchange.attempt,
+        exchange.verdict,
+        at,
+        random_fraction(),
+    );
+    if !context
+        .store
+        .update_delivery(&delivery, attempts_before)
+        .await?
+    {
         tracing::warn!(delivery_id = %delivery.id, "Another attempt of the same delivery was written first");
         return Ok(());
     }
@@ -99,32 +133,56 @@ async fn record(context: &Context, before: Delivery, endpoint: &WebhookEndpoint,
 }
 
 /// A delivery after an attempt.
-fn after(mut delivery: Delivery, attempt: &Attempt, verdict: Verdict, at: Timestamp, jitter: f64) -> Delivery {
+fn after(
+    mut delivery: Delivery,
+    attempt: &Attempt,
+    verdict: Verdict,
+    at: Timestamp,
+    jitter: f64,
+) -> Delivery {
     delivery.attempts.push(attempt.clone());
     let (status, failure) = match verdict {
         Verdict::Accepted => (DeliveryStatus::Succeeded, None),
-        Verdict::Gone => (DeliveryStatus::Failed, Some("the receiver answered 410 Gone".to_owned())),
-        Verdict::Refused { retry_after } => match schedule::delay_after(delivery.attempts.len(), retry_after, jitter) {
-            Some(delay) => {
-                delivery.next_attempt_at = at.plus(delay);
-                delivery.due_at = Some(if delay <= LONGEST_DELAY {
-                    delivery.next_attempt_at.plus(LOOK_AFTER)
-                } else {
-                    delivery.next_attempt_at
-                });
-                return delivery;
+        Verdict::Gone => (
+            DeliveryStatus::Failed,
+            Some("the receiver answered 410 Gone".to_owned()),
+        ),
+        Verdict::Refused { retry_after } => {
+            match schedule::delay_after(delivery.attempts.len(), retry_after, jitter) {
+                Some(delay) => {
+                    delivery.next_attempt_at = at.plus(delay);
+                    delivery.due_at = Some(if delay <= LONGEST_DELAY {
+                        delivery.next_attempt_at.plus(LOOK_AFTER)
+                    } else {
+                        delivery.next_attempt_at
+                    });
+                    return delivery;
+                }
+                None => (
+                    DeliveryStatus::Failed,
+                    Some(format!("{} attempts have failed", delivery.attempts.len())),
+                ),
             }
-            None => (DeliveryStatus::Failed, Some(format!("{} attempts have failed", delivery.attempts.len()))),
-        },
+        }
     };
-    Delivery { status, failure, due_at: None, ..delivery }
+    Delivery {
+        status,
+        failure,
+        due_at: None,
+        ..delivery
+    }
 }
 
 /// Ends a delivery without an attempt.
 async fn give_up(context: &Context, delivery: Delivery, why: &str) -> Result<()> {
     let attempts = delivery.attempts.len();
     tracing::warn!(delivery_id = %delivery.id, endpoint_id = %delivery.endpoint_id, why, "Gave up a delivery");
-    let ended = Delivery { status: DeliveryStatus::Failed, failure: Some(why.to_owned()), due_at: None, ..delivery };
+    let ended = Delivery {
+        status: DeliveryStatus::Failed,
+        failure: Some(why.to_owned()),
+        due_at: None,
+        ..delivery
+    };
     context.store.update_delivery(&ended, attempts).await?;
     Ok(())
 }
@@ -141,7 +199,11 @@ mod tests {
     }
 
     fn delivery() -> Delivery {
-        let event = RunEvent { event_type: EventType::RunCompleted, sequence: 5, at: at() };
+        let event = RunEvent {
+            event_type: EventType::RunCompleted,
+            sequence: 5,
+            at: at(),
+        };
         Delivery::new(
             OrganizationId::new(at(), [1; 10]),
             RunId::new(at(), [2; 10]),
@@ -154,18 +216,28 @@ mod tests {
     }
 
     fn attempt() -> Attempt {
-        Attempt { at: 0, status_code: None, error: None, took_ms: 1 }
+        Attempt {
+            at: 0,
+            status_code: None,
+            error: None,
+            took_ms: 1,
+        }
     }
 
     fn refused_times(times: usize) -> Delivery {
         let refused = Verdict::Refused { retry_after: None };
-        (0..times).fold(delivery(), |delivery, _| after(delivery, &attempt(), refused, at(), 0.5))
+        (0..times).fold(delivery(), |delivery, _| {
+            after(delivery, &attempt(), refused, at(), 0.5)
+        })
     }
 
     #[test]
     fn an_accepted_delivery_is_due_no_more() {
         let delivery = after(delivery(), &attempt(), Verdict::Accepted, at(), 0.5);
-        assert_eq!((delivery.status, delivery.due_at, delivery.failure), (DeliveryStatus::Succeeded, None, None));
+        assert_eq!(
+            (delivery.status, delivery.due_at, delivery.failure),
+            (DeliveryStatus::Succeeded, None, None)
+        );
     }
 
     #[test]
@@ -174,7 +246,10 @@ mod tests {
         assert_eq!(soon.next_attempt_at, at().plus(Duration::from_secs(5)));
         assert_eq!(soon.due_at, Some(at().plus(Duration::from_secs(65))));
         let late = refused_times(3);
-        assert_eq!(late.next_attempt_at, at().plus(Duration::from_secs(30 * 60)));
+        assert_eq!(
+            late.next_attempt_at,
+            at().plus(Duration::from_secs(30 * 60))
+        );
         assert_eq!(late.due_at, Some(late.next_attempt_at));
     }
 

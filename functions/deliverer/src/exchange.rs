@@ -45,7 +45,12 @@ impl Exchange {
     ) -> Self {
         let id = delivery.id.to_string();
         let timestamp = begun_at.as_seconds();
-        let signature = sign(std::slice::from_ref(secret), &id, timestamp, delivery.body.as_bytes());
+        let signature = sign(
+            std::slice::from_ref(secret),
+            &id,
+            timestamp,
+            delivery.body.as_bytes(),
+        );
         let headers = [
             ("content-type", "application/json"),
             (header::ID, &id),
@@ -53,17 +58,32 @@ impl Exchange {
             (header::SIGNATURE, &signature),
         ];
         let started = std::time::Instant::now();
-        let outcome = client.post(url, &headers, delivery.body.clone().into_bytes()).await;
+        let outcome = client
+            .post(url, &headers, delivery.body.clone().into_bytes())
+            .await;
         let (status_code, error, verdict) = match outcome {
             Ok(answer) => {
                 let verdict = judge(&answer, begun_at);
-                let error = (verdict != Verdict::Accepted).then(|| beginning_of(&answer.body_start));
+                let error =
+                    (verdict != Verdict::Accepted).then(|| beginning_of(&answer.body_start));
                 (Some(answer.status.as_u16()), error, verdict)
             }
-            Err(error) => (None, Some(explain(&error)), Verdict::Refused { retry_after: None }),
+            Err(error) => (
+                None,
+                Some(explain(&error)),
+                Verdict::Refused { retry_after: None },
+            ),
         };
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Self { attempt: Attempt { at: begun_at.as_millis(), status_code, error, took_ms }, verdict }
+        Self {
+            attempt: Attempt {
+                at: begun_at.as_millis(),
+                status_code,
+                error,
+                took_ms,
+            },
+            verdict,
+        }
     }
 }
 
@@ -73,13 +93,21 @@ fn judge(answer: &Answer, now: Timestamp) -> Verdict {
     } else if answer.status == StatusCode::GONE {
         Verdict::Gone
     } else {
-        let text = answer.headers.get("retry-after").and_then(|value| value.to_str().ok());
-        Verdict::Refused { retry_after: text.and_then(|text| retry_after::parse(text, now)) }
+        let text = answer
+            .headers
+            .get("retry-after")
+            .and_then(|value| value.to_str().ok());
+        Verdict::Refused {
+            retry_after: text.and_then(|text| retry_after::parse(text, now)),
+        }
     }
 }
 
 fn beginning_of(body: &[u8]) -> String {
-    String::from_utf8_lossy(body).chars().take(KEPT_CHARS).collect()
+    String::from_utf8_lossy(body)
+        .chars()
+        .take(KEPT_CHARS)
+        .collect()
 }
 
 /// Names the failure for the customer: the code, and the host, but nothing of the rest of the URL.

@@ -49,7 +49,13 @@ enum Undelivered {
 /// Handles a batch of messages, all at the same time, each under its own time-out. A message that fails fails alone. A
 /// receiver that doesn't answer, or answers with an error, is no failure of the message: the delivery's item has that.
 pub async fn handle(context: &Context, event: SqsEvent) -> SqsBatchResponse {
-    let outcomes = join_all(event.records.iter().map(|message| handle_message(context, message))).await;
+    let outcomes = join_all(
+        event
+            .records
+            .iter()
+            .map(|message| handle_message(context, message)),
+    )
+    .await;
     let mut answer = SqsBatchResponse::default();
     for (message, outcome) in event.records.iter().zip(outcomes) {
         let message_id = message.message_id.as_deref().unwrap_or_default();

@@ -11,9 +11,17 @@ use store::{Connection, Store};
 async fn main() -> Result<(), Error> {
     let environment = Environment::from_process();
     platform::telemetry::init(&Logs::read(&environment)?)?;
-    let store = Store::new(&Connection::from_environment().await, Resources::read(&environment)?);
-    let client = GuardedClient::new(Outgoing::read(&environment)?.allow_addresses, EXCHANGE_TIMEOUT)?;
+    let store = Store::new(
+        &Connection::from_environment().await,
+        Resources::read(&environment)?,
+    );
+    let client = GuardedClient::new(
+        Outgoing::read(&environment)?.allow_addresses,
+        EXCHANGE_TIMEOUT,
+    )?;
     let context = &Context { store, client };
-    let handle = async |event: LambdaEvent<SqsEvent>| Ok::<_, Error>(deliverer::handle(context, event.payload).await);
+    let handle = async |event: LambdaEvent<SqsEvent>| {
+        Ok::<_, Error>(deliverer::handle(context, event.payload).await)
+    };
     lambda_runtime::run(service_fn(handle)).await
 }

@@ -23,7 +23,11 @@ const JITTER: f64 = 0.1;
 
 /// How long to wait after this many failed attempts; nothing when there were enough. A receiver's `Retry-After` can
 /// make it longer, never shorter. `random` is a number from 0 to 1.
-pub(crate) fn delay_after(attempts: usize, retry_after: Option<Duration>, random: f64) -> Option<Duration> {
+pub(crate) fn delay_after(
+    attempts: usize,
+    retry_after: Option<Duration>,
+    random: f64,
+) -> Option<Duration> {
     let delay = DELAYS.get(attempts.checked_sub(1)?)?;
     let spread = delay.mul_f64(1.0 - JITTER + 2.0 * JITTER * random.clamp(0.0, 1.0));
     Some(spread.max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER)))
@@ -37,14 +41,21 @@ mod tests {
 
     #[test]
     fn there_are_ten_attempts_and_no_more() {
-        let delays: Vec<u64> =
-            (1..).map_while(|attempts| delay_after(attempts, None, 0.5)).map(|delay| delay.as_secs()).collect();
-        assert_eq!(delays, [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400]);
+        let delays: Vec<u64> = (1..)
+            .map_while(|attempts| delay_after(attempts, None, 0.5))
+            .map(|delay| delay.as_secs())
+            .collect();
+        assert_eq!(
+            delays,
+            [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400]
+        );
     }
 
     #[test]
     fn a_receiver_can_ask_for_more_time_within_bounds_and_never_for_less() {
-        let after = |seconds| delay_after(2, Some(Duration::from_secs(seconds)), 0.5).expect("a second attempt");
+        let after = |seconds| {
+            delay_after(2, Some(Duration::from_secs(seconds)), 0.5).expect("a second attempt")
+        };
         assert_eq!(after(10), Duration::from_secs(300));
         assert_eq!(after(600), Duration::from_secs(600));
         assert_eq!(after(u64::MAX), LONGEST_RETRY_AFTER);

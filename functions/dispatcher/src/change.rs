@@ -38,19 +38,27 @@ impl Change {
             return Ok(Self::None);
         }
         // A write that leaves the sequence as it is only says when somebody must look again.
-        if data.old_image.contains_key("sequence") && data.old_image.get("sequence") == data.new_image.get("sequence") {
+        if data.old_image.contains_key("sequence")
+            && data.old_image.get("sequence") == data.new_image.get("sequence")
+        {
             return Ok(Self::None);
         }
         match text("sk") {
             "RUN" => {
                 let status_changed = data.old_image.get("status") != data.new_image.get("status");
                 let run = Box::new(decode_run(data.new_image.into())?);
-                Ok(Self::Run { run, status_changed })
+                Ok(Self::Run {
+                    run,
+                    status_changed,
+                })
             }
             "JOBRUN" => {
                 let pk = text("pk");
                 let id = pk.strip_prefix("JOBRUN#").and_then(|id| id.parse().ok());
-                let corrupt = || StoreError::Corrupt { what: pk.to_owned(), reason: "this names no job run".to_owned() };
+                let corrupt = || StoreError::Corrupt {
+                    what: pk.to_owned(),
+                    reason: "this names no job run".to_owned(),
+                };
                 id.map(Self::JobRun).ok_or_else(corrupt)
             }
             _ => Ok(Self::None),
@@ -85,24 +93,42 @@ mod tests {
 
     #[test]
     fn a_change_of_a_job_run_is_read_from_the_keys_alone() {
-        assert!(matches!(read("INSERT", "JOBRUN", None, 1), Ok(Change::JobRun(_))));
-        assert!(matches!(read("MODIFY", "JOBRUN", Some(1), 2), Ok(Change::JobRun(_))));
+        assert!(matches!(
+            read("INSERT", "JOBRUN", None, 1),
+            Ok(Change::JobRun(_))
+        ));
+        assert!(matches!(
+            read("MODIFY", "JOBRUN", Some(1), 2),
+            Ok(Change::JobRun(_))
+        ));
     }
 
     #[test]
     fn what_leaves_the_sequence_as_it_is_is_no_change() {
-        assert!(matches!(read("MODIFY", "JOBRUN", Some(2), 2), Ok(Change::None)));
-        assert!(matches!(read("MODIFY", "RUN", Some(2), 2), Ok(Change::None)));
+        assert!(matches!(
+            read("MODIFY", "JOBRUN", Some(2), 2),
+            Ok(Change::None)
+        ));
+        assert!(matches!(
+            read("MODIFY", "RUN", Some(2), 2),
+            Ok(Change::None)
+        ));
     }
 
     #[test]
     fn deletions_and_items_beside_a_run_are_passed_over() {
-        assert!(matches!(read("REMOVE", "RUN", Some(1), 2), Ok(Change::None)));
+        assert!(matches!(
+            read("REMOVE", "RUN", Some(1), 2),
+            Ok(Change::None)
+        ));
         assert!(matches!(read("INSERT", "LEASE", None, 1), Ok(Change::None)));
     }
 
     #[test]
     fn a_run_that_cannot_be_read_is_an_error_and_not_passed_over() {
-        assert!(matches!(read("INSERT", "RUN", None, 1), Err(StoreError::Corrupt { .. })));
+        assert!(matches!(
+            read("INSERT", "RUN", None, 1),
+            Err(StoreError::Corrupt { .. })
+        ));
     }
 }

@@ -37,17 +37,36 @@ pub async fn fan_out(store: &Store, run: &Run) -> Result<usize> {
 }
 
 fn wants(endpoint: &WebhookEndpoint, event: RunEvent) -> bool {
-    endpoint.enabled && endpoint.created_at <= event.at && endpoint.event_types.contains(&event.event_type)
+    endpoint.enabled
+        && endpoint.created_at <= event.at
+        && endpoint.event_types.contains(&event.event_type)
 }
 
 /// Writes and enqueues one delivery; `false` if it is there already, in which case somebody has it in hand.
-async fn deliver_later(store: &Store, run: &Run, event: RunEvent, endpoint: &WebhookEndpoint) -> Result<bool> {
-    let body = serde_json::to_string(&body_of(run, event)).map_err(|error| StoreError::Corrupt {
-        what: format!("the webhook for change {} of run {}", event.sequence, run.id),
-        reason: error.to_string(),
-    })?;
+async fn deliver_later(
+    store: &Store,
+    run: &Run,
+    event: RunEvent,
+    endpoint: &WebhookEndpoint,
+) -> Result<bool> {
+    let body =
+        serde_json::to_string(&body_of(run, event)).map_err(|error| StoreError::Corrupt {
+            what: format!(
+                "the webhook for change {} of run {}",
+                event.sequence, run.id
+            ),
+            reason: error.to_string(),
+        })?;
     let at = now();
-    let delivery = Delivery::new(run.organization_id, run.id, endpoint.id, event, body, at.plus(LOOK_AFTER), at);
+    let delivery = Delivery::new(
+        run.organization_id,
+        run.id,
+        endpoint.id,
+        event,
+        body,
+        at.plus(LOOK_AFTER),
+        at,
+    );
     if !store.put_new_delivery(&delivery).await? {
         return Ok(false);
     }

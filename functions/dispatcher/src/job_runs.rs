@@ -45,7 +45,10 @@ pub async fn reconcile_job_run(store: &Store, id: JobRunId) -> Result<Option<Job
 }
 
 fn is_settled(plan: &Plan<'_>, job_run: &JobRun) -> bool {
-    plan.missing.is_empty() && plan.release.is_empty() && plan.stop.is_empty() && stands(plan, job_run)
+    plan.missing.is_empty()
+        && plan.release.is_empty()
+        && plan.stop.is_empty()
+        && stands(plan, job_run)
 }
 
 fn stands(plan: &Plan<'_>, job_run: &JobRun) -> bool {
@@ -61,7 +64,9 @@ async fn carry_out(store: &Store, job_run: &JobRun, runs: &[Run], plan: &Plan<'_
     }
     for run in runs.iter().filter(|run| plan.stop.contains(&run.id)) {
         // One that was released or cancelled meanwhile is seen as it is in the next round.
-        store.transition(run.clone(), &Event::JobRunStopped, now()).await?;
+        store
+            .transition(run.clone(), &Event::JobRunStopped, now())
+            .await?;
     }
     if stands(plan, job_run) {
         return Ok(());
@@ -82,10 +87,14 @@ async fn carry_out(store: &Store, job_run: &JobRun, runs: &[Run], plan: &Plan<'_
 }
 
 async fn create_held(store: &Store, job_run: &JobRun, managed: &ManagedRun) -> Result<()> {
-    let input: Value = serde_json::from_str(&managed.input).map_err(|error| StoreError::Corrupt {
-        what: format!("the input of run {} of job run {}", managed.run_id, job_run.id),
-        reason: error.to_string(),
-    })?;
+    let input: Value =
+        serde_json::from_str(&managed.input).map_err(|error| StoreError::Corrupt {
+            what: format!(
+                "the input of run {} of job run {}",
+                managed.run_id, job_run.id
+            ),
+            reason: error.to_string(),
+        })?;
     let new = NewRun {
         id: managed.run_id,
         organization_id: job_run.organization_id,
@@ -100,14 +109,18 @@ async fn create_held(store: &Store, job_run: &JobRun, managed: &ManagedRun) -> R
         trace_parent: None,
     };
     // The id was fixed with the job run, so that of several callers one creates it.
-    store.create_run(&Run::create(new, now(), fresh_commit()), &input, None).await?;
+    store
+        .create_run(&Run::create(new, now(), fresh_commit()), &input, None)
+        .await?;
     Ok(())
 }
 
 /// What the workflow's definition says about executing it. Where there is none that can be read, the run is created
 /// all the same: its worker says what is wrong in the run's own failure, which a job run that hangs would not.
 async fn policy_of(store: &Store, managed: &ManagedRun) -> Result<Policy> {
-    let version = store.workflow_version(managed.workflow_id, managed.workflow_version).await?;
+    let version = store
+        .workflow_version(managed.workflow_id, managed.workflow_version)
+        .await?;
     let definition = version
         .and_then(|version| serde_json::from_str(&version.definition).ok())
         .and_then(|json| Definition::parse_json(&json).ok());
@@ -119,8 +132,14 @@ async fn policy_of(store: &Store, managed: &ManagedRun) -> Result<Policy> {
 }
 
 async fn release(store: &Store, run: &Run) -> Result<()> {
-    if let Transition::Committed(run) = store.transition(run.clone(), &Event::Released, now()).await? {
-        let message = RunMessage { run_id: run.id, org_id: run.organization_id };
+    if let Transition::Committed(run) = store
+        .transition(run.clone(), &Event::Released, now())
+        .await?
+    {
+        let message = RunMessage {
+            run_id: run.id,
+            org_id: run.organization_id,
+        };
         if let Err(error) = store.enqueue_run(message).await {
             tracing::warn!(run_id = %run.id, %error, "A run could not be enqueued; the sweeper will do it");
         }

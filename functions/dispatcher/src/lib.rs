@@ -41,7 +41,10 @@ async fn handle_record(store: &Store, record: EventRecord) -> Result<()> {
         Change::None => Ok(()),
         Change::JobRun(id) => reconcile_job_run(store, id).await.map(drop),
         Change::Run { run, .. } if run.status().is_final() => conclude(store, &run).await.map(drop),
-        Change::Run { run, status_changed } => {
+        Change::Run {
+            run,
+            status_changed,
+        } => {
             fan_out(store, &run).await?;
             if status_changed && let Some(id) = run.job_run_id {
                 reconcile_job_run(store, id).await?;

@@ -9,7 +9,12 @@ use store::{Connection, Store};
 async fn main() -> Result<(), Error> {
     let environment = Environment::from_process();
     platform::telemetry::init(&Logs::read(&environment)?)?;
-    let store = &Store::new(&Connection::from_environment().await, Resources::read(&environment)?);
-    let handle = async |event: LambdaEvent<Event>| Ok::<_, Error>(dispatcher::handle(store, event.payload).await);
+    let store = &Store::new(
+        &Connection::from_environment().await,
+        Resources::read(&environment)?,
+    );
+    let handle = async |event: LambdaEvent<Event>| {
+        Ok::<_, Error>(dispatcher::handle(store, event.payload).await)
+    };
     lambda_runtime::run(service_fn(handle)).await
 }

@@ -62,19 +62,38 @@ pub async fn handle(store: &Store, occurrence: Occurrence) -> Result<Answer> {
     let job_id = occurrence.job_id;
     let Some(job) = store.job(job_id).await? else {
         tracing::error!(%job_id, "A schedule fired for a job that doesn't exist");
-        return Ok(Answer::Refused { refused: Refusal::UnknownJob });
+        return Ok(Answer::Refused {
+            refused: Refusal::UnknownJob,
+        });
     };
     if occurrence.generation < job.generation {
         let (given, current) = (occurrence.generation, job.generation);
         tracing::warn!(%job_id, given, current, "A schedule fired that has been replaced");
-        return Ok(Answer::Refused { refused: Refusal::OldGeneration });
+        return Ok(Answer::Refused {
+            refused: Refusal::OldGeneration,
+        });
     }
-    match start_job(store, &job, &job.created_by_user_id, Some(occurrence.scheduled_time)).await {
-        Ok(Started { job_run_id, created }) => Ok(Answer::Started { job_run_id, created }),
+    match start_job(
+        store,
+        &job,
+        &job.created_by_user_id,
+        Some(occurrence.scheduled_time),
+    )
+    .await
+    {
+        Ok(Started {
+            job_run_id,
+            created,
+        }) => Ok(Answer::Started {
+            job_run_id,
+            created,
+        }),
         Err(StartError::Store(error)) => Err(error),
         Err(error @ StartError::UnknownWorkflow(_)) => {
             tracing::error!(%job_id, %error, "A schedule fired for a job that can't be started");
-            Ok(Answer::Refused { refused: Refusal::UnknownWorkflow })
+            Ok(Answer::Refused {
+                refused: Refusal::UnknownWorkflow,
+            })
         }
     }
 }
@@ -93,14 +112,23 @@ mod tests {
                 json!({ "jobId": job_id, "scheduledTime": scheduled_time, "generation": 3 }),
             )
         };
-        let occurrence = read("2026-11-23T04:00:00Z").expect("whole seconds, as the scheduler writes them");
-        assert_eq!(occurrence.scheduled_time.to_string(), "2026-11-23T04:00:00.000Z");
+        let occurrence =
+            read("2026-11-23T04:00:00Z").expect("whole seconds, as the scheduler writes them");
+        assert_eq!(
+            occurrence.scheduled_time.to_string(),
+            "2026-11-23T04:00:00.000Z"
+        );
         assert!(read("<aws.scheduler.scheduled-time>").is_err());
     }
 
     #[test]
     fn a_refusal_says_why() {
-        let refused = serde_json::to_value(Answer::Refused { refused: Refusal::OldGeneration });
-        assert_eq!(refused.expect("JSON"), json!({ "refused": "OLD_GENERATION" }));
+        let refused = serde_json::to_value(Answer::Refused {
+            refused: Refusal::OldGeneration,
+        });
+        assert_eq!(
+            refused.expect("JSON"),
+            json!({ "refused": "OLD_GENERATION" })
+        );
     }
 }

@@ -9,9 +9,14 @@ use store::{Connection, Store};
 async fn main() -> Result<(), Error> {
     let environment = Environment::from_process();
     platform::telemetry::init(&Logs::read(&environment)?)?;
-    let store = &Store::new(&Connection::from_environment().await, Resources::read(&environment)?);
+    let store = &Store::new(
+        &Connection::from_environment().await,
+        Resources::read(&environment)?,
+    );
     let handle = async |event: LambdaEvent<Occurrence>| {
-        job_trigger::handle(store, event.payload).await.map_err(Error::from)
+        job_trigger::handle(store, event.payload)
+            .await
+            .map_err(Error::from)
     };
     lambda_runtime::run(service_fn(handle)).await
 }

@@ -71,8 +71,14 @@ pub async fn start_job(
         due_at: Some(at.plus(LOOK_AFTER)),
     };
     if let Some(earlier) = store.create_job_run(&job_run).await? {
-        return Ok(Started { job_run_id: earlier, created: false });
+        return Ok(Started {
+            job_run_id: earlier,
+            created: false,
+        });
     }
     tracing::info!(job_run_id = %job_run.id, job_id = %job.id, "Started a job run");
-    Ok(Started { job_run_id: job_run.id, created: true })
+    Ok(Started {
+        job_run_id: job_run.id,
+        created: true,
+    })
 }

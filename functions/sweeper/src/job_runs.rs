@@ -9,9 +9,16 @@ use crate::Done;
 
 /// Brings a job run to where it should be, and says when it is looked at again.
 pub(crate) async fn sweep(store: &Store, id: JobRunId, now: Timestamp) -> Result<Done> {
-    let Some(job_run) = reconcile_job_run(store, id).await? else { return Ok(Done::Nothing) };
+    let Some(job_run) = reconcile_job_run(store, id).await? else {
+        return Ok(Done::Nothing);
+    };
     if job_run.due_at.is_some_and(|due_at| due_at <= now) {
-        store.postpone_job_run(&JobRun { due_at: Some(now.plus(LOOK_AGAIN_AFTER)), ..job_run }).await?;
+        store
+            .postpone_job_run(&JobRun {
+                due_at: Some(now.plus(LOOK_AGAIN_AFTER)),
+                ..job_run
+            })
+            .await?;
     }
     Ok(Done::JobRunReconciled)
 }

@@ -9,7 +9,11 @@ use store::{Connection, Store};
 async fn main() -> Result<(), Error> {
     let environment = Environment::from_process();
     platform::telemetry::init(&Logs::read(&environment)?)?;
-    let store = &Store::new(&Connection::from_environment().await, Resources::read(&environment)?);
-    let handle = async |_: LambdaEvent<Value>| Ok::<_, Error>(sweeper::handle(store, store::now()).await);
+    let store = &Store::new(
+        &Connection::from_environment().await,
+        Resources::read(&environment)?,
+    );
+    let handle =
+        async |_: LambdaEvent<Value>| Ok::<_, Error>(sweeper::handle(store, store::now()).await);
     lambda_runtime::run(service_fn(handle)).await
 }

@@ -9,18 +9,34 @@ use crate::Done;
 
 /// Does what is due for a run.
 pub(crate) async fn sweep(store: &Store, id: RunId, now: Timestamp) -> Result<Done> {
-    let Some(run) = store.run(id).await? else { return Ok(Done::Nothing) };
+    let Some(run) = store.run(id).await? else {
+        return Ok(Done::Nothing);
+    };
     if run.due_at.is_none_or(|due_at| due_at > now) {
         return Ok(Done::Nothing);
     }
     match &run.phase {
         Phase::Held => Ok(Done::Nothing),
         Phase::Ready { .. } if run.queue_deadline().is_some_and(|deadline| now >= deadline) => {
-            end(store, run, Event::QueueDeadlinePassed, Done::QueueDeadline, now).await
+            end(
+                store,
+                run,
+                Event::QueueDeadlinePassed,
+                Done::QueueDeadline,
+                now,
+            )
+            .await
         }
         Phase::Ready { .. } => enqueue_again(store, &run, now).await,
         Phase::InProgress { work_deadline, .. } if now >= *work_deadline => {
-            end(store, run, Event::WorkDeadlinePassed, Done::WorkDeadline, now).await
+            end(
+                store,
+                run,
+                Event::WorkDeadlinePassed,
+                Done::WorkDeadline,
+                now,
+            )
+            .await
         }
         Phase::InProgress { work_deadline, .. } => {
             let deadline = *work_deadline;
@@ -28,7 +44,14 @@ pub(crate) async fn sweep(store: &Store, id: RunId, now: Timestamp) -> Result<Do
         }
         Phase::AwaitingUserInput { request, .. } if now >= request.expires_at => {
             let request_id = request.id;
-            end(store, run, Event::QuestionExpired { request_id }, Done::QuestionExpired, now).await
+            end(
+                store,
+                run,
+                Event::QuestionExpired { request_id },
+                Done::QuestionExpired,
+                now,
+            )
+            .await
         }
         Phase::AwaitingUserInput { request, .. } => {
             let deadline = request.expires_at;
@@ -44,7 +67,12 @@ pub(crate) async fn sweep(store: &Store, id: RunId, now: Timestamp) -> Result<Do
 /// Enqueues first and writes afterwards: should this process die between the two, the next sweep sends a second
 /// message, which does nothing. The other order would lose the message until the run is due again, an hour later.
 async fn enqueue_again(store: &Store, run: &Run, now: Timestamp) -> Result<Done> {
-    store.enqueue_run(RunMessage { run_id: run.id, org_id: run.organization_id }).await?;
+    store
+        .enqueue_run(RunMessage {
+            run_id: run.id,
+            org_id: run.organization_id,
+        })
+        .await?;
     store.postpone_run(&run.enqueued_again(now)).await?;
     tracing::info!(run_id = %run.id, "No worker has taken a run; it is in the queue again");
     Ok(Done::RunEnqueued)
@@ -52,20 +80,36 @@ async fn enqueue_again(store: &Store, run: &Run, now: Timestamp) -> Result<Done>
 
 /// A run that a worker has is due at the end of the lease that the worker claimed it with. If it has renewed that
 /// since, the run is looked at again when the renewed one ends; if not, the worker is lost.
-async fn look_at_lease(store: &Store, run: Run, deadline: Timestamp, now: Timestamp) -> Result<Done> {
+async fn look_at_lease(
+    store: &Store,
+    run: Run,
+    deadline: Timestamp,
+    now: Timestamp,
+) -> Result<Done> {
     let attempt = run.attempt;
-    let lease = store.lease(run.id).await?.filter(|lease| lease.attempt == attempt && lease.expires_at > now);
+    let lease = store
+        .lease(run.id)
+        .await?
+        .filter(|lease| lease.attempt == attempt && lease.expires_at > now);
     if let Some(lease) = lease {
         let due_at = Some(lease.expires_at.min(deadline));
         store.postpone_run(&Run { due_at, ..run }).await?;
         return Ok(Done::LeaseAlive);
     }
-    match store.transition(run, &Event::LeaseExpired { attempt }, now).await? {
+    match store
+        .transition(run, &Event::LeaseExpired { attempt }, now)
+        .await?
+    {
         Transition::Rejected { .. } => Ok(Done::Nothing),
         Transition::Committed(run) => {
             tracing::warn!(run_id = %run.id, attempt, status = %run.status(), "A run has lost its worker");
             if matches!(run.phase, Phase::Ready { .. })
-                && let Err(error) = store.enqueue_run(RunMessage { run_id: run.id, org_id: run.organization_id }).await
+                && let Err(error) = store
+                    .enqueue_run(RunMessage {
+                        run_id: run.id,
+                        org_id: run.organization_id,
+                    })
+                    .await
             {
                 tracing::warn!(run_id = %run.id, %error, "A run could not be enqueued; a later sweep will do it");
             }

@@ -29,15 +29,26 @@ impl Receiver {
         let kept = received.clone();
         let answer = async move |headers: HeaderMap, body: Bytes| {
             kept.lock().expect("no panic").push((headers, body));
-            let status = left.lock().expect("no panic").pop().expect("no more requests than answers");
-            (StatusCode::from_u16(status).expect("a status"), "what the receiver says")
+            let status = left
+                .lock()
+                .expect("no panic")
+                .pop()
+                .expect("no more requests than answers");
+            (
+                StatusCode::from_u16(status).expect("a status"),
+                "what the receiver says",
+            )
         };
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
         let router = Router::new().fallback(answer);
         let mut server = JoinSet::new();
         server.spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-        Self { url, received, _server: server }
+        Self {
+            url,
+            received,
+            _server: server,
+        }
     }
 
     fn received(&self) -> Vec<(HeaderMap, Bytes)> {
@@ -46,7 +57,10 @@ impl Receiver {
 }
 
 /// A delivery to a receiver, fanned out by the dispatcher.
-async fn delivery_to(setting: &mut Setting, url: &str) -> (Delivery, platform::webhook_signature::Secret) {
+async fn delivery_to(
+    setting: &mut Setting,
+    url: &str,
+) -> (Delivery, platform::webhook_signature::Secret) {
     let (_, secret) = setting.endpoint(url, &[EventType::RunCreated]).await;
     setting.run_created_at(now(), Policy::default()).await;
     setting.dispatch().await;
@@ -54,7 +68,8 @@ async fn delivery_to(setting: &mut Setting, url: &str) -> (Delivery, platform::w
 }
 
 async fn deliver(setting: &Setting, delivery: &Delivery) -> Delivery {
-    let answer = deliverer::handle(&setting.deliverer(), sqs_event(&[message_about(delivery)])).await;
+    let answer =
+        deliverer::handle(&setting.deliverer(), sqs_event(&[message_about(delivery)])).await;
     assert_eq!(answer.batch_item_failures, []);
     setting.delivery(&delivery.key).await
 }
@@ -65,7 +80,10 @@ async fn a_delivery_is_signed_so_that_its_receiver_can_verify_it() {
     let receiver = Receiver::answering(&[200]).await;
     let (delivery, secret) = delivery_to(&mut setting, &receiver.url).await;
     let delivered = deliver(&setting, &delivery).await;
-    assert_eq!((delivered.status, delivered.due_at), (DeliveryStatus::Succeeded, None));
+    assert_eq!(
+        (delivered.status, delivered.due_at),
+        (DeliveryStatus::Succeeded, None)
+    );
     assert_eq!(delivered.attempts[0].status_code, Some(200));
 
     let (headers, body) = receiver.received().remove(0);
@@ -89,15 +107,27 @@ async fn a_refused_delivery_is_tried_again_with_the_same_id_and_body() {
     let refused = deliver(&setting, &delivery).await;
     assert_eq!(refused.status, DeliveryStatus::Pending);
     assert_eq!(refused.attempts[0].status_code, Some(500));
-    assert_eq!(refused.attempts[0].error.as_deref(), Some("what the receiver says"));
+    assert_eq!(
+        refused.attempts[0].error.as_deref(),
+        Some("what the receiver says")
+    );
     assert!(refused.next_attempt_at > now().plus(std::time::Duration::from_secs(3)));
 
     // A message that comes before its time does nothing.
     assert_eq!(deliver(&setting, &refused).await.attempts.len(), 1);
 
     // Its time comes.
-    let due = Delivery { next_attempt_at: now(), ..refused };
-    assert!(setting.store.update_delivery(&due, 1).await.expect("the store answers"));
+    let due = Delivery {
+        next_attempt_at: now(),
+        ..refused
+    };
+    assert!(
+        setting
+            .store
+            .update_delivery(&due, 1)
+            .await
+            .expect("the store answers")
+    );
     let delivered = deliver(&setting, &due).await;
     assert_eq!(delivered.status, DeliveryStatus::Succeeded);
     let received = receiver.received();
@@ -109,8 +139,17 @@ async fn a_refused_delivery_is_tried_again_with_the_same_id_and_body() {
 async fn a_receiver_that_cannot_be_reached_is_tried_again_and_the_reason_is_kept() {
     let mut setting = Setting::start().await;
     // A port that was free a moment ago.
-    let port = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port").local_addr().expect("an address").port();
-    let (delivery, _) = delivery_to(&mut setting, &format!("http://127.0.0.1:{port}/?token=canary")).await;
+    let port = TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .expect("a port")
+        .local_addr()
+        .expect("an address")
+        .port();
+    let (delivery, _) = delivery_to(
+        &mut setting,
+        &format!("http://127.0.0.1:{port}/?token=canary"),
+    )
+    .await;
     let refused = deliver(&setting, &delivery).await;
     assert_eq!(refused.status, DeliveryStatus::Pending);
     let error = refused.attempts[0].error.clone().expect("a reason");
@@ -138,7 +177,11 @@ async fn a_receiver_that_is_gone_is_disabled_and_its_other_deliveries_are_given_
 
     let gone = deliver(&setting, &delivery).await;
     assert_eq!((gone.status, gone.due_at), (DeliveryStatus::Failed, None));
-    let endpoints = setting.store.webhook_endpoints(setting.organization_id).await.expect("the store answers");
+    let endpoints = setting
+        .store
+        .webhook_endpoints(setting.organization_id)
+        .await
+        .expect("the store answers");
     assert!(!endpoints[0].enabled);
     let other = deliver(&setting, &other).await;
     assert_eq!(other.status, DeliveryStatus::Failed);
@@ -151,11 +194,21 @@ async fn a_body_that_names_no_delivery_fails_alone() {
     let mut setting = Setting::start().await;
     let receiver = Receiver::answering(&[200]).await;
     let (delivery, _) = delivery_to(&mut setting, &receiver.url).await;
-    let event = sqs_event(&["not JSON".to_owned(), message_about(&delivery), "{}".to_owned()]);
+    let event = sqs_event(&[
+        "not JSON".to_owned(),
+        message_about(&delivery),
+        "{}".to_owned(),
+    ]);
     let answer = deliverer::handle(&setting.deliverer(), event).await;
     let answer = serde_json::to_value(answer).expect("JSON");
-    assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": "0" }, { "itemIdentifier": "2" }] }));
-    assert_eq!(setting.delivery(&delivery.key).await.status, DeliveryStatus::Succeeded);
+    assert_eq!(
+        answer,
+        json!({ "batchItemFailures": [{ "itemIdentifier": "0" }, { "itemIdentifier": "2" }] })
+    );
+    assert_eq!(
+        setting.delivery(&delivery.key).await.status,
+        DeliveryStatus::Succeeded
+    );
 }
 
 #[tokio::test]
@@ -164,6 +217,16 @@ async fn a_retry_within_minutes_waits_in_the_queue_and_the_sweeper_leaves_it_the
     let receiver = Receiver::answering(&[503]).await;
     let (delivery, _) = delivery_to(&mut setting, &receiver.url).await;
     deliver(&setting, &delivery).await;
-    assert_eq!(sweeper::handle(&setting.store, in_seconds(30)).await.deliveries_enqueued, 0);
-    assert_eq!(sweeper::handle(&setting.store, in_seconds(70)).await.deliveries_enqueued, 1);
+    assert_eq!(
+        sweeper::handle(&setting.store, in_seconds(30))
+            .await
+            .deliveries_enqueued,
+        0
+    );
+    assert_eq!(
+        sweeper::handle(&setting.store, in_seconds(70))
+            .await
+            .deliveries_enqueued,
+        1
+    );
 }

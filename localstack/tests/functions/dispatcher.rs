@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 use crate::setting::{Setting, seconds_ago};
 
 fn types(deliveries: &[store::Delivery]) -> Vec<EventType> {
-    let mut types: Vec<EventType> = deliveries.iter().map(|delivery| delivery.event_type).collect();
+    let mut types: Vec<EventType> = deliveries
+        .iter()
+        .map(|delivery| delivery.event_type)
+        .collect();
     types.sort();
     types
 }
@@ -13,21 +16,39 @@ fn types(deliveries: &[store::Delivery]) -> Vec<EventType> {
 #[tokio::test]
 async fn each_change_makes_one_delivery_for_each_endpoint_that_wants_it() {
     let mut setting = Setting::start().await;
-    let (all, _) = setting.endpoint("http://127.0.0.1:9/all", &EventType::ALL).await;
-    let (end, _) = setting.endpoint("http://127.0.0.1:9/end", &EventType::DEFAULT).await;
+    let (all, _) = setting
+        .endpoint("http://127.0.0.1:9/all", &EventType::ALL)
+        .await;
+    let (end, _) = setting
+        .endpoint("http://127.0.0.1:9/end", &EventType::DEFAULT)
+        .await;
     let at = seconds_ago(10);
     let run = setting.run_created_at(at, Policy::default()).await;
     let run = setting.begun(run, at).await;
     setting.dispatch().await;
     let deliveries = setting.take_deliveries().await;
-    assert_eq!(types(&deliveries), [EventType::RunCreated, EventType::RunStarted, EventType::RunStateChanged]);
-    assert!(deliveries.iter().all(|delivery| delivery.endpoint_id == all));
+    assert_eq!(
+        types(&deliveries),
+        [
+            EventType::RunCreated,
+            EventType::RunStarted,
+            EventType::RunStateChanged
+        ]
+    );
+    assert!(
+        deliveries
+            .iter()
+            .all(|delivery| delivery.endpoint_id == all)
+    );
 
     setting.finished(run, Finish::Completed, at).await;
     setting.dispatch().await;
     let deliveries = setting.take_deliveries().await;
     assert_eq!(types(&deliveries), [EventType::RunCompleted; 2]);
-    let mut told: Vec<_> = deliveries.iter().map(|delivery| delivery.endpoint_id).collect();
+    let mut told: Vec<_> = deliveries
+        .iter()
+        .map(|delivery| delivery.endpoint_id)
+        .collect();
     told.sort();
     let mut both = [all, end];
     both.sort();
@@ -37,14 +58,21 @@ async fn each_change_makes_one_delivery_for_each_endpoint_that_wants_it() {
 #[tokio::test]
 async fn the_same_records_again_make_no_second_delivery() {
     let mut setting = Setting::start().await;
-    setting.endpoint("http://127.0.0.1:9/", &EventType::ALL).await;
+    setting
+        .endpoint("http://127.0.0.1:9/", &EventType::ALL)
+        .await;
     let at = seconds_ago(10);
     let run = setting.run_created_at(at, Policy::default()).await;
     let run = setting.begun(run, at).await;
     let run = setting.finished(run, Finish::Completed, at).await;
     setting.dispatch().await;
     assert_eq!(setting.take_deliveries().await.len(), 4);
-    assert_eq!(dispatcher::conclude(&setting.store, &run).await.expect("the store answers"), 0);
+    assert_eq!(
+        dispatcher::conclude(&setting.store, &run)
+            .await
+            .expect("the store answers"),
+        0
+    );
     assert_eq!(setting.take_deliveries().await.len(), 0);
 }
 
@@ -63,7 +91,9 @@ async fn an_ended_run_is_due_no_more_once_its_events_are_written() {
 #[tokio::test]
 async fn a_webhook_tells_of_the_run_as_it_was_at_that_change() {
     let mut setting = Setting::start().await;
-    setting.endpoint("http://127.0.0.1:9/", &[EventType::RunStarted]).await;
+    setting
+        .endpoint("http://127.0.0.1:9/", &[EventType::RunStarted])
+        .await;
     let at = seconds_ago(10);
     let run = setting.run_created_at(at, Policy::default()).await;
     let run = setting.begun(run, at).await;
@@ -82,7 +112,9 @@ async fn a_webhook_tells_of_the_run_as_it_was_at_that_change() {
 #[tokio::test]
 async fn a_record_that_cannot_be_read_is_named_and_stops_the_batch() {
     let setting = Setting::start().await;
-    setting.endpoint("http://127.0.0.1:9/", &EventType::ALL).await;
+    setting
+        .endpoint("http://127.0.0.1:9/", &EventType::ALL)
+        .await;
     let record = |sequence_number: &str| {
         json!({
             "eventID": sequence_number,
@@ -98,7 +130,14 @@ async fn a_record_that_cannot_be_read_is_named_and_stops_the_batch() {
         })
     };
     let event = json!({ "Records": [record("41"), record("42")] });
-    let answer = dispatcher::handle(&setting.store, serde_json::from_value(event).expect("an event")).await;
+    let answer = dispatcher::handle(
+        &setting.store,
+        serde_json::from_value(event).expect("an event"),
+    )
+    .await;
     let answer = serde_json::to_value(answer).expect("JSON");
-    assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": "41" }] }));
+    assert_eq!(
+        answer,
+        json!({ "batchItemFailures": [{ "itemIdentifier": "41" }] })
+    );
 }

@@ -25,8 +25,15 @@ async fn workflow(setting: &Setting) -> WorkflowId {
         created_by_user_id: "user".to_owned(),
     };
     let id = workflow.id;
-    let new = NewWorkflow { workflow, definition: definition.to_string() };
-    setting.store.create_workflow(&new, None).await.expect("the workflow is written");
+    let new = NewWorkflow {
+        workflow,
+        definition: definition.to_string(),
+    };
+    setting
+        .store
+        .create_workflow(&new, None)
+        .await
+        .expect("the workflow is written");
     id
 }
 
@@ -34,7 +41,11 @@ async fn job(setting: &Setting, orders: &[u32], on_failure: OnFailure) -> Job {
     let mut workflows = Vec::new();
     for order in orders {
         let input = json!({ "order": order }).to_string();
-        workflows.push(JobWorkflow { workflow_id: workflow(setting).await, input, order: *order });
+        workflows.push(JobWorkflow {
+            workflow_id: workflow(setting).await,
+            input,
+            order: *order,
+        });
     }
     let job = Job {
         id: fresh_id(JobId::new, now()),
@@ -46,25 +57,54 @@ async fn job(setting: &Setting, orders: &[u32], on_failure: OnFailure) -> Job {
         created_at: now(),
         generation: 3,
     };
-    setting.store.create_job(&job).await.expect("the job is written");
+    setting
+        .store
+        .create_job(&job)
+        .await
+        .expect("the job is written");
     job
 }
 
-async fn trigger(setting: &Setting, job_id: JobId, generation: u64, scheduled_time: Timestamp) -> Answer {
-    let occurrence = Occurrence { job_id, scheduled_time, generation };
-    job_trigger::handle(&setting.store, occurrence).await.expect("the store answers")
+async fn trigger(
+    setting: &Setting,
+    job_id: JobId,
+    generation: u64,
+    scheduled_time: Timestamp,
+) -> Answer {
+    let occurrence = Occurrence {
+        job_id,
+        scheduled_time,
+        generation,
+    };
+    job_trigger::handle(&setting.store, occurrence)
+        .await
+        .expect("the store answers")
 }
 
 /// Triggers the job once and answers its job run.
 async fn started(setting: &Setting, job: &Job) -> JobRun {
-    let Answer::Started { job_run_id, created: true } = trigger(setting, job.id, job.generation, now()).await else {
+    let Answer::Started {
+        job_run_id,
+        created: true,
+    } = trigger(setting, job.id, job.generation, now()).await
+    else {
         panic!("the job was not started")
     };
-    setting.store.job_run(job_run_id).await.expect("the store answers").expect("the job run exists")
+    setting
+        .store
+        .job_run(job_run_id)
+        .await
+        .expect("the store answers")
+        .expect("the job run exists")
 }
 
 async fn fresh(setting: &Setting, job_run: &JobRun) -> JobRun {
-    setting.store.job_run(job_run.id).await.expect("the store answers").expect("the job run exists")
+    setting
+        .store
+        .job_run(job_run.id)
+        .await
+        .expect("the store answers")
+        .expect("the job run exists")
 }
 
 async fn runs(setting: &Setting, job_run: &JobRun) -> Vec<Run> {
@@ -77,11 +117,24 @@ async fn an_occurrence_makes_one_job_run_and_the_next_one_another() {
     let setting = Setting::start().await;
     let job = job(&setting, &[1], OnFailure::Stop).await;
     let at = now();
-    let Answer::Started { job_run_id: first, created: true } = trigger(&setting, job.id, 3, at).await else {
+    let Answer::Started {
+        job_run_id: first,
+        created: true,
+    } = trigger(&setting, job.id, 3, at).await
+    else {
         panic!("the job was not started")
     };
-    assert_eq!(trigger(&setting, job.id, 3, at).await, Answer::Started { job_run_id: first, created: false });
-    let Answer::Started { job_run_id: second, created: true } = trigger(&setting, job.id, 3, in_seconds(60)).await
+    assert_eq!(
+        trigger(&setting, job.id, 3, at).await,
+        Answer::Started {
+            job_run_id: first,
+            created: false
+        }
+    );
+    let Answer::Started {
+        job_run_id: second,
+        created: true,
+    } = trigger(&setting, job.id, 3, in_seconds(60)).await
     else {
         panic!("the job was not started again")
     };
@@ -93,9 +146,19 @@ async fn an_unknown_job_and_an_old_generation_are_refused() {
     let setting = Setting::start().await;
     let job = job(&setting, &[1], OnFailure::Stop).await;
     let unknown = trigger(&setting, fresh_id(JobId::new, now()), 3, now()).await;
-    assert_eq!(unknown, Answer::Refused { refused: Refusal::UnknownJob });
+    assert_eq!(
+        unknown,
+        Answer::Refused {
+            refused: Refusal::UnknownJob
+        }
+    );
     let old = trigger(&setting, job.id, 2, now()).await;
-    assert_eq!(old, Answer::Refused { refused: Refusal::OldGeneration });
+    assert_eq!(
+        old,
+        Answer::Refused {
+            refused: Refusal::OldGeneration
+        }
+    );
 }
 
 #[tokio::test]
@@ -105,15 +168,26 @@ async fn a_job_of_two_workflows_releases_the_second_after_the_first() {
     let job_run = started(&setting, &job).await;
     setting.dispatch().await;
     let [first, second] = <[Run; 2]>::try_from(runs(&setting, &job_run).await).expect("two runs");
-    assert!(matches!(first.phase, Phase::Ready { .. }), "{:?}", first.phase);
+    assert!(
+        matches!(first.phase, Phase::Ready { .. }),
+        "{:?}",
+        first.phase
+    );
     assert_eq!(second.phase, Phase::Held);
     assert_eq!(setting.take_runs().await, [first.id]);
     // What the definition and the job say has reached the run.
     assert_eq!(first.policy.max_attempts, 3);
     assert_eq!(first.created_by_user_id, "creator");
-    let input = setting.store.run_input(first.id).await.expect("the store answers");
+    let input = setting
+        .store
+        .run_input(first.id)
+        .await
+        .expect("the store answers");
     assert_eq!(input, Some(json!({ "order": 1 })));
-    assert_eq!(fresh(&setting, &job_run).await.current_workflow_run_id, Some(first.id));
+    assert_eq!(
+        fresh(&setting, &job_run).await.current_workflow_run_id,
+        Some(first.id)
+    );
 
     let first = setting.begun(first, now()).await;
     setting.dispatch().await;
@@ -123,14 +197,20 @@ async fn a_job_of_two_workflows_releases_the_second_after_the_first() {
     setting.finished(first, Finish::Completed, now()).await;
     setting.dispatch().await;
     assert_eq!(setting.take_runs().await, [second.id]);
-    assert_eq!(fresh(&setting, &job_run).await.current_workflow_run_id, Some(second.id));
+    assert_eq!(
+        fresh(&setting, &job_run).await.current_workflow_run_id,
+        Some(second.id)
+    );
 
     let second = setting.fresh(&second).await;
     let second = setting.begun(second, now()).await;
     setting.finished(second, Finish::Completed, now()).await;
     setting.dispatch().await;
     let ended = fresh(&setting, &job_run).await;
-    assert_eq!((ended.status, ended.current_workflow_run_id, ended.due_at), (Status::Completed, None, None));
+    assert_eq!(
+        (ended.status, ended.current_workflow_run_id, ended.due_at),
+        (Status::Completed, None, None)
+    );
 }
 
 #[tokio::test]
@@ -142,10 +222,14 @@ async fn after_a_failure_the_rest_of_a_job_that_stops_fails_as_stopped() {
     let first = runs(&setting, &job_run).await.remove(0);
     let first = setting.begun(first, now()).await;
     let failure = Failure::outside_of_steps(FailureCode::NavigationFailed, "no page");
-    setting.finished(first, Finish::Failed(failure), now()).await;
+    setting
+        .finished(first, Finish::Failed(failure), now())
+        .await;
     setting.dispatch().await;
     let second = runs(&setting, &job_run).await.remove(1);
-    let Phase::Failed(failure) = second.phase else { panic!("{:?}", second.phase) };
+    let Phase::Failed(failure) = second.phase else {
+        panic!("{:?}", second.phase)
+    };
     assert_eq!(failure.code, FailureCode::JobRunStopped);
     assert_eq!(fresh(&setting, &job_run).await.status, Status::Failed);
 }
@@ -155,9 +239,22 @@ async fn a_job_run_that_the_dispatcher_never_heard_of_is_brought_on_by_the_sweep
     let setting = Setting::start().await;
     let job = job(&setting, &[1], OnFailure::Stop).await;
     let job_run = started(&setting, &job).await;
-    assert_eq!(sweeper::handle(&setting.store, now()).await.job_runs_reconciled, 0);
-    assert_eq!(sweeper::handle(&setting.store, in_seconds(61)).await.job_runs_reconciled, 1);
+    assert_eq!(
+        sweeper::handle(&setting.store, now())
+            .await
+            .job_runs_reconciled,
+        0
+    );
+    assert_eq!(
+        sweeper::handle(&setting.store, in_seconds(61))
+            .await
+            .job_runs_reconciled,
+        1
+    );
     assert_eq!(setting.take_runs().await, [job_run.runs[0].run_id]);
-    let due_at = fresh(&setting, &job_run).await.due_at.expect("an open job run is due some day");
+    let due_at = fresh(&setting, &job_run)
+        .await
+        .due_at
+        .expect("an open job run is due some day");
     assert!(due_at > in_seconds(120), "{due_at}");
 }

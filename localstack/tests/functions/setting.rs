@@ -14,8 +14,8 @@ use platform::webhook_signature::Secret;
 use serde_json::{Value, json};
 use store::local::stream::StreamReader;
 use store::{
-    Delivery, DeliveryKey, NewWebhookEndpoint, Queue, QueueMessage, RunMessage, Store, Transition, fresh_commit,
-    fresh_id, now,
+    Delivery, DeliveryKey, NewWebhookEndpoint, Queue, QueueMessage, RunMessage, Store, Transition,
+    fresh_commit, fresh_id, now,
 };
 
 /// The lease that runs are claimed with here.
@@ -32,7 +32,11 @@ impl Setting {
     pub(crate) async fn start() -> Self {
         let fixture = Fixture::start().await.expect("a fixture");
         let stream = StreamReader::new(&fixture.connection, &fixture.outputs["TableStreamArn"]);
-        Self { store: fixture.store, organization_id: fresh_id(OrganizationId::new, now()), stream }
+        Self {
+            store: fixture.store,
+            organization_id: fresh_id(OrganizationId::new, now()),
+            stream,
+        }
     }
 
     /// A run as it was created at a time, written and not enqueued: its message is lost.
@@ -51,39 +55,80 @@ impl Setting {
             trace_parent: None,
         };
         let run = Run::create(new, at, fresh_commit());
-        self.store.create_run(&run, &Value::Null, None).await.expect("the run is written");
+        self.store
+            .create_run(&run, &Value::Null, None)
+            .await
+            .expect("the run is written");
         run
     }
 
     /// Commits an event, which must be legal.
     pub(crate) async fn commit(&self, run: Run, event: Event, at: Timestamp) -> Run {
-        match self.store.transition(run, &event, at).await.expect("the store answers") {
+        match self
+            .store
+            .transition(run, &event, at)
+            .await
+            .expect("the store answers")
+        {
             Transition::Committed(run) => *run,
             Transition::Rejected { why, .. } => panic!("{event:?} was rejected: {why}"),
         }
     }
 
     pub(crate) async fn claimed(&self, run: Run, at: Timestamp) -> Run {
-        self.commit(run, Event::Claimed { worker_id: "worker".to_owned(), lease: LEASE }, at).await
+        self.commit(
+            run,
+            Event::Claimed {
+                worker_id: "worker".to_owned(),
+                lease: LEASE,
+            },
+            at,
+        )
+        .await
     }
 
     pub(crate) async fn begun(&self, run: Run, at: Timestamp) -> Run {
         let run = self.claimed(run, at).await;
         let attempt = run.attempt;
-        self.commit(run, Event::EnteredState { attempt, name: "signing_in".to_owned() }, at).await
+        self.commit(
+            run,
+            Event::EnteredState {
+                attempt,
+                name: "signing_in".to_owned(),
+            },
+            at,
+        )
+        .await
     }
 
     pub(crate) async fn finished(&self, run: Run, finish: Finish, at: Timestamp) -> Run {
         let attempt = run.attempt;
-        self.commit(run, Event::Finished { attempt, finish, timings: Timings::default() }, at).await
+        self.commit(
+            run,
+            Event::Finished {
+                attempt,
+                finish,
+                timings: Timings::default(),
+            },
+            at,
+        )
+        .await
     }
 
     pub(crate) async fn fresh(&self, run: &Run) -> Run {
-        self.store.run(run.id).await.expect("the store answers").expect("the run exists")
+        self.store
+            .run(run.id)
+            .await
+            .expect("the store answers")
+            .expect("the run exists")
     }
 
     /// An endpoint that was registered an hour ago, with its secret.
-    pub(crate) async fn endpoint(&self, url: &str, event_types: &[EventType]) -> (WebhookEndpointId, Secret) {
+    pub(crate) async fn endpoint(
+        &self,
+        url: &str,
+        event_types: &[EventType],
+    ) -> (WebhookEndpointId, Secret) {
         let at = Timestamp::from_millis(now().as_millis() - 3_600_000);
         let id = fresh_id(WebhookEndpointId::new, at);
         let new = NewWebhookEndpoint {
@@ -95,13 +140,19 @@ impl Setting {
             created_at: at,
         };
         let secret = Secret::generate().expect("random bytes");
-        self.store.create_webhook_endpoint(&new, &secret.reveal(), None).await.expect("the endpoint is written");
+        self.store
+            .create_webhook_endpoint(&new, &secret.reveal(), None)
+            .await
+            .expect("the endpoint is written");
         (id, secret)
     }
 
     /// Hands everything that is new in the stream to the dispatcher, batch by batch, until nothing is new.
     pub(crate) async fn dispatch(&mut self) {
-        self.stream.find_shards().await.expect("the stream has shards");
+        self.stream
+            .find_shards()
+            .await
+            .expect("the stream has shards");
         loop {
             let batches = self.stream.read().await.expect("the stream can be read");
             if batches.is_empty() {
@@ -116,20 +167,36 @@ impl Setting {
 
     /// Loses everything that is new in the stream.
     pub(crate) async fn lose_stream_records(&mut self) {
-        self.stream.find_shards().await.expect("the stream has shards");
-        while !self.stream.read().await.expect("the stream can be read").is_empty() {}
+        self.stream
+            .find_shards()
+            .await
+            .expect("the stream has shards");
+        while !self
+            .stream
+            .read()
+            .await
+            .expect("the stream can be read")
+            .is_empty()
+        {}
     }
 
     /// Takes every message from a queue.
     pub(crate) async fn take(&self, queue: Queue) -> Vec<QueueMessage> {
         let mut taken = Vec::new();
         loop {
-            let messages = self.store.receive(queue, 10, Duration::ZERO).await.expect("the queue answers");
+            let messages = self
+                .store
+                .receive(queue, 10, Duration::ZERO)
+                .await
+                .expect("the queue answers");
             if messages.is_empty() {
                 return taken;
             }
             for message in messages {
-                self.store.delete_message(queue, &message).await.expect("the queue answers");
+                self.store
+                    .delete_message(queue, &message)
+                    .await
+                    .expect("the queue answers");
                 taken.push(message);
             }
         }
@@ -138,7 +205,8 @@ impl Setting {
     /// Takes the runs that the run queue names.
     pub(crate) async fn take_runs(&self) -> Vec<RunId> {
         let read = |message: QueueMessage| -> RunId {
-            let message: RunMessage = serde_json::from_str(&message.body).expect("a message about a run");
+            let message: RunMessage =
+                serde_json::from_str(&message.body).expect("a message about a run");
             assert_eq!(message.org_id, self.organization_id);
             message.run_id
         };
@@ -149,26 +217,38 @@ impl Setting {
     pub(crate) async fn take_deliveries(&self) -> Vec<Delivery> {
         let mut deliveries = Vec::new();
         for message in self.take(Queue::Deliveries).await {
-            let key: DeliveryKey = serde_json::from_str(&message.body).expect("a message about a delivery");
+            let key: DeliveryKey =
+                serde_json::from_str(&message.body).expect("a message about a delivery");
             deliveries.push(self.delivery(&key).await);
         }
         deliveries
     }
 
     pub(crate) async fn delivery(&self, key: &DeliveryKey) -> Delivery {
-        self.store.delivery(key).await.expect("the store answers").expect("the delivery exists")
+        self.store
+            .delivery(key)
+            .await
+            .expect("the store answers")
+            .expect("the delivery exists")
     }
 
     pub(crate) fn deliverer(&self) -> deliverer::Context {
-        let client = GuardedClient::new(AllowAddresses::AndLoopback, deliverer::EXCHANGE_TIMEOUT).expect("a client");
-        deliverer::Context { store: self.store.clone(), client }
+        let client = GuardedClient::new(AllowAddresses::AndLoopback, deliverer::EXCHANGE_TIMEOUT)
+            .expect("a client");
+        deliverer::Context {
+            store: self.store.clone(),
+            client,
+        }
     }
 }
 
 /// What Lambda hands over for messages with these bodies; their ids are 0, 1, …
 pub(crate) fn sqs_event(bodies: &[String]) -> SqsEvent {
-    let records: Vec<Value> =
-        bodies.iter().enumerate().map(|(id, body)| json!({ "messageId": id.to_string(), "body": body })).collect();
+    let records: Vec<Value> = bodies
+        .iter()
+        .enumerate()
+        .map(|(id, body)| json!({ "messageId": id.to_string(), "body": body }))
+        .collect();
     serde_json::from_value(json!({ "Records": records })).expect("an event")
 }
 

@@ -23,13 +23,30 @@ fn failure_code(run: &Run) -> Option<FailureCode> {
 #[tokio::test]
 async fn a_run_whose_message_was_lost_is_enqueued_again_and_each_time_later() {
     let setting = Setting::start().await;
-    let run = setting.run_created_at(seconds_ago(61), Policy::default()).await;
-    assert_eq!(sweep(&setting, now()).await, Report { runs_enqueued: 1, ..Report::default() });
+    let run = setting
+        .run_created_at(seconds_ago(61), Policy::default())
+        .await;
+    assert_eq!(
+        sweep(&setting, now()).await,
+        Report {
+            runs_enqueued: 1,
+            ..Report::default()
+        }
+    );
     assert_eq!(setting.take_runs().await, [run.id]);
 
     assert_eq!(sweep(&setting, in_seconds(4 * 60)).await, Report::default());
-    assert_eq!(sweep(&setting, in_seconds(6 * 60)).await, Report { runs_enqueued: 1, ..Report::default() });
-    assert_eq!(sweep(&setting, in_seconds(20 * 60)).await, Report::default());
+    assert_eq!(
+        sweep(&setting, in_seconds(6 * 60)).await,
+        Report {
+            runs_enqueued: 1,
+            ..Report::default()
+        }
+    );
+    assert_eq!(
+        sweep(&setting, in_seconds(20 * 60)).await,
+        Report::default()
+    );
     let fresh = setting.fresh(&run).await;
     assert_eq!((fresh.sequence, fresh.status()), (1, Status::Pending));
 }
@@ -45,10 +62,16 @@ async fn a_run_that_is_not_due_yet_is_left_alone() {
 #[tokio::test]
 async fn a_run_that_no_worker_took_in_time_fails() {
     let setting = Setting::start().await;
-    let policy = Policy { queue_time: Duration::from_secs(100), ..Policy::default() };
+    let policy = Policy {
+        queue_time: Duration::from_secs(100),
+        ..Policy::default()
+    };
     let run = setting.run_created_at(seconds_ago(101), policy).await;
     assert_eq!(sweep(&setting, now()).await.queue_deadlines, 1);
-    assert_eq!(failure_code(&setting.fresh(&run).await), Some(FailureCode::QueueTimeout));
+    assert_eq!(
+        failure_code(&setting.fresh(&run).await),
+        Some(FailureCode::QueueTimeout)
+    );
 }
 
 #[tokio::test]
@@ -57,9 +80,19 @@ async fn a_dead_lease_before_the_first_step_makes_the_run_ready_again() {
     let at = seconds_ago(40);
     let run = setting.run_created_at(at, Policy::default()).await;
     let run = setting.claimed(run, at).await;
-    assert_eq!(sweep(&setting, now()).await, Report { leases_expired: 1, ..Report::default() });
+    assert_eq!(
+        sweep(&setting, now()).await,
+        Report {
+            leases_expired: 1,
+            ..Report::default()
+        }
+    );
     let fresh = setting.fresh(&run).await;
-    assert!(matches!(fresh.phase, Phase::Ready { .. }), "{:?}", fresh.phase);
+    assert!(
+        matches!(fresh.phase, Phase::Ready { .. }),
+        "{:?}",
+        fresh.phase
+    );
     assert_eq!(setting.take_runs().await, [run.id]);
 }
 
@@ -70,9 +103,24 @@ async fn a_dead_lease_after_the_first_step_ends_the_run_as_worker_lost() {
     let run = setting.run_created_at(at, Policy::default()).await;
     let run = setting.begun(run, at).await;
     // It was renewed once, and is over.
-    let lease = Lease { attempt: run.attempt, expires_at: seconds_ago(1) };
-    assert!(setting.store.renew_lease(run.id, lease).await.expect("the store answers"));
-    assert_eq!(sweep(&setting, now()).await, Report { leases_expired: 1, ..Report::default() });
+    let lease = Lease {
+        attempt: run.attempt,
+        expires_at: seconds_ago(1),
+    };
+    assert!(
+        setting
+            .store
+            .renew_lease(run.id, lease)
+            .await
+            .expect("the store answers")
+    );
+    assert_eq!(
+        sweep(&setting, now()).await,
+        Report {
+            leases_expired: 1,
+            ..Report::default()
+        }
+    );
     let fresh = setting.fresh(&run).await;
     assert_eq!(failure_code(&fresh), Some(FailureCode::WorkerLost));
     assert_eq!(setting.take_runs().await, []);
@@ -84,11 +132,29 @@ async fn a_live_lease_is_left_alone_until_it_ends() {
     let at = seconds_ago(40);
     let run = setting.run_created_at(at, Policy::default()).await;
     let run = setting.begun(run, at).await;
-    let lease = Lease { attempt: run.attempt, expires_at: in_seconds(25) };
-    assert!(setting.store.renew_lease(run.id, lease).await.expect("the store answers"));
-    assert_eq!(sweep(&setting, now()).await, Report { leases_alive: 1, ..Report::default() });
+    let lease = Lease {
+        attempt: run.attempt,
+        expires_at: in_seconds(25),
+    };
+    assert!(
+        setting
+            .store
+            .renew_lease(run.id, lease)
+            .await
+            .expect("the store answers")
+    );
+    assert_eq!(
+        sweep(&setting, now()).await,
+        Report {
+            leases_alive: 1,
+            ..Report::default()
+        }
+    );
     let fresh = setting.fresh(&run).await;
-    assert_eq!((fresh.status(), fresh.sequence), (Status::InProgress, run.sequence));
+    assert_eq!(
+        (fresh.status(), fresh.sequence),
+        (Status::InProgress, run.sequence)
+    );
     assert_eq!(fresh.due_at, Some(lease.expires_at));
     assert_eq!(sweep(&setting, in_seconds(20)).await, Report::default());
     assert_eq!(sweep(&setting, in_seconds(26)).await.leases_expired, 1);
@@ -100,10 +166,21 @@ async fn the_lease_of_an_earlier_attempt_keeps_no_later_one_alive() {
     let at = seconds_ago(40);
     let run = setting.run_created_at(at, Policy::default()).await;
     let run = setting.claimed(run, at).await;
-    let run = setting.commit(run, Event::GaveBack { attempt: 1 }, at).await;
+    let run = setting
+        .commit(run, Event::GaveBack { attempt: 1 }, at)
+        .await;
     let run = setting.claimed(run, at).await;
-    let earlier = Lease { attempt: 1, expires_at: in_seconds(25) };
-    assert!(setting.store.renew_lease(run.id, earlier).await.expect("the store answers"));
+    let earlier = Lease {
+        attempt: 1,
+        expires_at: in_seconds(25),
+    };
+    assert!(
+        setting
+            .store
+            .renew_lease(run.id, earlier)
+            .await
+            .expect("the store answers")
+    );
     assert_eq!(sweep(&setting, now()).await.leases_expired, 1);
 }
 
@@ -111,13 +188,28 @@ async fn the_lease_of_an_earlier_attempt_keeps_no_later_one_alive() {
 async fn a_run_that_has_used_up_its_working_time_fails_although_its_worker_lives() {
     let setting = Setting::start().await;
     let at = seconds_ago(40);
-    let policy = Policy { work_time: Duration::from_secs(35), ..Policy::default() };
+    let policy = Policy {
+        work_time: Duration::from_secs(35),
+        ..Policy::default()
+    };
     let run = setting.run_created_at(at, policy).await;
     let run = setting.begun(run, at).await;
-    let lease = Lease { attempt: run.attempt, expires_at: in_seconds(25) };
-    assert!(setting.store.renew_lease(run.id, lease).await.expect("the store answers"));
+    let lease = Lease {
+        attempt: run.attempt,
+        expires_at: in_seconds(25),
+    };
+    assert!(
+        setting
+            .store
+            .renew_lease(run.id, lease)
+            .await
+            .expect("the store answers")
+    );
     assert_eq!(sweep(&setting, now()).await.work_deadlines, 1);
-    assert_eq!(failure_code(&setting.fresh(&run).await), Some(FailureCode::DeadlineExceeded));
+    assert_eq!(
+        failure_code(&setting.fresh(&run).await),
+        Some(FailureCode::DeadlineExceeded)
+    );
 }
 
 #[tokio::test]
@@ -134,18 +226,40 @@ async fn a_question_that_nobody_answers_in_time_fails_the_run_although_its_worke
         tries_left: 1,
     };
     let attempt = run.attempt;
-    let run = setting.commit(run, Event::AskedUser { attempt, request }, at).await;
-    let lease = Lease { attempt, expires_at: in_seconds(60) };
-    assert!(setting.store.renew_lease(run.id, lease).await.expect("the store answers"));
-    assert_eq!(sweep(&setting, now()).await, Report { leases_alive: 1, ..Report::default() });
+    let run = setting
+        .commit(run, Event::AskedUser { attempt, request }, at)
+        .await;
+    let lease = Lease {
+        attempt,
+        expires_at: in_seconds(60),
+    };
+    assert!(
+        setting
+            .store
+            .renew_lease(run.id, lease)
+            .await
+            .expect("the store answers")
+    );
+    assert_eq!(
+        sweep(&setting, now()).await,
+        Report {
+            leases_alive: 1,
+            ..Report::default()
+        }
+    );
     assert_eq!(sweep(&setting, in_seconds(21)).await.questions_expired, 1);
-    assert_eq!(failure_code(&setting.fresh(&run).await), Some(FailureCode::UserInputTimeout));
+    assert_eq!(
+        failure_code(&setting.fresh(&run).await),
+        Some(FailureCode::UserInputTimeout)
+    );
 }
 
 #[tokio::test]
 async fn lost_stream_records_lose_no_event() {
     let mut setting = Setting::start().await;
-    setting.endpoint("http://127.0.0.1:9/", &EventType::ALL).await;
+    setting
+        .endpoint("http://127.0.0.1:9/", &EventType::ALL)
+        .await;
     let at = seconds_ago(10);
     let run = setting.run_created_at(at, Policy::default()).await;
     let run = setting.begun(run, at).await;
@@ -153,11 +267,24 @@ async fn lost_stream_records_lose_no_event() {
     setting.lose_stream_records().await;
     assert_eq!(setting.take_deliveries().await.len(), 0);
 
-    assert_eq!(sweep(&setting, now()).await, Report { runs_concluded: 1, ..Report::default() });
-    let mut sequences: Vec<String> =
-        setting.take_deliveries().await.into_iter().map(|delivery| delivery.key.key).collect();
+    assert_eq!(
+        sweep(&setting, now()).await,
+        Report {
+            runs_concluded: 1,
+            ..Report::default()
+        }
+    );
+    let mut sequences: Vec<String> = setting
+        .take_deliveries()
+        .await
+        .into_iter()
+        .map(|delivery| delivery.key.key)
+        .collect();
     sequences.sort();
-    let told: Vec<&str> = sequences.iter().filter_map(|key| key.split('#').nth(1)).collect();
+    let told: Vec<&str> = sequences
+        .iter()
+        .filter_map(|key| key.split('#').nth(1))
+        .collect();
     assert_eq!(told, ["000001", "000002", "000003", "000004"]);
     assert_eq!(setting.fresh(&run).await.due_at, None);
     assert_eq!(sweep(&setting, now()).await, Report::default());
@@ -166,7 +293,9 @@ async fn lost_stream_records_lose_no_event() {
 #[tokio::test]
 async fn a_delivery_whose_message_was_lost_is_enqueued_again() {
     let mut setting = Setting::start().await;
-    setting.endpoint("http://127.0.0.1:9/", &[EventType::RunCreated]).await;
+    setting
+        .endpoint("http://127.0.0.1:9/", &[EventType::RunCreated])
+        .await;
     setting.run_created_at(now(), Policy::default()).await;
     setting.dispatch().await;
     let lost = setting.take_deliveries().await;

@@ -66,6 +66,13 @@ impl Failure {
     /// A failure that no state or step caused.
     #[must_use]
     pub fn outside_of_steps(code: FailureCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), state: None, step: None, retryable: false, custom_code: None }
+        Self {
+            code,
+            message: message.into(),
+            state: None,
+            step: None,
+            retryable: false,
+            custom_code: None,
+        }
     }
 }

@@ -91,7 +91,11 @@ pub fn reconcile<'a>(job_run: &'a JobRun, runs: &[Run]) -> Plan<'a> {
     let find = |managed: &ManagedRun| runs.iter().find(|run| run.id == managed.run_id);
     let mut ordered: Vec<&ManagedRun> = job_run.runs.iter().collect();
     ordered.sort_by_key(|managed| managed.order);
-    let missing: Vec<&ManagedRun> = ordered.iter().copied().filter(|managed| find(managed).is_none()).collect();
+    let missing: Vec<&ManagedRun> = ordered
+        .iter()
+        .copied()
+        .filter(|managed| find(managed).is_none())
+        .collect();
     let failed = runs.iter().any(|run| run.status() == Status::Failed);
     let stopped = failed && job_run.on_failure == OnFailure::Stop;
     let is_open = |managed: &ManagedRun| find(managed).is_none_or(|run| !run.status().is_final());
@@ -107,7 +111,8 @@ pub fn reconcile<'a>(job_run: &'a JobRun, runs: &[Run]) -> Plan<'a> {
             .filter(|managed| managed.order == current.order)
             .any(|managed| find(managed).is_some_and(|run| run.phase != Phase::Held));
         for managed in ordered.iter().copied().filter(|managed| is_held(managed)) {
-            if managed.order == current.order && (!stopped || group_has_begun) && missing.is_empty() {
+            if managed.order == current.order && (!stopped || group_has_begun) && missing.is_empty()
+            {
                 release.push(managed.run_id);
             } else if stopped {
                 stop.push(managed.run_id);
@@ -118,19 +123,31 @@ pub fn reconcile<'a>(job_run: &'a JobRun, runs: &[Run]) -> Plan<'a> {
     let status = if current.is_none() {
         if failed {
             Status::Failed
-        } else if runs.iter().all(|run| run.status() == Status::CompletedWithNoActionTaken) {
+        } else if runs
+            .iter()
+            .all(|run| run.status() == Status::CompletedWithNoActionTaken)
+        {
             Status::CompletedWithNoActionTaken
         } else {
             Status::Completed
         }
     } else if is_in(Status::AwaitingUserInput) {
         Status::AwaitingUserInput
-    } else if runs.iter().any(|run| run.sequence > 1 && run.status() != Status::Pending) {
+    } else if runs
+        .iter()
+        .any(|run| run.sequence > 1 && run.status() != Status::Pending)
+    {
         Status::InProgress
     } else {
         job_run.status
     };
-    Plan { missing, release, stop, status, current: current.map(|managed| managed.run_id) }
+    Plan {
+        missing,
+        release,
+        stop,
+        status,
+        current: current.map(|managed| managed.run_id),
+    }
 }
 
 #[cfg(test)]
@@ -194,11 +211,21 @@ mod tests {
     }
 
     fn ended(run: &Run, finish: Finish) -> Run {
-        let claim = Event::Claimed { worker_id: "w".to_owned(), lease: Duration::from_secs(30) };
-        let finished = Event::Finished { attempt: 1, finish, timings: Timings::default() };
-        [Event::Released, claim, finished].iter().fold(run.clone(), |run, event| {
-            run.apply(event, at(3), CommitId(0)).expect("each event is legal here")
-        })
+        let claim = Event::Claimed {
+            worker_id: "w".to_owned(),
+            lease: Duration::from_secs(30),
+        };
+        let finished = Event::Finished {
+            attempt: 1,
+            finish,
+            timings: Timings::default(),
+        };
+        [Event::Released, claim, finished]
+            .iter()
+            .fold(run.clone(), |run, event| {
+                run.apply(event, at(3), CommitId(0))
+                    .expect("each event is legal here")
+            })
     }
 
     #[test]
@@ -214,10 +241,16 @@ mod tests {
 
     #[test]
     fn after_a_failure_the_rest_is_stopped_or_goes_on_as_the_job_says() {
-        let failure = Finish::Failed(Failure::outside_of_steps(FailureCode::NavigationFailed, "no"));
+        let failure = Finish::Failed(Failure::outside_of_steps(
+            FailureCode::NavigationFailed,
+            "no",
+        ));
         for (on_failure, goes_on) in [(OnFailure::Stop, false), (OnFailure::Continue, true)] {
             let job_run = job_run(&[1, 2], on_failure);
-            let runs = [ended(&held(&job_run, 0), failure.clone()), held(&job_run, 1)];
+            let runs = [
+                ended(&held(&job_run, 0), failure.clone()),
+                held(&job_run, 1),
+            ];
             let plan = reconcile(&job_run, &runs);
             assert_eq!(plan.release.is_empty(), !goes_on);
             assert_eq!(plan.stop.is_empty(), goes_on);
@@ -226,12 +259,21 @@ mod tests {
 
     #[test]
     fn it_ends_only_after_all_its_runs_and_took_no_action_only_if_none_did() {
-        let none = || Finish::NoActionTaken { reason: "empty".to_owned() };
+        let none = || Finish::NoActionTaken {
+            reason: "empty".to_owned(),
+        };
         let job_run = job_run(&[1, 2], OnFailure::Stop);
         let (first, second) = (held(&job_run, 0), held(&job_run, 1));
-        assert!(!reconcile(&job_run, &[ended(&first, none()), second.clone()]).status.is_final());
+        assert!(
+            !reconcile(&job_run, &[ended(&first, none()), second.clone()])
+                .status
+                .is_final()
+        );
         let all_none = [ended(&first, none()), ended(&second, none())];
-        assert_eq!(reconcile(&job_run, &all_none).status, Status::CompletedWithNoActionTaken);
+        assert_eq!(
+            reconcile(&job_run, &all_none).status,
+            Status::CompletedWithNoActionTaken
+        );
         let mixed = [ended(&first, none()), ended(&second, Finish::Completed)];
         assert_eq!(reconcile(&job_run, &mixed).status, Status::Completed);
     }

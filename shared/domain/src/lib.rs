@@ -13,7 +13,7 @@ pub mod wire;
 
 pub use failure::{Failure, FailureCode};
 pub use ids::{
-    ArtifactId, DeliveryId, InputRequestId, InvalidId, JobId, JobRunId, OrganizationId, RunId, WebhookEndpointId,
-    WorkflowId,
+    ArtifactId, DeliveryId, InputRequestId, InvalidId, JobId, JobRunId, OrganizationId, RunId,
+    WebhookEndpointId, WorkflowId,
 };
 pub use time::Timestamp;

@@ -86,7 +86,13 @@ mod tests {
 
     #[test]
     fn the_wire_form_has_three_digits_of_fraction() {
-        assert_eq!(Timestamp::from_millis(1_763_872_869_000).to_string(), "2025-11-23T04:41:09.000Z");
-        assert_eq!("2025-11-23T05:41:09.1234+01:00".parse(), Ok(Timestamp::from_millis(1_763_872_869_123)));
+        assert_eq!(
+            Timestamp::from_millis(1_763_872_869_000).to_string(),
+            "2025-11-23T04:41:09.000Z"
+        );
+        assert_eq!(
+            "2025-11-23T05:41:09.1234+01:00".parse(),
+            Ok(Timestamp::from_millis(1_763_872_869_123))
+        );
     }
 }

@@ -118,17 +118,25 @@ pub fn events_of(run: &Run) -> Vec<RunEvent> {
                 started = true;
                 Some(EventType::RunStarted)
             }
-            (Some(Status::AwaitingUserInput), Status::InProgress) => Some(EventType::RunUserInputReceived),
+            (Some(Status::AwaitingUserInput), Status::InProgress) => {
+                Some(EventType::RunUserInputReceived)
+            }
             (Some(Status::InProgress), Status::InProgress) => Some(EventType::RunStateChanged),
             (_, Status::AwaitingUserInput) => Some(EventType::RunAwaitingUserInput),
             (_, Status::Completed) => Some(EventType::RunCompleted),
-            (_, Status::CompletedWithNoActionTaken) => Some(EventType::RunCompletedWithNoActionTaken),
+            (_, Status::CompletedWithNoActionTaken) => {
+                Some(EventType::RunCompletedWithNoActionTaken)
+            }
             (_, Status::Failed) => Some(EventType::RunFailed),
             // Given back, released or claimed again: the next change says what matters.
             (_, Status::Pending | Status::InProgress) => None,
         };
         if let Some(event_type) = event_type {
-            events.push(RunEvent { event_type, sequence: entry.sequence, at: entry.at });
+            events.push(RunEvent {
+                event_type,
+                sequence: entry.sequence,
+                at: entry.at,
+            });
         }
         previous = Some(entry);
     }
@@ -138,5 +146,9 @@ pub fn events_of(run: &Run) -> Vec<RunEvent> {
 /// What a webhook says of an event: the run as it was at that change, without input, output and signed URLs.
 #[must_use]
 pub fn body_of(run: &Run, event: RunEvent) -> WebhookBody<RunView> {
-    WebhookBody { event_type: event.event_type, timestamp: event.at, data: RunView::at(run, event.sequence) }
+    WebhookBody {
+        event_type: event.event_type,
+        timestamp: event.at,
+        data: RunView::at(run, event.sequence),
+    }
 }

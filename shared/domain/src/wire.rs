@@ -93,7 +93,9 @@ impl RunSummary {
             Phase::Failed(failure) => (Some(failure.clone()), None, None),
             Phase::CompletedWithNoActionTaken { reason } => (None, Some(reason.clone()), None),
             Phase::AwaitingUserInput { request, .. } => (None, None, Some(request.clone())),
-            Phase::Held | Phase::Ready { .. } | Phase::InProgress { .. } | Phase::Completed => (None, None, None),
+            Phase::Held | Phase::Ready { .. } | Phase::InProgress { .. } | Phase::Completed => {
+                (None, None, None)
+            }
         };
         Self {
             id: run.id,
@@ -147,7 +149,9 @@ impl RunView {
             .collect();
         let mut summary = RunSummary::of(run);
         if let Some(last) = state_history.last().filter(|_| sequence < run.sequence) {
-            let first_claim = state_history.iter().find(|entry| entry.status == Status::InProgress);
+            let first_claim = state_history
+                .iter()
+                .find(|entry| entry.status == Status::InProgress);
             summary.status = last.status;
             summary.current_state_name.clone_from(&last.state_name);
             summary.updated_at = last.at;
@@ -160,7 +164,12 @@ impl RunView {
             summary.input_request = None;
             summary.timings = None;
         }
-        Self { summary, input: None, output: None, state_history }
+        Self {
+            summary,
+            input: None,
+            output: None,
+            state_history,
+        }
     }
 }
 

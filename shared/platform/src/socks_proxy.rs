@@ -8,7 +8,7 @@
 //! That gives nobody more than they have: it listens on loopback, on a port that the system picks,
 //! and reaches nothing that its user could not reach directly.
 //!
-//! The browser must be started with [`SocksProxy::chromium_arguments`].
+//! The browser package starts the browser so that nothing goes around it; workers/runner/tests/egress.rs tries.
 
 use std::collections::VecDeque;
 use std::io;
@@ -88,20 +88,6 @@ impl SocksProxy {
     #[must_use]
     pub fn blocked(&self) -> Vec<Blocked> {
         self.refusals.list()
-    }
-
-    /// The arguments that send all of Chromium's traffic through this proxy. By itself it would
-    /// contact loopback directly, resolve names beside the proxy, and send WebRTC's and QUIC's
-    /// packets around it.
-    #[must_use]
-    pub fn chromium_arguments(&self) -> Vec<String> {
-        vec![
-            format!("--proxy-server=socks5://{}", self.address),
-            "--proxy-bypass-list=<-loopback>".to_owned(),
-            "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1".to_owned(),
-            "--force-webrtc-ip-handling-policy=disable_non_proxied_udp".to_owned(),
-            "--disable-quic".to_owned(),
-        ]
     }
 }
 

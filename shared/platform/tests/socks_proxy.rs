@@ -1,19 +1,15 @@
-//! The guarded proxy against real sockets, a SOCKS5 client and, where it is installed, Chromium.
+//! The guarded proxy against real sockets and a SOCKS5 client. workers/runner tests it with the browser.
 
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use fast_socks5::client::{Config, Socks5Stream};
 use fast_socks5::{ReplyError, SocksError};
 use platform::addresses::{AllowAddresses, Class};
 use platform::socks_proxy::SocksProxy;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::Notify;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 /// Accepts connections, counts them, and sends back what comes until its end.
@@ -203,125 +199,4 @@ async fn dropping_the_proxy_ends_its_listener_and_its_connections() {
     // An end or a reset: both are ends.
     let _ = open.read_to_end(&mut rest).await;
     assert!(TcpStream::connect(address).await.is_err());
-}
-
-const HEADLESS_SHELL: &str = "/usr/lib/chromium/chromium-headless-shell";
-
-/// Loads a page through the proxy and returns its DOM, or says that no browser is there.
-async fn dump_dom(proxy: &SocksProxy, url: &str) -> Option<String> {
-    if !Path::new(HEADLESS_SHELL).exists() {
-        tracing::warn!("no {HEADLESS_SHELL}: this test shows nothing here");
-        return None;
-    }
-    let profile = tempfile::tempdir().expect("a folder");
-    let browser = tokio::process::Command::new(HEADLESS_SHELL)
-        .args(["--no-sandbox", "--disable-gpu", "--no-first-run"])
-        .args(proxy.chromium_arguments())
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .args(["--dump-dom", url])
-        .kill_on_drop(true)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output();
-    let output = tokio::time::timeout(Duration::from_secs(60), browser)
-        .await
-        .expect("the browser ends")
-        .expect("the browser starts");
-    Some(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-/// Serves one page to whoever asks. The answer for `/gate` waits for a request for `/open`.
-async fn serve_page(page: String) -> (u16, JoinSet<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    let gate = Arc::new(Notify::new());
-    let mut task = JoinSet::new();
-    task.spawn(async move {
-        let mut connections = JoinSet::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            connections.spawn(answer_one(stream, page.clone(), gate.clone()));
-        }
-    });
-    (port, task)
-}
-
-async fn answer_one(mut stream: TcpStream, page: String, gate: Arc<Notify>) {
-    let mut request = Vec::new();
-    while !request.ends_with(b"\r\n\r\n")
-        && stream
-            .read_buf(&mut request)
-            .await
-            .is_ok_and(|read| read > 0)
-    {}
-    if request.starts_with(b"GET /gate ") {
-        gate.notified().await;
-    } else if request.starts_with(b"GET /open ") {
-        gate.notify_one();
-    }
-    let answer = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\
-         Content-Length: {}\r\n\r\n{page}",
-        page.len()
-    );
-    let _ = stream.write_all(answer.as_bytes()).await;
-}
-
-#[tokio::test]
-async fn chromium_reaches_loopback_only_where_the_proxy_allows_it() {
-    let (port, _task) = serve_page("<p>practice site</p>".to_owned()).await;
-    for host in ["127.0.0.1", "localhost"] {
-        let url = format!("http://{host}:{port}/");
-        let open = SocksProxy::start(AllowAddresses::AndLoopback)
-            .await
-            .expect("a proxy");
-        let Some(dom) = dump_dom(&open, &url).await else {
-            return;
-        };
-        assert!(dom.contains("practice site"), "{host}: {dom}");
-
-        let closed = SocksProxy::start(AllowAddresses::PublicOnly)
-            .await
-            .expect("a proxy");
-        let dom = dump_dom(&closed, &url).await.expect("it is there");
-        assert!(!dom.contains("practice site"), "{host}: {dom}");
-        assert!(
-            closed
-                .blocked()
-                .iter()
-                .any(|blocked| blocked.host == host && blocked.port == port),
-            "{:?}",
-            closed.blocked()
-        );
-    }
-}
-
-#[tokio::test]
-async fn chromium_sends_no_webrtc_packets_around_the_proxy() {
-    let stun = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
-    let stun_port = stun.local_addr().expect("an address").port();
-    // The image keeps the page loading until WebRTC has found all the ways out that it may use.
-    let page = format!(
-        "<body><script>
-        const peer = new RTCPeerConnection({{ iceServers: [{{ urls: 'stun:127.0.0.1:{stun_port}' }}] }});
-        peer.onicecandidate = ({{ candidate }}) => {{
-            if (!candidate) {{ document.body.dataset.ways = 'known'; fetch('/open'); }}
-        }};
-        peer.createDataChannel('x');
-        peer.createOffer().then((offer) => peer.setLocalDescription(offer));
-        </script><img src=/gate>"
-    );
-    let (port, _task) = serve_page(page).await;
-    let proxy = SocksProxy::start(AllowAddresses::AndLoopback)
-        .await
-        .expect("a proxy");
-    let url = format!("http://127.0.0.1:{port}/");
-    let mut packet = [0; 64];
-    tokio::select! {
-        biased;
-        received = stun.recv(&mut packet) => panic!("a packet went around: {received:?}"),
-        dom = dump_dom(&proxy, &url) => {
-            let dom = dom.unwrap_or_else(|| "data-ways=\"known\"".to_owned());
-            assert!(dom.contains("data-ways=\"known\""), "{dom}");
-        }
-    }
 }

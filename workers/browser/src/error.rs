@@ -16,6 +16,16 @@ pub enum Error {
         /// The command that installs it.
         install: String,
     },
+    /// The browser is missing, and installing it failed.
+    #[error("installing the browser failed: `{command}` ended with {status}: {said}")]
+    Install {
+        /// The command that failed.
+        command: String,
+        /// How it ended.
+        status: std::process::ExitStatus,
+        /// What it complained about.
+        said: String,
+    },
     /// The browser did not start.
     #[error("the browser did not start: {reason}")]
     Launch {

@@ -25,6 +25,9 @@ const NAMES: [&str; 4] = [
     "google-chrome",
 ];
 
+/// Debian's package.
+pub(crate) const PACKAGE: &str = "chromium-headless-shell";
+
 const INSTALL: &str = "apt-get install -y chromium-headless-shell";
 
 /// How to start a browser. Its `Debug` leaves out the values of headers, which may be secrets.
@@ -98,6 +101,15 @@ pub enum Sandbox {
     On,
     /// Off: something around the browser must be the sandbox.
     Off,
+}
+
+/// Whether somebody has said which executable to use: then no other will do.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this package stands alone: where the browser is, is a fact of the machine"
+)]
+pub(crate) fn is_named() -> bool {
+    env::var_os(VARIABLE).is_some()
 }
 
 /// Finds the browser: `LEGWORK_CHROMIUM`, the well-known places, the PATH.
@@ -183,6 +195,8 @@ pub(crate) fn arguments(options: &LaunchOptions, folder: &Path) -> Vec<String> {
     if let Some(proxy) = options.socks_proxy {
         arguments.push(format!("--proxy-server=socks5://{proxy}"));
         arguments.push("--proxy-bypass-list=<-loopback>".to_owned());
+        // Without it, Chromium's own resolver is asked for the site's names beside the proxy.
+        arguments.push(format!("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE {}", proxy.ip()));
     }
     if let Some(locale) = &options.locale {
         arguments.push(format!("--lang={locale}"));

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use browser::{By, Condition, Locator, Screenshot};
+use domain::wire::ArtifactType;
 use domain::definition::{Definition, Scope, Secret, Step, When};
 use domain::{Failure, FailureCode};
 use serde_json::{Map, Value};
 
 use crate::artifacts::{ArtifactNames, content_type};
 use crate::failures::{Fault, Stop};
-use crate::host::{ArtifactBody, ArtifactKind, Host, Interrupted, NewArtifact};
+use crate::host::{ArtifactBody, Host, Interrupted, NewArtifact};
 use crate::mask::Mask;
 use crate::origins::AllowedOrigins;
 use crate::resolution::{Resolved, resolve_condition};
@@ -276,17 +277,17 @@ impl Execution<'_> {
     /// Stores an artifact under a name that no other has.
     pub(crate) async fn store(
         &mut self,
-        kind: ArtifactKind,
+        artifact_type: ArtifactType,
         wanted_name: &str,
         body: ArtifactBody,
     ) -> Result<(), Interrupted> {
         let name = self.names.claim(wanted_name);
-        let content_type = match kind {
-            ArtifactKind::Log => "application/x-ndjson",
+        let content_type = match artifact_type {
+            ArtifactType::Log => "application/x-ndjson",
             _ => content_type(&name),
         };
         let artifact = NewArtifact {
-            kind,
+            artifact_type,
             name,
             content_type: content_type.to_owned(),
             body,
@@ -369,7 +370,7 @@ impl Execution<'_> {
         };
         if let Ok(png) = picture {
             self.store(
-                ArtifactKind::Screenshot,
+                ArtifactType::Screenshot,
                 "failure.png",
                 ArtifactBody::Bytes(png),
             )
@@ -377,7 +378,7 @@ impl Execution<'_> {
         }
         if let Ok(dom) = dom {
             let body = ArtifactBody::Bytes(self.mask().apply(&dom).into_bytes());
-            self.store(ArtifactKind::Dom, "failure.html", body).await?;
+            self.store(ArtifactType::Dom, "failure.html", body).await?;
         }
         Ok(url.ok().and_then(|url| without_query(&url)))
     }
@@ -414,7 +415,7 @@ impl Execution<'_> {
         });
         let log = std::mem::replace(&mut self.log, RunLog::begin()).into_text();
         let body = ArtifactBody::Bytes(self.mask().apply(&log).into_bytes());
-        self.store(ArtifactKind::Log, "log.jsonl", body).await?;
+        self.store(ArtifactType::Log, "log.jsonl", body).await?;
         Ok(Report {
             outcome,
             state_timings: self.state_timings,

@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use browser::{Condition, Error, Field, Locator};
+use domain::wire::ArtifactType;
 use domain::FailureCode;
 use domain::definition::{EvaluationError, Extract, FieldSpec, Read, Scope};
 use serde_json::{Map, Value};
@@ -15,7 +16,7 @@ use crate::artifacts::{records_as_csv, records_as_json};
 use crate::cells::convert;
 use crate::execution::Execution;
 use crate::failures::{Fault, Stop};
-use crate::host::{ArtifactBody, ArtifactKind};
+use crate::host::{ArtifactBody};
 use crate::resolution::{Resolved, resolve_condition, resolve_locator};
 
 /// How often rows are read again while they are about to change.
@@ -187,7 +188,7 @@ impl Execution<'_> {
         for (ending, bytes) in [("json", json), ("csv", csv)] {
             let name = format!("{stem}.{ending}");
             self.store(
-                ArtifactKind::ExtractedData,
+                ArtifactType::ExtractedData,
                 &name,
                 ArtifactBody::Bytes(bytes),
             )

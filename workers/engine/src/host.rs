@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::definition::{QuestionField, Secret};
+use domain::wire::ArtifactType;
 
 /// The owner of a run.
 #[async_trait]
@@ -77,7 +78,7 @@ pub enum Answer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewArtifact {
     /// What it is.
-    pub kind: ArtifactKind,
+    pub artifact_type: ArtifactType,
     /// Its file name, unique in the run.
     pub name: String,
     /// Its media type.
@@ -95,33 +96,4 @@ pub enum ArtifactBody {
     Bytes(Vec<u8>),
     /// In a file of the browser's, which goes when the browser goes.
     File(PathBuf),
-}
-
-/// What an artifact is; the names on the wire are those of [`ArtifactKind::name`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ArtifactKind {
-    /// Records that a step read.
-    ExtractedData,
-    /// A file that the site gave.
-    Download,
-    /// A picture of a page.
-    Screenshot,
-    /// The run's own log.
-    Log,
-    /// The HTML of a page.
-    Dom,
-}
-
-impl ArtifactKind {
-    /// The name on the wire.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ExtractedData => "extracted_data",
-            Self::Download => "download",
-            Self::Screenshot => "screenshot",
-            Self::Log => "log",
-            Self::Dom => "dom",
-        }
-    }
 }

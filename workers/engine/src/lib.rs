@@ -19,6 +19,6 @@ mod seam;
 mod steps;
 
 pub use execution::{Inputs, Outcome, Report, execute};
-pub use host::{Answer, ArtifactBody, ArtifactKind, Host, Interrupted, NewArtifact, Question};
+pub use host::{Answer, ArtifactBody, Host, Interrupted, NewArtifact, Question};
 pub use mask::Mask;
 pub use seam::Browser;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use browser::{Error, Locator};
+use domain::wire::ArtifactType;
 use domain::FailureCode;
 use domain::definition::{self, AskUser, FieldSpec, Template, Verb, is_file_name};
 
@@ -10,7 +11,7 @@ use crate::cells::convert;
 use crate::execution::Execution;
 use crate::extraction::field;
 use crate::failures::{Fault, Stop};
-use crate::host::{Answer, ArtifactBody, ArtifactKind, Question};
+use crate::host::{Answer, ArtifactBody, Question};
 use crate::resolution::{Resolved, resolve_condition, resolve_locator};
 
 impl Execution<'_> {
@@ -286,7 +287,7 @@ impl Execution<'_> {
             download.map_err(|error| Fault::from_browser(&error, FailureCode::DownloadFailed))?;
         let name = name.unwrap_or(download.suggested_file_name);
         self.store(
-            ArtifactKind::Download,
+            ArtifactType::Download,
             &name,
             ArtifactBody::File(download.path),
         )
@@ -310,7 +311,7 @@ impl Execution<'_> {
         };
         let png = self.browser.screenshot(&picture).await;
         let png = png.map_err(|error| Fault::from_browser(&error, FailureCode::ElementNotFound))?;
-        self.store(ArtifactKind::Screenshot, &name, ArtifactBody::Bytes(png))
+        self.store(ArtifactType::Screenshot, &name, ArtifactBody::Bytes(png))
             .await?;
         Ok(())
     }

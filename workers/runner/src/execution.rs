@@ -131,7 +131,7 @@ async fn work(worker: &Worker, possession: &Possession<'_>, slot: tokio::sync::O
     let (definition, inputs) = match prepare(worker, &run).await {
         Ok(prepared) => prepared,
         Err(Unprepared::Failed(failure)) => {
-            let timings = timings(&run, queued, Duration::ZERO, None, Duration::ZERO);
+            let timings = timings(&run, queued, Duration::ZERO, None);
             return End::Finished { finish: Finish::Failed(failure), timings };
         }
         Err(Unprepared::Store(error)) => return End::GiveBack { why: error.to_string() },
@@ -148,13 +148,11 @@ async fn work(worker: &Worker, possession: &Possession<'_>, slot: tokio::sync::O
     };
     let browser_start = browser_asked.elapsed();
 
-    let mut host =
-        RunHost { worker, possession, proxy: &guarded.proxy, slot: Some(slot), artifacts_took: Duration::ZERO };
+    let mut host = RunHost { worker, possession, proxy: &guarded.proxy, slot: Some(slot) };
     let report = engine::execute(&definition, inputs, &mut page, &mut host).await;
-    let artifacts_took = host.artifacts_took;
     let end = match report {
         Ok(report) => {
-            let timings = timings(&run, queued, browser_start, Some(&report), artifacts_took);
+            let timings = timings(&run, queued, browser_start, Some(&report));
             conclude(worker, possession, report, timings).await
         }
         Err(Interrupted::Fault(error)) => {
@@ -162,7 +160,7 @@ async fn work(worker: &Worker, possession: &Possession<'_>, slot: tokio::sync::O
             tracing::error!(error, "The run can't go on");
             let failure =
                 Failure::outside_of_steps(FailureCode::Internal, "the service failed; the failure has been recorded");
-            let timings = timings(&run, queued, browser_start, None, artifacts_took);
+            let timings = timings(&run, queued, browser_start, None);
             End::Finished { finish: Finish::Failed(failure), timings }
         }
         Err(interrupted) => {
@@ -242,22 +240,18 @@ async fn prepare(worker: &Worker, run: &Run) -> Result<(Definition, Inputs), Unp
     Ok((definition, Inputs { input, secrets, outputs: Value::Object(serde_json::Map::new()) }))
 }
 
-fn timings(
-    run: &Run,
-    queued: Duration,
-    browser_start: Duration,
-    report: Option<&Report>,
-    artifacts: Duration,
-) -> Timings {
+fn timings(run: &Run, queued: Duration, browser_start: Duration, report: Option<&Report>) -> Timings {
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    Timings {
+    let mut timings = Timings {
         queued: millis(queued),
         browser_start: millis(browser_start),
-        states: report
-            .map(|report| report.state_timings.iter().map(|(name, took)| (name.clone(), millis(*took))).collect())
-            .unwrap_or_default(),
-        awaiting_user: report.map(|report| millis(report.awaiting_user)).unwrap_or_default(),
-        artifacts: millis(artifacts),
         total: millis(now().since(run.created_at)),
+        ..Timings::default()
+    };
+    if let Some(report) = report {
+        timings.states = report.state_timings.iter().map(|(name, took)| (name.clone(), millis(*took))).collect();
+        timings.awaiting_user = millis(report.awaiting_user);
+        timings.artifacts = millis(report.artifacts);
     }
+    timings
 }

@@ -1,6 +1,6 @@
 //! What the engine asks of the run's owner: commits, questions, artifacts.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::InputRequestId;
@@ -25,8 +25,6 @@ pub(crate) struct RunHost<'r> {
     pub(crate) proxy: &'r SocksProxy,
     /// The working slot; none while the run waits for a person.
     pub(crate) slot: Option<OwnedSemaphorePermit>,
-    /// How long storing artifacts has taken.
-    pub(crate) artifacts_took: Duration,
 }
 
 impl RunHost<'_> {
@@ -122,7 +120,6 @@ impl Host for RunHost<'_> {
     }
 
     async fn store_artifact(&mut self, artifact: NewArtifact) -> Result<(), Interrupted> {
-        let started = Instant::now();
         let run = self.possession.run();
         if self.possession.is_lost(&run) {
             return Err(Interrupted::TakenAway);
@@ -135,7 +132,7 @@ impl Host for RunHost<'_> {
                 engine::ArtifactBody::File(path) => store::ArtifactBody::File(path.clone()),
             };
             let new = store::NewArtifact {
-                artifact_type: type_of(artifact.kind),
+                artifact_type: artifact.artifact_type,
                 name: artifact.name.clone(),
                 content_type: artifact.content_type.clone(),
                 body,
@@ -144,7 +141,6 @@ impl Host for RunHost<'_> {
             store.put_artifact(&run, attempt, new)
         })
         .await?;
-        self.artifacts_took += started.elapsed();
         tracing::info!(artifact_id = %stored.id, name = stored.name, size_bytes = stored.size_bytes, "Stored an artifact");
         Ok(())
     }
@@ -181,15 +177,4 @@ impl RunHost<'_> {
 
 fn try_acquire(semaphore: &std::sync::Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
     std::sync::Arc::clone(semaphore).try_acquire_owned().ok()
-}
-
-fn type_of(kind: engine::ArtifactKind) -> domain::wire::ArtifactType {
-    use domain::wire::ArtifactType;
-    match kind {
-        engine::ArtifactKind::ExtractedData => ArtifactType::ExtractedData,
-        engine::ArtifactKind::Download => ArtifactType::Download,
-        engine::ArtifactKind::Screenshot => ArtifactType::Screenshot,
-        engine::ArtifactKind::Log => ArtifactType::Log,
-        engine::ArtifactKind::Dom => ArtifactType::Dom,
-    }
 }

@@ -11,9 +11,8 @@ use super::expression::{Expression, SecretName, is_name};
 use super::node::{Entry, Kind, Node};
 use super::problem::{Place, Problems, closest};
 use super::template::Template;
-use super::{
-    BrowserSettings, Definition, MOST_HISTORY_ENTRIES, Retry, State, Step, Verb, duration,
-};
+use super::{BrowserSettings, Definition, Retry, State, Step, Verb, duration};
+use crate::run::HISTORY_ENTRIES;
 
 /// The working time of a run whose definition names none.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(15 * 60);
@@ -119,11 +118,11 @@ impl Decoder<'_> {
             source: node.to_value(),
         };
         let entries = definition.max_history_entries();
-        if entries > MOST_HISTORY_ENTRIES {
+        if entries > HISTORY_ENTRIES {
             let place = states_node.map_or(&node.place, |node| &node.place);
             self.report(
                 place,
-                format!("a run could need {entries} history entries, and at most {MOST_HISTORY_ENTRIES} are kept: use fewer states, questions or attempts"),
+                format!("a run could need {entries} history entries, and at most {HISTORY_ENTRIES} are kept: use fewer states, questions or attempts"),
             );
         }
         Some(definition)

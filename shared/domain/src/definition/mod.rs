@@ -27,6 +27,8 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use crate::run::ATTEMPTS_THAT_NEVER_BEGAN;
+
 pub use decode::is_file_name;
 pub use expression::{EvaluationError, Expression, Scope, SecretName};
 pub use locator::{By, Condition, Locator, When};
@@ -101,9 +103,6 @@ pub struct State {
     pub steps: Vec<Step>,
 }
 
-/// How many entries a run's history may have.
-const MOST_HISTORY_ENTRIES: usize = 200;
-
 impl Definition {
     /// Reads a definition in YAML 1.2. Each error says where it is, with line and column.
     ///
@@ -144,8 +143,9 @@ impl Definition {
         &self.secrets
     }
 
-    /// How many entries a run's history can get: one for each state, two for each try of a question and two for the claim and
-    /// its loss, in each attempt, and two for the run's creation and end.
+    /// How many entries a run's history can get: one for each state, two for each try of a question and two for the
+    /// claim and its end, in each execution; two for each attempt that never began and after which the run goes on; and
+    /// two for the run's creation and release.
     #[must_use]
     pub fn max_history_entries(&self) -> usize {
         let steps = self.states.iter().flat_map(|state| &state.steps);
@@ -155,6 +155,9 @@ impl Definition {
                 _ => 0,
             })
             .sum();
-        (self.states.len() + 2 * questions + 2) * self.retry.max_attempts as usize + 2
+        let never_began = ATTEMPTS_THAT_NEVER_BEGAN as usize - 1;
+        (self.states.len() + 2 * questions + 2) * self.retry.max_attempts as usize
+            + 2 * never_began
+            + 2
     }
 }

@@ -286,11 +286,11 @@ fn a_definition_that_could_fill_the_history_is_refused() {
     let definition = |attempts| json!({"name": "T", "states": states.clone(), "retry": {"maxAttempts": attempts}});
     assert!(
         Definition::parse_json(&definition(3)).is_ok(),
-        "188 entries"
+        "196 entries"
     );
     assert!(
         Definition::parse_json(&definition(4)).is_err(),
-        "250 entries"
+        "258 entries"
     );
 }
 

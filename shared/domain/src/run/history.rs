@@ -29,17 +29,15 @@ pub struct HistoryEntry {
 }
 
 impl Run {
-    /// Appends what the run is now to its history, as the next change.
+    /// Appends what the run is now to its history, as the next change. `now` is not earlier than the last one.
     pub(super) fn record(&mut self, now: Timestamp, commit: CommitId) {
         self.sequence += 1;
-        // Clocks of several machines write here; a timeline that runs backwards would help nobody.
-        let at = self.history.last().map_or(now, |last| last.at.max(now));
         self.history.push(HistoryEntry {
             sequence: self.sequence,
             status: self.status(),
             state_name: self.current_state_name.clone(),
             attempt: self.attempt,
-            at,
+            at: now,
             commit,
         });
     }

@@ -136,7 +136,11 @@ impl Policy {
     /// What a workflow's definition says about executing it.
     #[must_use]
     pub fn of(definition: &Definition) -> Self {
-        Self { max_attempts: definition.retry.max_attempts, work_time: definition.deadline, ..Self::default() }
+        Self {
+            max_attempts: definition.retry.max_attempts,
+            work_time: definition.deadline,
+            ..Self::default()
+        }
     }
 }
 
@@ -289,8 +293,14 @@ impl Run {
     /// Creates a run: ready to be claimed, or held if a job run manages it.
     #[must_use]
     pub fn create(new: NewRun, now: Timestamp, commit: CommitId) -> Self {
-        let phase =
-            if new.job_run_id.is_some() { Phase::Held } else { Phase::Ready { since: now, enqueued_again: 0 } };
+        let phase = if new.job_run_id.is_some() {
+            Phase::Held
+        } else {
+            Phase::Ready {
+                since: now,
+                enqueued_again: 0,
+            }
+        };
         let mut run = Self {
             id: new.id,
             organization_id: new.organization_id,
@@ -336,7 +346,9 @@ impl Run {
     /// When it changed last.
     #[must_use]
     pub fn updated_at(&self) -> Timestamp {
-        self.history.last().map_or(self.created_at, |entry| entry.at)
+        self.history
+            .last()
+            .map_or(self.created_at, |entry| entry.at)
     }
 
     /// When it ended.
@@ -364,9 +376,18 @@ impl Run {
     #[must_use]
     pub fn enqueued_again(&self, now: Timestamp) -> Self {
         let mut run = self.clone();
-        if let Phase::Ready { since, enqueued_again } = self.phase {
-            run.phase = Phase::Ready { since, enqueued_again: enqueued_again.saturating_add(1) };
-            let step = usize::try_from(enqueued_again).unwrap_or(usize::MAX).saturating_add(1);
+        if let Phase::Ready {
+            since,
+            enqueued_again,
+        } = self.phase
+        {
+            run.phase = Phase::Ready {
+                since,
+                enqueued_again: enqueued_again.saturating_add(1),
+            };
+            let step = usize::try_from(enqueued_again)
+                .unwrap_or(usize::MAX)
+                .saturating_add(1);
             let again = now.plus(ENQUEUE_AGAIN_AFTER[step.min(ENQUEUE_AGAIN_AFTER.len() - 1)]);
             run.due_at = Some(again.min(since.plus(self.policy.queue_time)));
         }
@@ -385,13 +406,19 @@ impl Run {
             .history
             .iter()
             .filter(|entry| entry.attempt >= attempt)
-            .find(|entry| entry.attempt > attempt || entry.status == Status::Pending || entry.status.is_final())
+            .find(|entry| {
+                entry.attempt > attempt
+                    || entry.status == Status::Pending
+                    || entry.status.is_final()
+            })
             .map(|entry| entry.at);
         end.is_none_or(|end| at <= end)
     }
 
     fn ready_due_at(&self) -> Option<Timestamp> {
-        let Phase::Ready { since, .. } = self.phase else { return None };
+        let Phase::Ready { since, .. } = self.phase else {
+            return None;
+        };
         Some(since.plus(ENQUEUE_AGAIN_AFTER[0].min(self.policy.queue_time)))
     }
 }

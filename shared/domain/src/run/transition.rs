@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{ATTEMPTS_THAT_NEVER_BEGAN, CommitId, HISTORY_ENTRIES, InputRequest, Phase, Run, Status, Timings};
+use super::{
+    ATTEMPTS_THAT_NEVER_BEGAN, CommitId, HISTORY_ENTRIES, InputRequest, Phase, Run, Status, Timings,
+};
 use crate::{Failure, FailureCode, InputRequestId, Timestamp};
 
 /// Something that happened, and may change a run.
@@ -125,18 +127,32 @@ impl Run {
         if self.status().is_final() {
             return Err(Rejected::Ended(self.status()));
         }
+        // Clocks of several machines are read for one run. Its own time never runs backwards, or working time that was
+        // used would come back.
+        let now = now.max(self.updated_at());
         let mut run = self.clone();
         match (&self.phase, event) {
             (Phase::Held, Event::Released) => {
-                run.phase = Phase::Ready { since: now, enqueued_again: 0 };
+                run.phase = Phase::Ready {
+                    since: now,
+                    enqueued_again: 0,
+                };
                 run.due_at = run.ready_due_at();
             }
             (Phase::Held | Phase::Ready { .. }, Event::JobRunStopped) => {
-                run.fail(Failure::outside_of_steps(FailureCode::JobRunStopped, "the job run stopped before its turn"), now);
+                run.fail(
+                    Failure::outside_of_steps(
+                        FailureCode::JobRunStopped,
+                        "the job run stopped before its turn",
+                    ),
+                    now,
+                );
             }
 
             (Phase::Held, Event::Claimed { .. }) => return Err(Rejected::Held),
-            (Phase::Ready { since, .. }, Event::Claimed { .. }) if now >= since.plus(self.policy.queue_time) => {
+            (Phase::Ready { since, .. }, Event::Claimed { .. })
+                if now >= since.plus(self.policy.queue_time) =>
+            {
                 // The sweeper will say so; a worker that comes just before it must not begin.
                 return Err(Rejected::NotDue);
             }
@@ -152,7 +168,14 @@ impl Run {
                 };
             }
 
-            (Phase::InProgress { worker_id, has_begun, work_deadline }, Event::EnteredState { attempt, name }) => {
+            (
+                Phase::InProgress {
+                    worker_id,
+                    has_begun,
+                    work_deadline,
+                },
+                Event::EnteredState { attempt, name },
+            ) => {
                 self.fence(*attempt)?;
                 if !has_begun {
                     run.executions += 1;
@@ -164,41 +187,83 @@ impl Run {
                     work_deadline: *work_deadline,
                 };
             }
-            (Phase::InProgress { worker_id, work_deadline, .. }, Event::AskedUser { attempt, request }) => {
+            // A step asks: before the first state there is nobody who could.
+            (
+                Phase::InProgress {
+                    worker_id,
+                    has_begun: true,
+                    work_deadline,
+                },
+                Event::AskedUser { attempt, request },
+            ) => {
                 self.fence(*attempt)?;
                 run.phase = Phase::AwaitingUserInput {
                     worker_id: worker_id.clone(),
                     request: request.clone(),
                     work_left: work_deadline.since(now),
                 };
-                run.due_at = Some(self.due_at.map_or(request.expires_at, |due| due.min(request.expires_at)));
+                run.due_at = Some(
+                    self.due_at
+                        .map_or(request.expires_at, |due| due.min(request.expires_at)),
+                );
             }
-            (Phase::AwaitingUserInput { request, worker_id, work_left }, Event::Answered { request_id }) => {
+            (
+                Phase::AwaitingUserInput {
+                    request,
+                    worker_id,
+                    work_left,
+                },
+                Event::Answered { request_id },
+            ) => {
                 request.is(*request_id)?;
                 if now >= request.expires_at {
                     return Err(Rejected::NotDue);
                 }
                 let work_deadline = now.plus(*work_left);
-                run.phase =
-                    Phase::InProgress { worker_id: worker_id.clone(), has_begun: true, work_deadline };
-                run.due_at = Some(self.due_at.map_or(work_deadline, |due| due.min(work_deadline)));
+                run.phase = Phase::InProgress {
+                    worker_id: worker_id.clone(),
+                    has_begun: true,
+                    work_deadline,
+                };
+                run.due_at = Some(
+                    self.due_at
+                        .map_or(work_deadline, |due| due.min(work_deadline)),
+                );
             }
             (Phase::AwaitingUserInput { request, .. }, Event::QuestionExpired { request_id }) => {
                 request.is(*request_id)?;
                 if now < request.expires_at {
                     return Err(Rejected::NotDue);
                 }
-                let message = format!("nobody answered \"{}\" by {}", request.prompt, request.expires_at);
-                run.fail(Failure::outside_of_steps(FailureCode::UserInputTimeout, message), now);
+                let message = format!(
+                    "nobody answered \"{}\" by {}",
+                    request.prompt, request.expires_at
+                );
+                run.fail(
+                    Failure::outside_of_steps(FailureCode::UserInputTimeout, message),
+                    now,
+                );
             }
 
-            (Phase::InProgress { .. }, Event::Finished { attempt, finish, timings }) => {
+            (
+                Phase::InProgress { .. },
+                Event::Finished {
+                    attempt,
+                    finish,
+                    timings,
+                },
+            ) => {
                 self.fence(*attempt)?;
                 run.timings = Some(timings.clone());
                 match finish {
                     Finish::Completed => run.end(Phase::Completed, now),
                     Finish::NoActionTaken { reason } => {
-                        run.end(Phase::CompletedWithNoActionTaken { reason: reason.clone() }, now);
+                        run.end(
+                            Phase::CompletedWithNoActionTaken {
+                                reason: reason.clone(),
+                            },
+                            now,
+                        );
                     }
                     Finish::Failed(failure) => run.fail(failure.clone(), now),
                 }
@@ -206,18 +271,28 @@ impl Run {
             // A run can fail while it waits (its browser may die); it can't complete without the answer.
             (
                 Phase::AwaitingUserInput { .. },
-                Event::Finished { attempt, finish: Finish::Failed(failure), timings },
+                Event::Finished {
+                    attempt,
+                    finish: Finish::Failed(failure),
+                    timings,
+                },
             ) => {
                 self.fence(*attempt)?;
                 run.timings = Some(timings.clone());
                 run.fail(failure.clone(), now);
             }
 
-            (Phase::InProgress { .. } | Phase::AwaitingUserInput { .. }, Event::GaveBack { attempt }) => {
+            (
+                Phase::InProgress { .. } | Phase::AwaitingUserInput { .. },
+                Event::GaveBack { attempt },
+            ) => {
                 self.fence(*attempt)?;
                 run.lose_worker(now, "its worker was stopped");
             }
-            (Phase::InProgress { .. } | Phase::AwaitingUserInput { .. }, Event::LeaseExpired { attempt }) => {
+            (
+                Phase::InProgress { .. } | Phase::AwaitingUserInput { .. },
+                Event::LeaseExpired { attempt },
+            ) => {
                 self.fence(*attempt)?;
                 run.lose_worker(now, "its worker stopped renewing its lease");
             }
@@ -226,19 +301,27 @@ impl Run {
                 if now < *work_deadline {
                     return Err(Rejected::NotDue);
                 }
-                let message = format!("the run has worked for {} s, which is all that it may", self.policy.work_time.as_secs());
-                run.fail(Failure::outside_of_steps(FailureCode::DeadlineExceeded, message), now);
+                run.exceed_deadline(now);
             }
             (Phase::Ready { since, .. }, Event::QueueDeadlinePassed) => {
                 if now < since.plus(self.policy.queue_time) {
                     return Err(Rejected::NotDue);
                 }
-                let message = format!("no worker took the run within {} s", self.policy.queue_time.as_secs());
-                let failure = Failure { retryable: true, ..Failure::outside_of_steps(FailureCode::QueueTimeout, message) };
+                let message = format!(
+                    "no worker took the run within {} s",
+                    self.policy.queue_time.as_secs()
+                );
+                let failure = Failure {
+                    retryable: true,
+                    ..Failure::outside_of_steps(FailureCode::QueueTimeout, message)
+                };
                 run.fail(failure, now);
             }
 
-            (_, Event::Canceled) => run.fail(Failure::outside_of_steps(FailureCode::Canceled, "the run was cancelled"), now),
+            (_, Event::Canceled) => run.fail(
+                Failure::outside_of_steps(FailureCode::Canceled, "the run was cancelled"),
+                now,
+            ),
 
             (
                 _,
@@ -271,7 +354,14 @@ impl Run {
     }
 
     fn fence(&self, given: u32) -> Result<(), Rejected> {
-        if given == self.attempt { Ok(()) } else { Err(Rejected::StaleAttempt { given, current: self.attempt }) }
+        if given == self.attempt {
+            Ok(())
+        } else {
+            Err(Rejected::StaleAttempt {
+                given,
+                current: self.attempt,
+            })
+        }
     }
 
     fn end(&mut self, phase: Phase, now: Timestamp) {
@@ -281,15 +371,34 @@ impl Run {
     }
 
     fn fail(&mut self, failure: Failure, now: Timestamp) {
-        let failure = Failure { state: failure.state.or_else(|| self.current_state_name.clone()), ..failure };
+        let failure = Failure {
+            state: failure.state.or_else(|| self.current_state_name.clone()),
+            ..failure
+        };
         self.end(Phase::Failed(failure), now);
     }
 
-    /// What becomes of a run whose worker is gone: before its first step it may always be given to another one;
-    /// after that the site may have been changed, and only the workflow can say that it may be executed again.
+    fn exceed_deadline(&mut self, now: Timestamp) {
+        let message = format!(
+            "the run has worked for {} s, which is all that it may",
+            self.policy.work_time.as_secs()
+        );
+        self.fail(
+            Failure::outside_of_steps(FailureCode::DeadlineExceeded, message),
+            now,
+        );
+    }
+
+    /// What becomes of a run whose worker is gone: before its first step it may be given to another one; after that
+    /// the site may have been changed, and only the workflow can say that it may be executed again. Without working
+    /// time left, no worker could do anything.
     fn lose_worker(&mut self, now: Timestamp, how: &str) {
         let (has_begun, work_left) = match &self.phase {
-            Phase::InProgress { has_begun, work_deadline, .. } => (*has_begun, work_deadline.since(now)),
+            Phase::InProgress {
+                has_begun,
+                work_deadline,
+                ..
+            } => (*has_begun, work_deadline.since(now)),
             Phase::AwaitingUserInput { work_left, .. } => (true, *work_left),
             Phase::Held
             | Phase::Ready { .. }
@@ -302,17 +411,28 @@ impl Run {
         } else {
             self.attempt - self.executions < ATTEMPTS_THAT_NEVER_BEGAN
         };
-        if may_go_on {
+        if work_left.is_zero() {
+            self.exceed_deadline(now);
+        } else if may_go_on {
             self.work_used = self.policy.work_time.saturating_sub(work_left);
-            self.phase = Phase::Ready { since: now, enqueued_again: 0 };
+            self.phase = Phase::Ready {
+                since: now,
+                enqueued_again: 0,
+            };
             self.due_at = self.ready_due_at();
         } else {
             let message = if has_begun {
-                format!("{how} during execution {} of at most {}", self.executions, self.policy.max_attempts)
+                format!(
+                    "{how} during execution {} of at most {}",
+                    self.executions, self.policy.max_attempts
+                )
             } else {
                 format!("{how} before its first step, {ATTEMPTS_THAT_NEVER_BEGAN} times")
             };
-            let failure = Failure { retryable: true, ..Failure::outside_of_steps(FailureCode::WorkerLost, message) };
+            let failure = Failure {
+                retryable: true,
+                ..Failure::outside_of_steps(FailureCode::WorkerLost, message)
+            };
             self.fail(failure, now);
         }
     }
@@ -320,6 +440,10 @@ impl Run {
 
 impl InputRequest {
     fn is(&self, id: InputRequestId) -> Result<(), Rejected> {
-        if self.id == id { Ok(()) } else { Err(Rejected::OtherQuestion) }
+        if self.id == id {
+            Ok(())
+        } else {
+            Err(Rejected::OtherQuestion)
+        }
     }
 }

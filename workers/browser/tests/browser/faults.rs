@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use browser::{Browser, Error, LaunchOptions, Locator, find_executable, remove_leftovers};
+use browser::{Browser, Error, LaunchOptions, Locator, find_or_install, remove_leftovers};
 
 use crate::{PATIENCE, SOON, Stage};
 
@@ -128,7 +128,7 @@ async fn a_program_that_is_no_browser_is_a_launch_error() {
 #[tokio::test]
 async fn what_a_dead_process_left_is_removed_and_what_a_living_one_has_is_not() {
     let scratch = tempfile::tempdir().unwrap();
-    let options = LaunchOptions::new(find_executable().unwrap(), scratch.path());
+    let options = LaunchOptions::new(find_or_install(&mut |_| {}).await.unwrap(), scratch.path());
     let browser = Browser::launch(&options).await.unwrap();
     // A process that has ended and was waited for: nobody has its id.
     let mut ended = tokio::process::Command::new("true").spawn().unwrap();
@@ -181,7 +181,7 @@ async fn a_group_that_is_not_the_browser_is_left_alone() {
 async fn locale_time_zone_agent_and_headers_reach_the_page_and_the_server() {
     let site = crate::site::Site::start(&[("/", "<pre>{{request}}</pre>")]).await;
     let scratch = tempfile::tempdir().unwrap();
-    let mut options = LaunchOptions::new(find_executable().unwrap(), scratch.path());
+    let mut options = LaunchOptions::new(find_or_install(&mut |_| {}).await.unwrap(), scratch.path());
     options.locale = Some("de-DE".to_owned());
     options.time_zone = Some("Asia/Tokyo".to_owned());
     options.user_agent = Some("Legwork test".to_owned());
@@ -209,7 +209,7 @@ async fn every_name_goes_to_the_proxy_even_loopback() {
     let site = crate::site::Site::start(&[("/", "reached")]).await;
     let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let scratch = tempfile::tempdir().unwrap();
-    let mut options = LaunchOptions::new(find_executable().unwrap(), scratch.path());
+    let mut options = LaunchOptions::new(find_or_install(&mut |_| {}).await.unwrap(), scratch.path());
     options.socks_proxy = Some(proxy.local_addr().unwrap());
     // Nobody serves the proxy: what went around it would reach the site.
     drop(proxy);

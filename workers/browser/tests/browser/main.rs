@@ -13,7 +13,7 @@ mod waiting;
 
 use std::time::Duration;
 
-use browser::{Browser, LaunchOptions, Page, find_executable};
+use browser::{Browser, LaunchOptions, Page, find_or_install};
 use tempfile::TempDir;
 
 use crate::site::Site;
@@ -37,7 +37,7 @@ impl Stage {
     pub(crate) async fn at(pages: &[(&str, &str)]) -> Self {
         let site = Site::start(pages).await;
         let scratch = tempfile::tempdir().unwrap();
-        let options = LaunchOptions::new(find_executable().unwrap(), scratch.path());
+        let options = LaunchOptions::new(find_or_install(&mut |_| {}).await.unwrap(), scratch.path());
         let mut browser = Browser::launch(&options).await.unwrap();
         let page = browser.page().await.unwrap();
         page.goto(&site.url("/"), PATIENCE).await.unwrap();

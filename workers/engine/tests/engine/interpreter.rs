@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use browser::Error;
+use domain::wire::ArtifactType;
 use domain::definition::Secret;
 use domain::{Failure, FailureCode};
-use engine::{Answer, ArtifactKind, Interrupted, Outcome};
+use engine::{Answer, Interrupted, Outcome};
 use serde_json::{Value, json};
 
 use crate::scripted::{SECRET, Stage, rows};
@@ -131,7 +132,7 @@ async fn the_sample_runs_through_its_states_in_order() {
             .host
             .artifacts
             .iter()
-            .any(|artifact| artifact.kind == ArtifactKind::Download)
+            .any(|artifact| artifact.artifact_type == ArtifactType::Download)
     );
 }
 

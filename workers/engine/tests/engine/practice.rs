@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
-use browser::{Browser, LaunchOptions, find_executable};
+use browser::{Browser, LaunchOptions, find_or_install};
 use domain::FailureCode;
 use domain::definition::{Definition, Secret};
 use engine::{
@@ -102,7 +102,7 @@ async fn run(
 ) -> (Report, HashMap<String, Vec<u8>>) {
     let definition = Definition::parse_yaml(yaml).unwrap_or_else(|errors| panic!("{errors:#?}"));
     let scratch = tempfile::tempdir().expect("a folder");
-    let executable = find_executable().expect("a browser");
+    let executable = find_or_install(&mut |_| {}).await.expect("a browser");
     let mut browser = Browser::launch(&LaunchOptions::new(executable, scratch.path()))
         .await
         .expect("it starts");

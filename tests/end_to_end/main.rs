@@ -1,0 +1,6 @@
+//! The whole way, as a user goes it: the executable, a real browser, the real API, queue, table, stream and webhooks.
+
+mod demo;
+mod faults;
+mod stack;
+mod tenants;

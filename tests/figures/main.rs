@@ -1,0 +1,119 @@
+//! The figures of the stack on one machine: how soon it is ready, how soon a run is picked up, what it weighs when it
+//! is idle. `cargo bench -p cli --bench figures` builds it as it is released and prints them; docs/performance.md keeps
+//! what was measured.
+#![expect(clippy::print_stdout, reason = "the figures are the result")]
+
+#[path = "../end_to_end/stack.rs"]
+#[expect(dead_code, reason = "the tests use what this doesn't")]
+mod stack;
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::stack::Stack;
+
+/// How many runs are timed, after one that warms up.
+const RUNS: usize = 30;
+
+/// A run that does nothing but begin: what is timed is the way to it.
+const EMPTY: &str = "name: Empty\nstates:\n  - name: opening\n    steps:\n      - goto: about:blank\n";
+
+fn main() {
+    // The first start may install something; the second one is what counts.
+    drop(Stack::start(&[]));
+    let began = Instant::now();
+    let mut stack = Stack::start(&[]);
+    println!("second start until local.json is there: {:.2} s", began.elapsed().as_secs_f64());
+
+    println!("idle memory of the stack in MB (PSS), browsers apart:");
+    report_memory(&stack);
+
+    let workflow = stack.register(EMPTY);
+    let mut pick_ups = Vec::new();
+    for number in 0..=RUNS {
+        let (answered, picked_up, id) = time_pick_up(&stack, &workflow);
+        stack.run_when(&id, "the run has ended", |run| run["completedAt"] != Value::Null);
+        if number > 0 {
+            pick_ups.push(picked_up.duration_since(answered));
+        }
+    }
+    let floor = queue_floor(&stack);
+    let (p50, p95) = (percentile(&mut pick_ups, 50), percentile(&mut pick_ups, 95));
+    println!("from POST /workflow-runs answered to IN_PROGRESS, {RUNS} runs: p50 {p50} ms, p95 {p95} ms");
+    println!("the emulator's own queue, from sent to received by a long poll, {RUNS} messages: p50 {floor} ms");
+    assert!(stack.stop().success());
+}
+
+fn time_pick_up(stack: &Stack, workflow: &str) -> (Instant, Instant, String) {
+    let (status, run) = stack.call("apiKey", "POST", "/workflow-runs", Some(&json!({ "workflowId": workflow })));
+    let answered = Instant::now();
+    assert_eq!(status, 201, "{run}");
+    let id = run["id"].as_str().expect("an id").to_owned();
+    loop {
+        if stack.run(&id)["status"] != "PENDING" {
+            return (answered, Instant::now(), id);
+        }
+    }
+}
+
+/// What nothing that polls this queue could be faster than.
+fn queue_floor(stack: &Stack) -> u128 {
+    stack.block_on(async {
+        let text = |name: &str| stack.setting(name);
+        let connection = store::Connection::to_emulator(
+            &text("awsEndpointUrl"),
+            &text("awsRegion"),
+            &text("awsAccessKeyId"),
+            &text("awsSecretAccessKey"),
+        )
+        .await;
+        let mut took = store::local::queue_floor(&connection, RUNS).await.expect("the emulator's queue works");
+        percentile(&mut took, 50)
+    })
+}
+
+fn percentile(durations: &mut [Duration], percent: usize) -> u128 {
+    durations.sort_unstable();
+    durations[(durations.len() - 1) * percent / 100].as_millis()
+}
+
+fn report_memory(stack: &Stack) {
+    let mut total = 0;
+    let stack_pid = stack.process_id();
+    for (pid, command) in descendants(stack_pid) {
+        if command.contains("chrom") || command.contains("headless") {
+            continue;
+        }
+        let kilobytes = pss_kilobytes(pid);
+        total += kilobytes;
+        let name: String = command.chars().take(60).collect();
+        println!("  {:>6.1}  {name}", kilobytes as f64 / 1024.0);
+    }
+    println!("  {:>6.1}  in all", total as f64 / 1024.0);
+}
+
+fn pss_kilobytes(pid: u32) -> u64 {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
+}
+
+/// A process and all that it started, with their command lines.
+fn descendants(root: u32) -> Vec<(u32, String)> {
+    let mut found = vec![root];
+    let mut next = 0;
+    while next < found.len() {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", found[next])).into_iter().flatten();
+        for task in tasks.filter_map(Result::ok) {
+            let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            found.extend(children.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+        }
+        next += 1;
+    }
+    let command = |pid: u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).replace('\0', " ")
+    };
+    found.into_iter().map(|pid| (pid, command(pid))).collect()
+}
