@@ -17,7 +17,7 @@ const READ_STREAM_EVERY: Duration = Duration::from_millis(100);
 const FIND_SHARDS_EVERY: u32 = 50;
 
 /// As `MaximumRetryAttempts` of the mapping in template.yaml.
-const RETRIES: u32 = 5;
+const RETRIES: u32 = 10;
 
 /// How long to wait after something did not work.
 const PAUSE: Duration = Duration::from_secs(1);

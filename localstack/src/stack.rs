@@ -228,6 +228,10 @@ impl Stack {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 status = emulator => anyhow::bail!("the AWS emulator ended ({}); see .legwork/logs/emulator.log", status?),
+                Some(ended) = self.tasks.join_next() => {
+                    let how = ended.map_or_else(|error| error.to_string(), |()| "no error".to_owned());
+                    anyhow::bail!("a part of the stack ended by itself ({how}); its logs are above");
+                }
                 replaced = self.runners.replace_a_dead_one() => {
                     replaced?;
                     self.published.set_worker_pids(self.runners.pids())?;

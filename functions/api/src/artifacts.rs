@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use domain::wire::ArtifactType;
 use domain::{ArtifactId, RunId, Timestamp};
 use serde::Serialize;
 
 use crate::caller::Caller;
+use crate::segment::Segment;
 use crate::{Api, Problem};
 
 /// For how long a download URL works.
@@ -45,7 +46,7 @@ pub(crate) struct Page<T> {
 pub(crate) async fn list(
     State(api): State<Api>,
     caller: Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> Result<Json<Page<ArtifactView>>, Problem> {
     let not_found = || Problem::not_found("workflow run", &id);
     let parsed: RunId = id.parse().map_err(|_| not_found())?;

@@ -11,6 +11,7 @@ mod problem;
 mod request_log;
 mod runs;
 mod secrets;
+mod segment;
 mod user_input;
 mod webhook_endpoints;
 mod workflows;
@@ -36,7 +37,6 @@ pub struct Api {
 }
 
 /// Builds the router.
-#[must_use]
 pub fn router(api: Api) -> Router {
     Router::new()
         .route("/health", get(health))

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
+use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument;
@@ -13,9 +14,14 @@ pub(crate) async fn log(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     // The path's own text can hold anything; its pattern can't.
     let path = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
-    let span = tracing::info_span!("request", %method, path, organization_id = tracing::field::Empty);
+    let request_id = uuid::Uuid::from_bytes(store::fresh_random()).simple().to_string();
+    let span = tracing::info_span!("request", request_id, %method, path, organization_id = tracing::field::Empty);
     async move {
-        let response = next.run(request).await;
+        let mut response = next.run(request).await;
+        // So that whoever reports a problem can name the line of the log.
+        if let Ok(value) = HeaderValue::from_str(&request_id) {
+            response.headers_mut().insert("x-request-id", value);
+        }
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(status = response.status().as_u16(), took_ms, "Answered a request");
         response

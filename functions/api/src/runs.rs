@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::definition::Definition;
@@ -16,6 +16,7 @@ use store::{CreatedRun, Role, RunMessage, fresh_commit, fresh_id, now};
 
 use crate::body::Body;
 use crate::caller::Caller;
+use crate::segment::Segment;
 use crate::problem::FieldError;
 use crate::{Api, Code, Problem, idempotency, secrets};
 
@@ -99,7 +100,7 @@ pub(crate) async fn read(
     State(api): State<Api>,
     caller: Caller,
     headers: HeaderMap,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> Result<Response, Problem> {
     let not_found = || Problem::not_found("workflow run", &id);
     let parsed: RunId = id.parse().map_err(|_| not_found())?;

@@ -1,12 +1,13 @@
 //! Secrets: set, never read back.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use store::Role;
 
 use crate::body::Body;
 use crate::caller::Caller;
+use crate::segment::Segment;
 use crate::problem::FieldError;
 use crate::{Api, Problem};
 
@@ -31,7 +32,7 @@ pub(crate) fn is_name(text: &str) -> bool {
 pub(crate) async fn set(
     State(api): State<Api>,
     caller: Caller,
-    Path(name): Path<String>,
+    Segment(name): Segment,
     body: Body,
 ) -> Result<StatusCode, Problem> {
     caller.must_be(Role::Admin)?;

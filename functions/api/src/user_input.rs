@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::run::{InputRequest, Phase, Rejected};
 use domain::{InputRequestId, RunId};
@@ -12,6 +12,7 @@ use store::{Role, Transition, now};
 
 use crate::body::Body;
 use crate::caller::Caller;
+use crate::segment::Segment;
 use crate::problem::FieldError;
 use crate::{Api, Code, Problem, runs};
 
@@ -32,7 +33,7 @@ struct Answer {
 pub(crate) async fn answer(
     State(api): State<Api>,
     caller: Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     body: Body,
 ) -> Result<Response, Problem> {
     caller.must_be(Role::Operator)?;

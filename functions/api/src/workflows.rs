@@ -1,6 +1,6 @@
 //! Workflows: save and read.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::Json;
@@ -12,6 +12,7 @@ use store::{NewWorkflow, Role, Workflow, fresh_id, now};
 
 use crate::body::Body;
 use crate::caller::Caller;
+use crate::segment::Segment;
 use crate::problem::FieldError;
 use crate::{Api, Problem, idempotency};
 
@@ -70,7 +71,7 @@ pub(crate) async fn create(
 pub(crate) async fn read(
     State(api): State<Api>,
     caller: Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> Result<Response, Problem> {
     let parsed = id.parse().map_err(|_| Problem::not_found("workflow", &id))?;
     Ok(Json(view_of(&api, &caller, parsed).await?).into_response())

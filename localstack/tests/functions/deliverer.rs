@@ -7,7 +7,7 @@ use domain::run::Policy;
 use domain::webhook::EventType;
 use platform::webhook_signature::{SignedHeaders, header, verify};
 use serde_json::json;
-use store::{Delivery, DeliveryStatus, now};
+use store::{Delivery, DeliveryStatus, Queue, now};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -217,6 +217,10 @@ async fn a_retry_within_minutes_waits_in_the_queue_and_the_sweeper_leaves_it_the
     let receiver = Receiver::answering(&[503]).await;
     let (delivery, _) = delivery_to(&mut setting, &receiver.url).await;
     deliver(&setting, &delivery).await;
+    let wait = std::time::Duration::from_secs(10);
+    let messages = setting.store.receive(Queue::Deliveries, 1, wait).await;
+    let messages = messages.expect("the queue answers");
+    assert_eq!(messages[0].body, message_about(&delivery));
     assert_eq!(
         sweeper::handle(&setting.store, in_seconds(30))
             .await

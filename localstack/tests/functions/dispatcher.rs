@@ -1,4 +1,4 @@
-use domain::run::{Finish, Policy};
+use domain::run::{Event, Finish, Policy};
 use domain::webhook::EventType;
 use serde_json::{Value, json};
 
@@ -107,6 +107,64 @@ async fn a_webhook_tells_of_the_run_as_it_was_at_that_change() {
     assert_eq!(body["data"]["sequence"], json!(2));
     assert_eq!(body["data"]["completedAt"], Value::Null);
     assert_eq!(body["data"].get("input"), None);
+}
+
+#[tokio::test]
+async fn an_endpoint_hears_nothing_of_what_was_before_it_or_while_it_is_disabled() {
+    let mut setting = Setting::start().await;
+    setting
+        .endpoint("http://127.0.0.1:9/", &EventType::ALL)
+        .await;
+    // The endpoint was registered an hour ago.
+    setting
+        .run_created_at(seconds_ago(2 * 3600), Policy::default())
+        .await;
+    setting.dispatch().await;
+    assert_eq!(setting.take_deliveries().await, []);
+
+    let endpoints = setting
+        .store
+        .webhook_endpoints(setting.organization_id)
+        .await;
+    let endpoint = endpoints.expect("the store answers").remove(0);
+    setting
+        .store
+        .disable_webhook_endpoint(&endpoint)
+        .await
+        .expect("the store answers");
+    setting
+        .run_created_at(seconds_ago(10), Policy::default())
+        .await;
+    setting.dispatch().await;
+    assert_eq!(setting.take_deliveries().await, []);
+}
+
+#[tokio::test]
+async fn a_run_that_goes_on_tells_only_of_its_last_change() {
+    let mut setting = Setting::start().await;
+    setting
+        .endpoint("http://127.0.0.1:9/", &EventType::ALL)
+        .await;
+    let at = seconds_ago(10);
+    let run = setting.run_created_at(at, Policy::default()).await;
+    let run = setting.claimed(run, at).await;
+    setting.lose_stream_records().await;
+    let attempt = run.attempt;
+    setting
+        .commit(
+            run,
+            Event::EnteredState {
+                attempt,
+                name: "signing_in".to_owned(),
+            },
+            at,
+        )
+        .await;
+    setting.dispatch().await;
+    assert_eq!(
+        types(&setting.take_deliveries().await),
+        [EventType::RunStateChanged]
+    );
 }
 
 #[tokio::test]

@@ -257,4 +257,20 @@ async fn a_job_run_that_the_dispatcher_never_heard_of_is_brought_on_by_the_sweep
         .due_at
         .expect("an open job run is due some day");
     assert!(due_at > in_seconds(120), "{due_at}");
+
+    // Nothing has changed by then: it is only looked at, and then left alone for a while.
+    let later = in_seconds(10 * 60);
+    assert_eq!(
+        sweeper::handle(&setting.store, later)
+            .await
+            .job_runs_reconciled,
+        1
+    );
+    assert_eq!(
+        sweeper::handle(&setting.store, later)
+            .await
+            .job_runs_reconciled,
+        0
+    );
+    assert_eq!(fresh(&setting, &job_run).await.sequence, 2);
 }

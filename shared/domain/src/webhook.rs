@@ -15,7 +15,7 @@ pub enum EventType {
     /// A worker took a run for the first time.
     #[serde(rename = "workflow_run.started")]
     RunStarted,
-    /// A run entered a state.
+    /// A run entered a state, or went back to waiting for a worker, or on to another one.
     #[serde(rename = "workflow_run.state_changed")]
     RunStateChanged,
     /// A run asks a person.
@@ -104,41 +104,29 @@ pub struct Subscription {
     pub event_types: Vec<EventType>,
 }
 
-/// All events of a run so far, derived from its history alone, so that they can be derived again at any time.
+/// All events of a run so far: one for each change, so that whoever subscribes to all types sees each sequence.
+/// Derived from the history alone, so that they can be derived again at any time.
 #[must_use]
 pub fn events_of(run: &Run) -> Vec<RunEvent> {
-    let mut started = false;
-    let mut events = Vec::new();
-    let mut previous: Option<&crate::run::HistoryEntry> = None;
+    let mut has_started = false;
+    let mut before = None;
+    let mut events = Vec::with_capacity(run.history.len());
     for entry in &run.history {
-        let before = previous.map(|entry| entry.status);
         let event_type = match (before, entry.status) {
-            (None, _) => Some(EventType::RunCreated),
-            (Some(Status::Pending), Status::InProgress) if !started => {
-                started = true;
-                Some(EventType::RunStarted)
+            (None, _) => EventType::RunCreated,
+            (Some(Status::Pending), Status::InProgress) if !has_started => {
+                has_started = true;
+                EventType::RunStarted
             }
-            (Some(Status::AwaitingUserInput), Status::InProgress) => {
-                Some(EventType::RunUserInputReceived)
-            }
-            (Some(Status::InProgress), Status::InProgress) => Some(EventType::RunStateChanged),
-            (_, Status::AwaitingUserInput) => Some(EventType::RunAwaitingUserInput),
-            (_, Status::Completed) => Some(EventType::RunCompleted),
-            (_, Status::CompletedWithNoActionTaken) => {
-                Some(EventType::RunCompletedWithNoActionTaken)
-            }
-            (_, Status::Failed) => Some(EventType::RunFailed),
-            // Given back, released or claimed again: the next change says what matters.
-            (_, Status::Pending | Status::InProgress) => None,
+            (Some(Status::AwaitingUserInput), Status::InProgress) => EventType::RunUserInputReceived,
+            (_, Status::Pending | Status::InProgress) => EventType::RunStateChanged,
+            (_, Status::AwaitingUserInput) => EventType::RunAwaitingUserInput,
+            (_, Status::Completed) => EventType::RunCompleted,
+            (_, Status::CompletedWithNoActionTaken) => EventType::RunCompletedWithNoActionTaken,
+            (_, Status::Failed) => EventType::RunFailed,
         };
-        if let Some(event_type) = event_type {
-            events.push(RunEvent {
-                event_type,
-                sequence: entry.sequence,
-                at: entry.at,
-            });
-        }
-        previous = Some(entry);
+        events.push(RunEvent { event_type, sequence: entry.sequence, at: entry.at });
+        before = Some(entry.status);
     }
     events
 }

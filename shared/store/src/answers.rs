@@ -49,7 +49,7 @@ impl Store {
         self.transition_with(run, &event, now, vec![item]).await
     }
 
-    /// Takes the answer to a question: reads it and deletes it, so that it is used once.
+    /// Takes the answer to a question: reads it and deletes it.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -59,13 +59,14 @@ impl Store {
         let plain = self.open(self.secrets_key()?, &context(run.organization_id, run.id, request), &item.sealed).await?;
         let values = serde_json::from_slice(&plain)
             .map_err(|error| StoreError::Corrupt { what: "an answer".to_owned(), reason: error.to_string() })?;
-        self.dynamo
-            .delete_item()
-            .table_name(self.table()?)
-            .set_key(Some(key.to_attributes()))
-            .send()
-            .await
-            .map_err(|error| StoreError::from_sdk("DeleteItem", &error))?;
+        let deleted =
+            self.dynamo.delete_item().table_name(self.table()?).set_key(Some(key.to_attributes())).send().await;
+        if let Err(error) = deleted {
+            // The run goes on all the same: the question is closed, so nobody asks for this answer again, and the
+            // table deletes it in time.
+            let error = StoreError::from_sdk("DeleteItem", &error);
+            tracing::warn!(run_id = %run.id, %error, "An answer that was taken could not be deleted");
+        }
         Ok(Some(values))
     }
 }

@@ -14,7 +14,7 @@ use tokio::io::AsyncReadExt;
 
 use crate::idempotency::hex;
 use crate::item::encode;
-use crate::{Result, Store, StoreError, fresh_id, keys, now};
+use crate::{Result, Store, StoreError, keys, now};
 
 /// What a run produced.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub struct Artifact {
 /// An artifact to be stored.
 #[derive(Debug)]
 pub struct NewArtifact {
+    /// Its id. The same one for every try, so that a try whose answer got lost leaves no second artifact.
+    pub id: ArtifactId,
     /// What it is.
     pub artifact_type: ArtifactType,
     /// Its file name.
@@ -101,7 +103,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; readers then see nothing of it.
     pub async fn put_artifact(&self, run: &Run, attempt: u32, new: NewArtifact) -> Result<Artifact> {
-        let id = fresh_id(ArtifactId::new, now());
+        let id = new.id;
         let object_key = format!("{}/{}/{attempt}/{id}", run.organization_id, run.id);
         let (size_bytes, sha256, body) = match new.body {
             ArtifactBody::Bytes(bytes) => {
@@ -119,15 +121,7 @@ impl Store {
                 (size_bytes, sha256, body)
             }
         };
-        self.s3
-            .put_object()
-            .bucket(self.bucket()?)
-            .key(&object_key)
-            .content_type(&new.content_type)
-            .body(body)
-            .send()
-            .await
-            .map_err(|error| StoreError::from_sdk("PutObject", &error))?;
+        self.put_object(&object_key, &new.content_type, body).await?;
         let created_at = now();
         let item = ArtifactItem {
             id,
@@ -145,6 +139,35 @@ impl Store {
         };
         self.put(encode(&keys::artifact(run.id, id), &item)?).await?;
         Ok(Artifact::from(item))
+    }
+
+    pub(crate) async fn put_object(&self, key: &str, content_type: &str, body: ByteStream) -> Result<()> {
+        self.s3
+            .put_object()
+            .bucket(self.bucket()?)
+            .key(key)
+            .content_type(content_type)
+            .body(body)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("PutObject", &error))?;
+        Ok(())
+    }
+
+    pub(crate) async fn get_object(&self, key: &str) -> Result<Vec<u8>> {
+        let answer = self
+            .s3
+            .get_object()
+            .bucket(self.bucket()?)
+            .key(key)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("GetObject", &error))?;
+        let bytes = answer.body.collect().await.map_err(|error| StoreError::Busy {
+            operation: "GetObject",
+            reason: error.to_string(),
+        })?;
+        Ok(bytes.to_vec())
     }
 
     /// What a run has produced, oldest first. What an attempt wrote after it had ended is left out.

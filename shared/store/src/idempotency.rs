@@ -9,10 +9,13 @@ use sha2::{Digest, Sha256};
 use crate::item::{Item, decode, encode};
 use crate::keys;
 use crate::runs::transact_put;
-use crate::{Result, Store, now};
+use crate::{Result, Store, StoreError, now};
 
 /// For how long a key is remembered.
 const REMEMBERED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How often a transaction is tried again that met another one.
+const CONFLICTS: u32 = 5;
 
 /// What a caller sent as `Idempotency-Key`, with what it was sent for. Only hashes are kept.
 #[derive(Debug, Clone)]
@@ -85,11 +88,22 @@ impl Store {
             ttl: at.plus(REMEMBERED_FOR).as_seconds(),
         };
         let item = encode(&keys::idempotency(key.organization_id, &key.key_hash), item)?;
-        let put = transact_put(self.table()?, item)
-            .condition_expression("attribute_not_exists(pk) OR #ttl <= :now")
-            .expression_attribute_names("#ttl", "ttl")
-            .expression_attribute_values(":now", crate::item::number(at.as_seconds()));
-        match self.transact(put, items).await? {
+        let mut conflicts = 0;
+        let refused = loop {
+            let put = transact_put(self.table()?, item.clone())
+                .condition_expression("attribute_not_exists(pk) OR #ttl <= :now")
+                .expression_attribute_names("#ttl", "ttl")
+                .expression_attribute_values(":now", crate::item::number(at.as_seconds()));
+            match self.transact(put, items.clone()).await {
+                // The same key at the same moment: one transaction goes through, and the other one finds it then.
+                Err(StoreError::Busy { .. }) if conflicts < CONFLICTS => {
+                    tokio::time::sleep(Duration::from_millis(20 << conflicts)).await;
+                    conflicts += 1;
+                }
+                answer => break answer?,
+            }
+        };
+        match refused {
             None => Ok(None),
             Some(Some(there)) => Ok(Some(decode::<IdempotencyItem>(there)?.compare(key))),
             Some(None) => self.replay(key).await.map(|replay| replay.or(Some(Replay::OtherBody))),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, Put as TransactPut, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
@@ -60,18 +61,24 @@ pub struct RunWithValues {
 
 /// A JSON value beside a run. It is text, since the table's own maps forget how a number was written.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct ValueItem {
     /// Which attempt wrote it; 0 is the caller.
     attempt: u32,
-    json: String,
+    /// The value, or where in the bucket it is when it is too large for an item.
+    #[serde(flatten)]
+    place: ValuePlace,
 }
 
-impl ValueItem {
-    fn value(&self) -> Result<Value> {
-        serde_json::from_str(&self.json)
-            .map_err(|error| StoreError::Corrupt { what: "a run's value".to_owned(), reason: error.to_string() })
-    }
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum ValuePlace {
+    Json(String),
+    ObjectKey(String),
 }
+
+/// The longest JSON text that is kept in the table; an item holds 400 KB in all.
+const LONGEST_IN_TABLE: usize = 100 * 1024;
 
 impl Store {
     /// Writes a new run with its input; with an idempotency key in one transaction.
@@ -79,7 +86,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; nothing is written then that a reader could see.
     pub async fn create_run(&self, run: &Run, input: &Value, key: Option<&IdempotencyKey>) -> Result<CreatedRun> {
-        let input = ValueItem { attempt: 0, json: input.to_string() };
+        let input = self.place_value(run, 0, "input", input).await?;
         let input = encode(&keys::run_input(run.id), input)?;
         let run_item = encode_run(run)?;
         let Some(key) = key else {
@@ -140,11 +147,9 @@ impl Store {
         let output = output.filter(|value| {
             value.attempt == run.attempt && run.status() == domain::run::Status::Completed
         });
-        Ok(Some(RunWithValues {
-            input: input.map(|value| value.value()).transpose()?,
-            output: output.map(|value| value.value()).transpose()?,
-            run,
-        }))
+        let input = self.read_value(input).await?;
+        let output = self.read_value(output).await?;
+        Ok(Some(RunWithValues { run, input, output }))
     }
 
     /// Reads a run's input, for the worker that executes it.
@@ -153,7 +158,28 @@ impl Store {
     /// [`StoreError`].
     pub async fn run_input(&self, id: RunId) -> Result<Option<Value>> {
         let item: Option<ValueItem> = self.get(&keys::run_input(id)).await?;
-        item.map(|item| item.value()).transpose()
+        self.read_value(item).await
+    }
+
+    async fn place_value(&self, run: &Run, attempt: u32, name: &str, value: &Value) -> Result<ValueItem> {
+        let json = value.to_string();
+        if json.len() <= LONGEST_IN_TABLE {
+            return Ok(ValueItem { attempt, place: ValuePlace::Json(json) });
+        }
+        let object_key = format!("{}/{}/{attempt}/{name}.json", run.organization_id, run.id);
+        self.put_object(&object_key, "application/json", ByteStream::from(json.into_bytes())).await?;
+        Ok(ValueItem { attempt, place: ValuePlace::ObjectKey(object_key) })
+    }
+
+    async fn read_value(&self, item: Option<ValueItem>) -> Result<Option<Value>> {
+        let Some(item) = item else { return Ok(None) };
+        let json = match item.place {
+            ValuePlace::Json(json) => json.into_bytes(),
+            ValuePlace::ObjectKey(object_key) => self.get_object(&object_key).await?,
+        };
+        let value = serde_json::from_slice(&json)
+            .map_err(|error| StoreError::Corrupt { what: "a run's value".to_owned(), reason: error.to_string() })?;
+        Ok(Some(value))
     }
 
     /// Reads several runs in as few requests as possible; those that don't exist are left out.
@@ -178,8 +204,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn put_run_output(&self, id: RunId, attempt: u32, output: &Value) -> Result<()> {
-        let item = encode(&keys::run_output(id), ValueItem { attempt, json: output.to_string() })?;
+    pub async fn put_run_output(&self, run: &Run, attempt: u32, output: &Value) -> Result<()> {
+        let item = encode(&keys::run_output(run.id), self.place_value(run, attempt, "output", output).await?)?;
         // An attempt that is over must not replace what a later one has written.
         let values = HashMap::from([(":attempt".to_owned(), number(attempt))]);
         self.put_if(item, "attribute_not_exists(pk) OR attempt <= :attempt", values).await?;

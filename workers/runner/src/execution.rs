@@ -178,7 +178,7 @@ async fn conclude(worker: &Worker, possession: &Possession<'_>, report: Report, 
         Outcome::Completed { output } => {
             if let Some(output) = output {
                 let run = possession.run();
-                if let Err(error) = worker.store.put_run_output(run.id, possession.attempt(), &output).await {
+                if let Err(error) = worker.store.put_run_output(&run, possession.attempt(), &output).await {
                     tracing::error!(%error, "The run's output could not be stored");
                     let failure = Failure {
                         retryable: true,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::InputRequestId;
+use domain::{ArtifactId, InputRequestId};
 use domain::definition::Secret;
 use domain::run::{Event, InputField, InputRequest, Rejected, Run, Status};
 use engine::{Answer, Host, Interrupted, NewArtifact, Question};
@@ -126,12 +126,14 @@ impl Host for RunHost<'_> {
         }
         let attempt = self.possession.attempt();
         let store = &self.worker.store;
+        let id = fresh_id(ArtifactId::new, now());
         let stored = persist(|| {
             let body = match &artifact.body {
                 engine::ArtifactBody::Bytes(bytes) => store::ArtifactBody::Bytes(bytes.clone()),
                 engine::ArtifactBody::File(path) => store::ArtifactBody::File(path.clone()),
             };
             let new = store::NewArtifact {
+                id,
                 artifact_type: artifact.artifact_type,
                 name: artifact.name.clone(),
                 content_type: artifact.content_type.clone(),

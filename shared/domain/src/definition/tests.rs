@@ -46,7 +46,7 @@ fn the_sample_is_a_definition() {
             .collect::<Vec<_>>(),
         ["hr_password", "hr_user"]
     );
-    assert_eq!(definition.max_history_entries(), names.len() + 2 + 4);
+    assert_eq!(definition.max_history_entries(), names.len() + 2 + 12);
     let verbs: Vec<_> = definition.states[0]
         .steps
         .iter()
@@ -244,7 +244,7 @@ fn a_question_with_several_tries_says_how_it_sees_a_refusal() {
         "      - askUser: {{ prompt: Code, as: code, tries: 3, {rejected}, steps: [{{ fill: {{ css: a, value: '{{{{ answers.code }}}}' }} }}] }}\n"
     ));
     let definition = Definition::parse_yaml(&text).expect("a definition");
-    assert_eq!(definition.max_history_entries(), 1 + 2 * 3 + 4);
+    assert_eq!(definition.max_history_entries(), 1 + 2 * 3 + 12);
 }
 
 #[test]

@@ -1,0 +1,626 @@
+//! The API, asked as API Gateway asks it, over the emulator.
+
+use api::{Api, router};
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, Response};
+use domain::OrganizationId;
+use domain::run::{Event, InputField, InputRequest};
+use domain::{InputRequestId, RunId};
+use localstack::fixture::Fixture;
+use platform::addresses::AllowAddresses;
+use platform::configuration::{Environment, Resources};
+use serde_json::{Value, json};
+use store::{Queue, Role, Store, Transition, fresh_id, now};
+use tower::ServiceExt;
+
+const WORKFLOW: &str = "
+name: Asks
+input:
+  type: object
+  properties: { month: { type: string, pattern: '^[0-9]{4}-[0-9]{2}$' } }
+  required: [month]
+  additionalProperties: false
+states:
+  - name: asking
+    steps:
+      - askUser: { prompt: Code, as: code }
+";
+
+struct Caller {
+    router: axum::Router,
+    store: Store,
+    organization_id: OrganizationId,
+    key: String,
+}
+
+struct Answer {
+    status: u16,
+    headers: axum::http::HeaderMap,
+    body: Value,
+}
+
+impl Caller {
+    async fn start() -> Self {
+        let fixture = Fixture::start().await.expect("a fixture");
+        Self::on(fixture.store).await
+    }
+
+    async fn on(store: Store) -> Self {
+        let organization_id = fresh_id(OrganizationId::new, now());
+        let key = store
+            .create_api_key(organization_id, "user", Role::Admin, "test")
+            .await
+            .expect("a key")
+            .key;
+        let router = router(Api {
+            store: store.clone(),
+            allow_addresses: AllowAddresses::PublicOnly,
+        });
+        Self {
+            router,
+            store,
+            organization_id,
+            key,
+        }
+    }
+
+    fn request(&self, method: &str, path: &str) -> axum::http::request::Builder {
+        Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {}", self.key))
+            .header("content-type", "application/json")
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let answer: Response<Body> = self
+            .router
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("the router answers");
+        let (parts, body) = answer.into_parts();
+        let bytes = to_bytes(body, usize::MAX).await.expect("a body");
+        let body = if bytes.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&bytes).expect("JSON")
+        };
+        let is_problem = parts.status.is_client_error() || parts.status.is_server_error();
+        if is_problem {
+            assert_eq!(parts.headers["content-type"], "application/problem+json");
+            assert_eq!(body["status"], parts.status.as_u16());
+        }
+        Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body,
+        }
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(
+            self.request("POST", path)
+                .body(Body::from(body.to_string()))
+                .expect("a request"),
+        )
+        .await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.send(
+            self.request("GET", path)
+                .body(Body::empty())
+                .expect("a request"),
+        )
+        .await
+    }
+
+    async fn workflow(&self) -> String {
+        let request = self
+            .request("POST", "/workflows")
+            .body(Body::from(WORKFLOW))
+            .expect("a request");
+        let (mut parts, body) = request.into_parts();
+        parts
+            .headers
+            .insert("content-type", "application/yaml".parse().expect("a value"));
+        let answer = self.send(Request::from_parts(parts, body)).await;
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        answer.body["id"].as_str().expect("an id").to_owned()
+    }
+
+    async fn run(&self, workflow: &str) -> Answer {
+        self.post(
+            "/workflow-runs",
+            &json!({ "workflowId": workflow, "input": { "month": "2026-11" } }),
+        )
+        .await
+    }
+
+    async fn keyed(&self, key: &str, body: &Value) -> Answer {
+        let request = self
+            .request("POST", "/workflow-runs")
+            .header("idempotency-key", key);
+        self.send(
+            request
+                .body(Body::from(body.to_string()))
+                .expect("a request"),
+        )
+        .await
+    }
+
+    /// Does to a run what a worker would do, up to its question.
+    async fn ask(&self, id: &str) -> InputRequest {
+        let id: RunId = id.parse().expect("an id");
+        let mut run = self
+            .store
+            .run(id)
+            .await
+            .expect("the store answers")
+            .expect("the run is there");
+        let request = InputRequest {
+            id: fresh_id(InputRequestId::new, now()),
+            prompt: "Code".to_owned(),
+            fields: vec![InputField {
+                name: "code".to_owned(),
+                kind: "code".to_owned(),
+                label: "Code".to_owned(),
+            }],
+            expires_at: now().plus(std::time::Duration::from_secs(60)),
+            tries_left: 1,
+        };
+        let lease = std::time::Duration::from_secs(30);
+        for event in [
+            Event::Claimed {
+                worker_id: "test".to_owned(),
+                lease,
+            },
+            Event::EnteredState {
+                attempt: 1,
+                name: "asking".to_owned(),
+            },
+            Event::AskedUser {
+                attempt: 1,
+                request: request.clone(),
+            },
+        ] {
+            run = match self
+                .store
+                .transition(run, &event, now())
+                .await
+                .expect("the store answers")
+            {
+                Transition::Committed(run) => *run,
+                Transition::Rejected { why, .. } => panic!("{why}"),
+            };
+        }
+        request
+    }
+}
+
+#[tokio::test]
+async fn a_run_is_created_with_its_location_and_read_back_whole() {
+    let caller = Caller::start().await;
+    let workflow = caller.workflow().await;
+    let created = caller.run(&workflow).await;
+    assert_eq!(created.status, 201);
+    let id = created.body["id"].as_str().expect("an id");
+    assert_eq!(created.headers["location"], format!("/workflow-runs/{id}"));
+    let read = caller.get(&format!("/workflow-runs/{id}")).await;
+    assert_eq!(read.body, created.body);
+    assert_eq!(read.body["status"], "PENDING");
+    assert_eq!(read.body["input"], json!({ "month": "2026-11" }));
+    assert_eq!(read.body["createdByUserId"], "user");
+    assert_eq!(read.body["output"], Value::Null);
+    assert!(
+        read.body
+            .as_object()
+            .expect("an object")
+            .contains_key("failure"),
+        "null, not absent"
+    );
+    let messages = caller
+        .store
+        .receive(Queue::Runs, 1, std::time::Duration::from_secs(5))
+        .await
+        .expect("a queue");
+    assert!(messages[0].body.contains(id));
+}
+
+#[tokio::test]
+async fn an_input_that_is_too_large_for_the_table_is_kept_in_the_bucket() {
+    let caller = Caller::start().await;
+    let definition = json!({ "definition": { "name": "Any", "states": [{ "name": "a", "steps": [{ "goto": "about:blank" }] }] } });
+    let workflow = caller.post("/workflows", &definition).await.body["id"].clone();
+    let input = json!({ "text": "x".repeat(500_000) });
+    let created = caller.post("/workflow-runs", &json!({ "workflowId": workflow, "input": input })).await;
+    assert_eq!(created.status, 201);
+    let id = created.body["id"].as_str().expect("an id").to_owned();
+    assert_eq!(caller.get(&format!("/workflow-runs/{id}")).await.body["input"], input);
+    let read = caller.store.run_input(id.parse().expect("an id")).await.expect("the store answers");
+    assert_eq!(read, Some(input), "and its worker reads it");
+}
+
+#[tokio::test]
+async fn a_client_that_polls_is_told_when_to_ask_again_and_gets_304_while_nothing_changes() {
+    let caller = Caller::start().await;
+    let workflow = caller.workflow().await;
+    let id = caller.run(&workflow).await.body["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let read = caller.get(&format!("/workflow-runs/{id}")).await;
+    assert_eq!(read.headers["retry-after"], "2");
+    let tag = read.headers["etag"].clone();
+    let ask = |tag: axum::http::HeaderValue| {
+        caller
+            .request("GET", &format!("/workflow-runs/{id}"))
+            .header("if-none-match", tag)
+            .body(Body::empty())
+    };
+    let unchanged = caller.send(ask(tag.clone()).expect("a request")).await;
+    assert_eq!((unchanged.status, unchanged.body), (304, Value::Null));
+    caller.ask(&id).await;
+    assert_eq!(caller.send(ask(tag).expect("a request")).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_same_idempotency_key_makes_one_run_also_at_the_same_moment_and_another_body_is_refused()
+ {
+    let caller = Caller::start().await;
+    let workflow = caller.workflow().await;
+    let body = json!({ "workflowId": workflow, "input": { "month": "2026-11" } });
+    let together = tokio::join!(
+        caller.keyed("k", &body),
+        caller.keyed("k", &body),
+        caller.keyed("k", &body),
+        caller.keyed("k", &body)
+    );
+    let answers = [together.0, together.1, together.2, together.3];
+    let again = caller.keyed("k", &body).await;
+    assert_eq!(again.status, 201);
+    for answer in &answers {
+        assert_eq!((answer.status, &answer.body["id"]), (201, &again.body["id"]));
+    }
+    let other = caller
+        .keyed(
+            "k",
+            &json!({ "workflowId": workflow, "input": { "month": "2026-12" } }),
+        )
+        .await;
+    assert_eq!(
+        (other.status, &other.body["code"]),
+        (422, &json!("idempotency_key_reused"))
+    );
+    assert_ne!(
+        caller.keyed("other", &body).await.body["id"],
+        again.body["id"]
+    );
+}
+
+#[tokio::test]
+async fn a_run_whose_message_cannot_be_sent_is_created_all_the_same() {
+    let fixture = Fixture::start().await.expect("a fixture");
+    let sends = Caller::on(fixture.store).await;
+    let workflow = sends.workflow().await;
+    // The same table, and a queue that does not exist.
+    let resources: Environment = [
+        ("LEGWORK_TABLE", fixture.outputs["TableName"].as_str()),
+        (
+            "LEGWORK_RUN_QUEUE_URL",
+            "http://127.0.0.1:9/000000000000/none",
+        ),
+    ]
+    .into_iter()
+    .collect();
+    let store = Store::new(
+        &fixture.connection,
+        Resources::read(&resources).expect("resources"),
+    );
+    let router = router(Api {
+        store,
+        allow_addresses: AllowAddresses::PublicOnly,
+    });
+    let caller = Caller { router, ..sends };
+    let created = caller.run(&workflow).await;
+    assert_eq!(created.status, 201);
+    let id: RunId = created.body["id"]
+        .as_str()
+        .expect("an id")
+        .parse()
+        .expect("an id");
+    let run = caller
+        .store
+        .run(id)
+        .await
+        .expect("the store answers")
+        .expect("the run is there");
+    assert!(run.due_at.is_some(), "the sweeper finds it");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_request_is_said_with_its_place() {
+    let caller = Caller::start().await;
+    let workflow = caller.workflow().await;
+    let bad = json!({ "workflowId": workflow, "input": { "month": "November", "year": 1 } });
+    let answer = caller.post("/workflow-runs", &bad).await;
+    assert_eq!(
+        (answer.status, &answer.body["code"]),
+        (422, &json!("validation_failed"))
+    );
+    let pointers: Vec<&str> = answer.body["errors"]
+        .as_array()
+        .expect("errors")
+        .iter()
+        .filter_map(|error| error["pointer"].as_str())
+        .collect();
+    assert!(pointers.contains(&"/input/month"), "{pointers:?}");
+
+    let unknown = caller
+        .post(
+            "/workflow-runs",
+            &json!({ "workflowId": workflow, "inputs": {} }),
+        )
+        .await;
+    assert_eq!(unknown.status, 422);
+    assert!(
+        unknown.body["detail"]
+            .as_str()
+            .expect("a detail")
+            .contains("inputs"),
+        "{}",
+        unknown.body
+    );
+
+    let raw = |body: &'static str, content_type: &'static str| {
+        let request = Request::builder()
+            .method("POST")
+            .uri("/workflow-runs")
+            .header("authorization", format!("Bearer {}", caller.key))
+            .header("content-type", content_type);
+        request.body(Body::from(body)).expect("a request")
+    };
+    let broken = caller
+        .send(raw("{\n  \"workflowId\": ,", "application/json"))
+        .await;
+    assert_eq!(
+        (broken.status, &broken.body["code"]),
+        (400, &json!("invalid_json"))
+    );
+    assert!(
+        broken.body["detail"]
+            .as_str()
+            .expect("a detail")
+            .contains("line 2"),
+        "{}",
+        broken.body
+    );
+    assert_eq!(caller.send(raw("{}", "text/plain")).await.status, 415);
+    let long = Body::from(vec![b' '; api::BODY_BYTES + 1]);
+    assert_eq!(
+        caller
+            .send(
+                caller
+                    .request("POST", "/workflow-runs")
+                    .body(long)
+                    .expect("a request")
+            )
+            .await
+            .status,
+        413
+    );
+    assert_eq!(
+        caller
+            .send(
+                caller
+                    .request("DELETE", "/health")
+                    .body(Body::empty())
+                    .expect("a request")
+            )
+            .await
+            .status,
+        405
+    );
+    assert_eq!(caller.get("/nothing").await.status, 404);
+    assert_eq!(caller.get("/workflow-runs/1").await.status, 404);
+    assert_eq!(caller.get("/workflow-runs/%ff").await.status, 400);
+
+    let definition = json!({ "definition": { "name": "x", "states": [{ "name": "a", "steps": [{ "clik": "b" }] }] } });
+    let answer = caller.post("/workflows", &definition).await;
+    assert_eq!(answer.status, 422);
+    let error = &answer.body["errors"][0];
+    assert!(
+        error["pointer"]
+            .as_str()
+            .expect("a pointer")
+            .starts_with("/definition/states/0/steps/0"),
+        "{error}"
+    );
+    assert_eq!(error["suggestion"], "click");
+}
+
+#[tokio::test]
+async fn without_a_known_key_nothing_is_said() {
+    let caller = Caller::start().await;
+    for header in [
+        None,
+        Some("Bearer wrong"),
+        Some("Basic abc"),
+        Some("Bearer"),
+    ] {
+        let mut request = Request::builder().uri("/workflow-runs/x");
+        if let Some(header) = header {
+            request = request.header("authorization", header);
+        }
+        let answer = caller
+            .send(request.body(Body::empty()).expect("a request"))
+            .await;
+        assert_eq!(answer.status, 401, "{header:?}");
+        assert_eq!(answer.headers["www-authenticate"], "Bearer");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_taken_once_for_the_question_that_is_open_and_only_whole() {
+    let caller = Caller::start().await;
+    let workflow = caller.workflow().await;
+    let id = caller.run(&workflow).await.body["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let path = format!("/workflow-runs/{id}/user-input");
+    let none = json!({ "inputRequestId": id, "values": { "code": "123456" } });
+    assert_eq!(
+        caller.post(&path, &none).await.body["code"],
+        "input_not_awaited"
+    );
+
+    let request = caller.ask(&id).await;
+    assert_eq!(
+        caller.post(&path, &none).await.status,
+        409,
+        "another question's answer"
+    );
+    for wrong in [
+        json!({}),
+        json!({ "code": " " }),
+        json!({ "code": "1", "pin": "2" }),
+    ] {
+        let body = json!({ "inputRequestId": request.id, "values": wrong });
+        assert_eq!(caller.post(&path, &body).await.status, 422);
+    }
+    let body = json!({ "inputRequestId": request.id, "values": { "code": "canary-424242" } });
+    let answered = caller.post(&path, &body).await;
+    assert_eq!(
+        (answered.status, &answered.body["status"]),
+        (200, &json!("IN_PROGRESS"))
+    );
+    assert!(
+        !answered.body.to_string().contains("canary"),
+        "an answer is a secret"
+    );
+    assert_eq!(
+        caller.post(&path, &body).await.status,
+        409,
+        "it is taken once"
+    );
+
+    let run = caller
+        .store
+        .run(id.parse().expect("an id"))
+        .await
+        .expect("the store answers")
+        .expect("the run");
+    let taken = caller
+        .store
+        .take_answer(&run, request.id)
+        .await
+        .expect("the store answers")
+        .expect("an answer");
+    assert_eq!(taken["code"], "canary-424242");
+    assert_eq!(
+        caller
+            .store
+            .take_answer(&run, request.id)
+            .await
+            .expect("the store answers"),
+        None,
+        "and used once"
+    );
+}
+
+#[tokio::test]
+async fn a_webhook_endpoint_shows_its_secret_once_and_must_be_reachable_from_outside() {
+    let caller = Caller::start().await;
+    let body = json!({ "url": "https://example.com/hook" });
+    let request = |body: &Value| {
+        let request = caller
+            .request("POST", "/webhook-endpoints")
+            .header("idempotency-key", "k");
+        request
+            .body(Body::from(body.to_string()))
+            .expect("a request")
+    };
+    let first = caller.send(request(&body)).await;
+    assert_eq!(first.status, 201);
+    assert!(
+        first.body["secret"]
+            .as_str()
+            .expect("a secret")
+            .starts_with("whsec_")
+    );
+    assert_eq!(
+        first.body["eventTypes"].as_array().expect("types").len(),
+        4,
+        "by default what ends or awaits"
+    );
+    let replayed = caller.send(request(&body)).await;
+    assert_eq!(
+        (replayed.status, &replayed.body["secret"]),
+        (201, &Value::Null)
+    );
+    assert_eq!(replayed.body["id"], first.body["id"]);
+
+    for url in [
+        "http://example.com/",
+        "https://127.0.0.1/",
+        "https://[::1]/",
+        "https://169.254.169.254/",
+        "ftp://x/",
+        "x",
+    ] {
+        let answer = caller
+            .post("/webhook-endpoints", &json!({ "url": url }))
+            .await;
+        assert_eq!(
+            (answer.status, &answer.body["errors"][0]["pointer"]),
+            (422, &json!("/url")),
+            "{url}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_secret_is_set_and_opened_only_by_a_worker_of_its_organization() {
+    let caller = Caller::start().await;
+    let body = Body::from(json!({ "value": "hunter2-canary" }).to_string());
+    let set = caller
+        .send(
+            caller
+                .request("PUT", "/secrets/hr_user")
+                .body(body)
+                .expect("a request"),
+        )
+        .await;
+    assert_eq!((set.status, set.body), (204, Value::Null));
+    let names = ["hr_user".to_owned()];
+    let opened = caller
+        .store
+        .open_secrets(caller.organization_id, &names)
+        .await
+        .expect("the store answers");
+    assert_eq!(opened["hr_user"], "hunter2-canary");
+    let other = fresh_id(OrganizationId::new, now());
+    assert!(
+        caller
+            .store
+            .open_secrets(other, &names)
+            .await
+            .expect("the store answers")
+            .is_empty()
+    );
+    let bad = Body::from(json!({ "value": "x" }).to_string());
+    assert_eq!(
+        caller
+            .send(
+                caller
+                    .request("PUT", "/secrets/1-x")
+                    .body(bad)
+                    .expect("a request")
+            )
+            .await
+            .status,
+        422
+    );
+}
