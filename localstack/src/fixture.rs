@@ -13,6 +13,7 @@ use store::{Connection, Store};
 use tokio::sync::OnceCell;
 
 use crate::TEMPLATE;
+use crate::resources::settings_of;
 use crate::emulator::{Emulator, Installation, StartOptions};
 
 /// The emulator of this process. Nothing ends it here: its standard input does, when this process ends in whatever way.
@@ -45,7 +46,7 @@ impl Fixture {
         let outputs =
             store::local::deploy::deploy(connection.sdk_config(), &stack, TEMPLATE, &parameters)
                 .await?;
-        let resources = Resources::read(&environment_of(&outputs))?;
+        let resources = Resources::read(&settings_of(&outputs).into_iter().collect::<Environment>())?;
         Ok(Self {
             store: Store::new(&connection, resources),
             connection,
@@ -72,19 +73,4 @@ async fn start_emulator() -> anyhow::Result<Emulator> {
     Emulator::start(&installation, &options)
         .await
         .context("no emulator for the tests")
-}
-
-/// What template.yaml's functions are told of its resources, from the outputs of its stack.
-fn environment_of(outputs: &BTreeMap<String, String>) -> Environment {
-    [
-        ("LEGWORK_TABLE", "TableName"),
-        ("LEGWORK_RUN_QUEUE_URL", "RunQueueUrl"),
-        ("LEGWORK_DELIVERY_QUEUE_URL", "DeliveryQueueUrl"),
-        ("LEGWORK_ARTIFACT_BUCKET", "ArtifactBucketName"),
-        ("LEGWORK_SECRETS_KEY_ID", "SecretsKeyArn"),
-        ("LEGWORK_WEBHOOK_KEY_ID", "WebhookKeyArn"),
-    ]
-    .into_iter()
-    .filter_map(|(variable, output)| Some((variable, outputs.get(output)?.clone())))
-    .collect()
 }

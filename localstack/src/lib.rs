@@ -7,6 +7,7 @@ pub mod emulator;
 pub mod fixture;
 mod local_file;
 mod pollers;
+mod resources;
 mod runners;
 mod stack;
 mod webhook_receiver;

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::emulator::{Emulator, Installation, StartOptions};
 use crate::local_file::{LocalFile, Published, refuse_a_second};
 use crate::runners::{RunnerCommand, Runners};
-use crate::{TEMPLATE, pollers, webhook_receiver};
+use crate::{TEMPLATE, pollers, resources, webhook_receiver};
 
 const STACK_NAME: &str = "legwork-local";
 
@@ -109,16 +109,8 @@ impl Stack {
         let output = |name: &str| {
             outputs.get(name).cloned().with_context(|| format!("template.yaml has no output {name}"))
         };
-        let settings = [
-            ("LEGWORK_TABLE", output("TableName")?),
-            ("LEGWORK_RUN_QUEUE_URL", output("RunQueueUrl")?),
-            ("LEGWORK_DELIVERY_QUEUE_URL", output("DeliveryQueueUrl")?),
-            ("LEGWORK_ARTIFACT_BUCKET", output("ArtifactBucketName")?),
-            ("LEGWORK_SECRETS_KEY_ID", output("SecretsKeyArn")?),
-            ("LEGWORK_WEBHOOK_KEY_ID", output("WebhookKeyArn")?),
-        ]
-        .map(|(name, value)| (name.to_owned(), value));
-        let resources = Resources::read(&settings.clone().into_iter().collect::<Environment>())?;
+        let settings = resources::settings_of(&outputs);
+        let resources = Resources::read(&settings.iter().cloned().collect::<Environment>())?;
         let store = Store::new(&connection, resources);
 
         let mut tasks = JoinSet::new();
@@ -156,7 +148,7 @@ impl Stack {
             });
         }
 
-        let mut environment: Vec<(String, String)> = settings.to_vec();
+        let mut environment = settings;
         environment.extend(
             [
                 ("AWS_ENDPOINT_URL", aws.endpoint_url.as_str()),

@@ -21,7 +21,10 @@ fn parse(text: &str) -> Value {
 }
 
 fn next<'t>(parser: &mut Parser<'t, StrInput<'t>>) -> Event<'t> {
-    let (event, _) = parser.next_event().expect("the document goes on").expect("the template is YAML");
+    let (event, _) = parser
+        .next_event()
+        .expect("the document goes on")
+        .expect("the template is YAML");
     event
 }
 
@@ -56,7 +59,9 @@ fn node<'t>(parser: &mut Parser<'t, StrInput<'t>>, event: Event<'t>) -> Value {
         other => panic!("{other:?} has no place in a template"),
     };
     match tag.as_deref() {
-        Some(Tag { suffix, .. }) if suffix == "Ref" || suffix == "Condition" => json!({ suffix: value }),
+        Some(Tag { suffix, .. }) if suffix == "Ref" || suffix == "Condition" => {
+            json!({ suffix: value })
+        }
         Some(Tag { suffix, .. }) => json!({ format!("Fn::{suffix}"): value }),
         None => value,
     }
@@ -67,7 +72,9 @@ fn plain(text: &str) -> Value {
         "" | "~" | "null" => Value::Null,
         "true" => Value::Bool(true),
         "false" => Value::Bool(false),
-        _ => text.parse::<i64>().map_or_else(|_| Value::String(text.to_owned()), Value::from),
+        _ => text
+            .parse::<i64>()
+            .map_or_else(|_| Value::String(text.to_owned()), Value::from),
     }
 }
 

@@ -112,11 +112,20 @@ fn locked_dependencies() -> BTreeMap<String, BTreeSet<String>> {
 
 /// Every file that is in the repository, or would be if everything were committed.
 pub(crate) fn files() -> Vec<PathBuf> {
-    let arguments = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+    let arguments = [
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ];
     let listed = output_of(Command::new("git").args(arguments));
     let names = listed.split('\0').filter(|name| !name.is_empty());
     // A file that was deleted stays listed until that is committed.
-    names.map(PathBuf::from).filter(|path| root().join(path).is_file()).collect()
+    names
+        .map(PathBuf::from)
+        .filter(|path| root().join(path).is_file())
+        .collect()
 }
 
 /// A Rust file, without its comments and without its module of tests.
@@ -129,20 +138,33 @@ pub(crate) struct Source {
 /// The Rust files below a folder.
 pub(crate) fn sources(folder: impl AsRef<Path>) -> Vec<Source> {
     let is_source = |path: &PathBuf| {
-        path.starts_with(folder.as_ref()) && path.extension().is_some_and(|extension| extension == "rs")
+        path.starts_with(folder.as_ref())
+            && path.extension().is_some_and(|extension| extension == "rs")
     };
     let found: Vec<Source> = files()
         .into_iter()
         .filter(is_source)
-        .map(|path| Source { code: code_of(&read(&path)), path })
+        .map(|path| Source {
+            code: code_of(&read(&path)),
+            path,
+        })
         .collect();
-    assert!(!found.is_empty(), "there is no source in {}", folder.as_ref().display());
+    assert!(
+        !found.is_empty(),
+        "there is no source in {}",
+        folder.as_ref().display()
+    );
     found
 }
 
 fn code_of(text: &str) -> String {
-    let shipped = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-    let code = shipped.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let shipped = text
+        .split("\n#[cfg(test)]\nmod tests {")
+        .next()
+        .unwrap_or_default();
+    let code = shipped
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
     code.flat_map(|line| [line, "\n"]).collect()
 }
 
@@ -152,9 +174,9 @@ impl Source {
         let mut function = "";
         let mut found = Vec::new();
         for line in self.code.lines() {
-            let signature = line.split_once("fn ").filter(|(before, _)| {
-                before.is_empty() || before.ends_with([' ', '\t'])
-            });
+            let signature = line
+                .split_once("fn ")
+                .filter(|(before, _)| before.is_empty() || before.ends_with([' ', '\t']));
             if let Some((_, rest)) = signature {
                 function = rest.split(['(', '<']).next().unwrap_or_default();
             }

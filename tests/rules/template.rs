@@ -9,15 +9,29 @@ use crate::repository::{read, sources};
 
 /// The policy statements that may say `*`, and why.
 const STATEMENTS_WITH_A_WILDCARD: [(&str, &str, &str); 3] = [
-    ("SecretsKey", "PoliciesOfThisAccountDecide", "a key's policy is about the key itself; policies of the roles decide"),
-    ("WebhookKey", "PoliciesOfThisAccountDecide", "a key's policy is about the key itself; policies of the roles decide"),
-    ("DispatcherFunction", "StreamsHaveNoResource", "dynamodb:ListStreams takes no resource"),
+    (
+        "SecretsKey",
+        "PoliciesOfThisAccountDecide",
+        "a key's policy is about the key itself; policies of the roles decide",
+    ),
+    (
+        "WebhookKey",
+        "PoliciesOfThisAccountDecide",
+        "a key's policy is about the key itself; policies of the roles decide",
+    ),
+    (
+        "DispatcherFunction",
+        "StreamsHaveNoResource",
+        "dynamodb:ListStreams takes no resource",
+    ),
 ];
 
 /// The template's resources of a type, by logical id.
 fn resources(kind: &str) -> BTreeMap<String, Value> {
     let template = template();
-    let all = template["Resources"].as_object().expect("resources are a map");
+    let all = template["Resources"]
+        .as_object()
+        .expect("resources are a map");
     let found: BTreeMap<_, _> = all
         .iter()
         .filter(|(_, resource)| resource["Type"] == kind)
@@ -29,16 +43,22 @@ fn resources(kind: &str) -> BTreeMap<String, Value> {
 
 /// The resource whose attribute a value gets.
 fn owner_of(value: &Value) -> &str {
-    let text = value["Fn::GetAtt"].as_str().unwrap_or_else(|| panic!("{value} gets no attribute"));
+    let text = value["Fn::GetAtt"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{value} gets no attribute"));
     text.split('.').next().unwrap_or_default()
 }
 
 fn reference(value: &Value) -> &str {
-    value["Ref"].as_str().unwrap_or_else(|| panic!("{value} is no reference"))
+    value["Ref"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{value} is no reference"))
 }
 
 fn list(value: &Value) -> Vec<&Value> {
-    value.as_array().map_or_else(|| vec![value], |items| items.iter().collect())
+    value
+        .as_array()
+        .map_or_else(|| vec![value], |items| items.iter().collect())
 }
 
 /// Every map anywhere in a value that has a key.
@@ -48,7 +68,9 @@ fn maps_with<'v>(value: &'v Value, key: &str, found: &mut Vec<&'v Value>) {
     }
     match value {
         Value::Array(items) => items.iter().for_each(|item| maps_with(item, key, found)),
-        Value::Object(entries) => entries.values().for_each(|entry| maps_with(entry, key, found)),
+        Value::Object(entries) => entries
+            .values()
+            .for_each(|entry| maps_with(entry, key, found)),
         _ => {}
     }
 }
@@ -56,10 +78,17 @@ fn maps_with<'v>(value: &'v Value, key: &str, found: &mut Vec<&'v Value>) {
 /// Every policy statement of the template, with the logical id of its resource.
 fn statements(template: &Value) -> Vec<(&str, &Value)> {
     let mut all = Vec::new();
-    for (name, resource) in template["Resources"].as_object().expect("resources are a map") {
+    for (name, resource) in template["Resources"]
+        .as_object()
+        .expect("resources are a map")
+    {
         let mut found = Vec::new();
         maps_with(resource, "Effect", &mut found);
-        all.extend(found.into_iter().map(|statement| (name.as_str(), statement)));
+        all.extend(
+            found
+                .into_iter()
+                .map(|statement| (name.as_str(), statement)),
+        );
     }
     assert!(!all.is_empty(), "there are no policies");
     all
@@ -68,11 +97,15 @@ fn statements(template: &Value) -> Vec<(&str, &Value)> {
 /// The event source mappings of queues: the queue, the function, and the mapping.
 fn queue_mappings() -> Vec<(String, String, Value)> {
     let queues = resources("AWS::SQS::Queue");
-    let mappings = resources("AWS::Lambda::EventSourceMapping").into_values().filter_map(|mapping| {
-        let queue = owner_of(&mapping["EventSourceArn"]).to_owned();
-        let function = reference(&mapping["FunctionName"]).to_owned();
-        queues.contains_key(&queue).then_some((queue, function, mapping))
-    });
+    let mappings = resources("AWS::Lambda::EventSourceMapping")
+        .into_values()
+        .filter_map(|mapping| {
+            let queue = owner_of(&mapping["EventSourceArn"]).to_owned();
+            let function = reference(&mapping["FunctionName"]).to_owned();
+            queues
+                .contains_key(&queue)
+                .then_some((queue, function, mapping))
+        });
     mappings.collect()
 }
 
@@ -80,24 +113,44 @@ fn queue_mappings() -> Vec<(String, String, Value)> {
 fn every_queue_that_is_consumed_has_a_dead_letter_queue_that_keeps_messages_for_14_days() {
     let template = template();
     let queues = resources("AWS::SQS::Queue");
-    let mut consumed: BTreeSet<String> = queue_mappings().into_iter().map(|(queue, ..)| queue).collect();
+    let mut consumed: BTreeSet<String> = queue_mappings()
+        .into_iter()
+        .map(|(queue, ..)| queue)
+        .collect();
     for (_, statement) in statements(&template) {
         if list(&statement["Action"]).contains(&&json!("sqs:ReceiveMessage")) {
-            consumed.extend(list(&statement["Resource"]).into_iter().map(|queue| owner_of(queue).to_owned()));
+            consumed.extend(
+                list(&statement["Resource"])
+                    .into_iter()
+                    .map(|queue| owner_of(queue).to_owned()),
+            );
         }
     }
-    assert!(consumed.contains("RunQueue") && consumed.contains("DeliveryQueue"), "{consumed:?}");
+    assert!(
+        consumed.contains("RunQueue") && consumed.contains("DeliveryQueue"),
+        "{consumed:?}"
+    );
     let mut dead_letters = BTreeSet::new();
     for name in &consumed {
         let redrive = &queues[name]["RedrivePolicy"];
-        assert!(redrive["maxReceiveCount"].as_i64().is_some_and(|count| count > 1), "{name}: {redrive}");
+        assert!(
+            redrive["maxReceiveCount"]
+                .as_i64()
+                .is_some_and(|count| count > 1),
+            "{name}: {redrive}"
+        );
         dead_letters.insert(owner_of(&redrive["deadLetterTargetArn"]).to_owned());
     }
     // What is neither consumed nor takes what failed would fill up unseen.
     for (name, queue) in queues.iter().filter(|(name, _)| !consumed.contains(*name)) {
         assert_eq!(queue["MessageRetentionPeriod"], 14 * 24 * 60 * 60, "{name}");
     }
-    assert!(dead_letters.iter().all(|name| queues.contains_key(name) && !consumed.contains(name)), "{dead_letters:?}");
+    assert!(
+        dead_letters
+            .iter()
+            .all(|name| queues.contains_key(name) && !consumed.contains(name)),
+        "{dead_letters:?}"
+    );
 }
 
 #[test]
@@ -105,17 +158,30 @@ fn what_fails_without_a_queue_before_it_goes_to_a_queue_too() {
     let queues = resources("AWS::SQS::Queue");
     let is_queue = |target: &Value| queues.contains_key(owner_of(target));
     for (name, schedule) in resources("AWS::Scheduler::Schedule") {
-        assert!(is_queue(&schedule["Target"]["DeadLetterConfig"]["Arn"]), "{name}");
+        assert!(
+            is_queue(&schedule["Target"]["DeadLetterConfig"]["Arn"]),
+            "{name}"
+        );
     }
     for (name, mapping) in resources("AWS::Lambda::EventSourceMapping") {
         if !queues.contains_key(owner_of(&mapping["EventSourceArn"])) {
-            assert!(is_queue(&mapping["DestinationConfig"]["OnFailure"]["Destination"]), "{name}");
+            assert!(
+                is_queue(&mapping["DestinationConfig"]["OnFailure"]["Destination"]),
+                "{name}"
+            );
             assert_eq!(mapping["BisectBatchOnFunctionError"], true, "{name}");
-            assert!(mapping["MaximumRetryAttempts"].as_i64().is_some_and(|most| most > 0), "{name}");
+            assert!(
+                mapping["MaximumRetryAttempts"]
+                    .as_i64()
+                    .is_some_and(|most| most > 0),
+                "{name}"
+            );
         }
     }
     let trigger = &resources("AWS::Serverless::Function")["JobTriggerFunction"];
-    assert!(is_queue(&trigger["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]["Destination"]));
+    assert!(is_queue(
+        &trigger["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]["Destination"]
+    ));
 }
 
 #[test]
@@ -124,37 +190,58 @@ fn every_queue_for_failures_has_an_alarm() {
     let is_watched = |queue: &str| {
         let value = json!({ "Fn::GetAtt": format!("{queue}.QueueName") });
         alarms.values().any(|alarm| {
-            alarm["MetricName"] == "ApproximateNumberOfMessagesVisible" && alarm["Dimensions"][0]["Value"] == value
+            alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+                && alarm["Dimensions"][0]["Value"] == value
         })
     };
     for (name, queue) in resources("AWS::SQS::Queue") {
-        assert!(queue.get("RedrivePolicy").is_some() || is_watched(&name), "nobody hears of what is in {name}");
+        assert!(
+            queue.get("RedrivePolicy").is_some() || is_watched(&name),
+            "nobody hears of what is in {name}"
+        );
     }
 }
 
 #[test]
 fn every_batch_is_answered_in_part() {
     for (name, mapping) in resources("AWS::Lambda::EventSourceMapping") {
-        assert_eq!(mapping["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]), "{name}");
+        assert_eq!(
+            mapping["FunctionResponseTypes"],
+            json!(["ReportBatchItemFailures"]),
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn a_message_stays_hidden_for_six_times_the_time_that_its_function_has() {
-    let (queues, functions) = (resources("AWS::SQS::Queue"), resources("AWS::Serverless::Function"));
+    let (queues, functions) = (
+        resources("AWS::SQS::Queue"),
+        resources("AWS::Serverless::Function"),
+    );
     let mappings = queue_mappings();
     assert!(!mappings.is_empty(), "no function consumes a queue");
     for (queue, function, _) in mappings {
-        let visibility = queues[&queue]["VisibilityTimeout"].as_i64().expect("a number of seconds");
-        let timeout = functions[&function]["Timeout"].as_i64().expect("a number of seconds");
-        assert!(visibility >= 6 * timeout, "{queue}: {visibility} s, {function}: {timeout} s");
+        let visibility = queues[&queue]["VisibilityTimeout"]
+            .as_i64()
+            .expect("a number of seconds");
+        let timeout = functions[&function]["Timeout"]
+            .as_i64()
+            .expect("a number of seconds");
+        assert!(
+            visibility >= 6 * timeout,
+            "{queue}: {visibility} s, {function}: {timeout} s"
+        );
     }
 }
 
 #[test]
 fn no_policy_allows_everything_but_those_that_must() {
     let says_everything = |value: &Value| {
-        list(value).iter().any(|item| item.as_str().is_some_and(|text| text == "*" || text.ends_with(":*")))
+        list(value).iter().any(|item| {
+            item.as_str()
+                .is_some_and(|text| text == "*" || text.ends_with(":*"))
+        })
     };
     let template = template();
     let found: BTreeSet<(&str, &str)> = statements(&template)
@@ -166,7 +253,12 @@ fn no_policy_allows_everything_but_those_that_must() {
                 || says_everything(&statement["Action"])
                 || says_everything(&statement["Resource"])
         })
-        .map(|(resource, statement)| (resource, statement["Sid"].as_str().unwrap_or("without a Sid")))
+        .map(|(resource, statement)| {
+            (
+                resource,
+                statement["Sid"].as_str().unwrap_or("without a Sid"),
+            )
+        })
         .collect();
     let expected = STATEMENTS_WITH_A_WILDCARD.map(|(resource, sid, _)| (resource, sid));
     assert_eq!(found, BTreeSet::from(expected));
@@ -175,31 +267,76 @@ fn no_policy_allows_everything_but_those_that_must() {
 #[test]
 fn every_function_has_a_policy_of_its_own_and_no_role_that_others_share() {
     for (name, function) in resources("AWS::Serverless::Function") {
-        assert!(function.get("Role").is_none(), "{name} has somebody else's role");
-        let policies = function["Policies"].as_array().unwrap_or_else(|| panic!("{name} has no policies"));
-        assert!(policies.iter().all(|policy| policy.get("Statement").is_some()), "{name} takes a policy made elsewhere");
+        assert!(
+            function.get("Role").is_none(),
+            "{name} has somebody else's role"
+        );
+        let policies = function["Policies"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{name} has no policies"));
+        assert!(
+            policies
+                .iter()
+                .all(|policy| policy.get("Statement").is_some()),
+            "{name} takes a policy made elsewhere"
+        );
     }
     let template = template();
-    assert!(template["Globals"]["Function"].get("Policies").is_none() && template["Globals"]["Function"].get("Role").is_none());
+    assert!(
+        template["Globals"]["Function"].get("Policies").is_none()
+            && template["Globals"]["Function"].get("Role").is_none()
+    );
 }
 
 #[test]
 fn every_function_is_a_package_and_every_package_of_functions_is_one() {
-    let code = |function: &Value| function["CodeUri"].as_str().expect("a folder").trim_end_matches('/').to_owned();
-    let built: BTreeSet<_> = resources("AWS::Serverless::Function").values().map(code).collect();
+    let code = |function: &Value| {
+        function["CodeUri"]
+            .as_str()
+            .expect("a folder")
+            .trim_end_matches('/')
+            .to_owned()
+    };
+    let built: BTreeSet<_> = resources("AWS::Serverless::Function")
+        .values()
+        .map(code)
+        .collect();
     let packages = crate::repository::packages();
-    let functions = packages.iter().filter(|package| package.folder.starts_with("functions"));
-    assert_eq!(built, functions.map(|package| format!("target/lambda/{}", package.name)).collect());
+    let functions = packages
+        .iter()
+        .filter(|package| package.folder.starts_with("functions"));
+    assert_eq!(
+        built,
+        functions
+            .map(|package| format!("target/lambda/{}", package.name))
+            .collect()
+    );
 }
 
 #[test]
 fn the_table_has_a_stream_a_time_to_live_and_a_way_back() {
     for (name, table) in resources("AWS::DynamoDB::Table") {
-        assert_eq!(table["StreamSpecification"]["StreamViewType"], "NEW_AND_OLD_IMAGES", "{name}");
-        assert_eq!(table["TimeToLiveSpecification"], json!({"AttributeName": "ttl", "Enabled": true}), "{name}");
-        assert_eq!(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true, "{name}");
-        for index in table["GlobalSecondaryIndexes"].as_array().expect("it has indexes") {
-            assert_eq!(index["Projection"]["ProjectionType"], "KEYS_ONLY", "{name}: {index}");
+        assert_eq!(
+            table["StreamSpecification"]["StreamViewType"], "NEW_AND_OLD_IMAGES",
+            "{name}"
+        );
+        assert_eq!(
+            table["TimeToLiveSpecification"],
+            json!({"AttributeName": "ttl", "Enabled": true}),
+            "{name}"
+        );
+        assert_eq!(
+            table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true,
+            "{name}"
+        );
+        for index in table["GlobalSecondaryIndexes"]
+            .as_array()
+            .expect("it has indexes")
+        {
+            assert_eq!(
+                index["Projection"]["ProjectionType"], "KEYS_ONLY",
+                "{name}: {index}"
+            );
         }
     }
 }
@@ -207,17 +344,28 @@ fn the_table_has_a_stream_a_time_to_live_and_a_way_back() {
 #[test]
 fn the_stack_on_one_machine_filters_the_stream_as_the_template_does() {
     let mapping = &resources("AWS::Lambda::EventSourceMapping")["DispatcherStream"];
-    let filters = mapping["FilterCriteria"]["Filters"].as_array().expect("it has filters");
+    let filters = mapping["FilterCriteria"]["Filters"]
+        .as_array()
+        .expect("it has filters");
     assert_eq!(filters.len(), 1, "the code below compares one");
-    let pattern: Value = serde_json::from_str(filters[0]["Pattern"].as_str().expect("text")).expect("it is JSON");
+    let pattern: Value =
+        serde_json::from_str(filters[0]["Pattern"].as_str().expect("text")).expect("it is JSON");
 
     let stream = read("shared/store/src/local/stream.rs");
-    let (_, rest) = stream.split_once("fn passes_the_filter(").expect("the filter is a function");
+    let (_, rest) = stream
+        .split_once("fn passes_the_filter(")
+        .expect("the filter is a function");
     let (function, _) = rest.split_once("\n}").expect("it ends");
     let after = |start: &'static str, end: char| {
-        function.split(start).skip(1).map(move |part| part.split(end).next().unwrap_or_default())
+        function
+            .split(start)
+            .skip(1)
+            .map(move |part| part.split(end).next().unwrap_or_default())
     };
-    let kinds: Vec<_> = after("Some(", ')').flat_map(|kinds| kinds.split('|')).map(|kind| kind.trim().to_uppercase()).collect();
+    let kinds: Vec<_> = after("Some(", ')')
+        .flat_map(|kinds| kinds.split('|'))
+        .map(|kind| kind.trim().to_uppercase())
+        .collect();
     let sort_keys: Vec<_> = after("sk == \"", '"').collect();
     let expected = json!({"eventName": kinds, "dynamodb": {"Keys": {"sk": {"S": sort_keys}}}});
     assert_eq!(pattern, expected);
@@ -228,19 +376,34 @@ fn every_setting_in_the_template_is_one_that_platform_reads() {
     let template = template();
     let mut found = Vec::new();
     maps_with(&template, "Variables", &mut found);
-    let functions = found.into_iter().flat_map(|map| map["Variables"].as_object().expect("a map").keys().cloned());
+    let functions = found
+        .into_iter()
+        .flat_map(|map| map["Variables"].as_object().expect("a map").keys().cloned());
     let task = &resources("AWS::ECS::TaskDefinition")["RunnerTask"]["ContainerDefinitions"][0]["Environment"];
-    let container = task.as_array().expect("a list").iter().map(|entry| entry["Name"].as_str().expect("a name").to_owned());
+    let container = task
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|entry| entry["Name"].as_str().expect("a name").to_owned());
     let names: BTreeSet<String> = functions.chain(container).collect();
     assert!(names.len() > 5, "{names:?}");
 
-    let configuration: String = sources("shared/platform/src/configuration").into_iter().map(|source| source.code).collect();
-    let unknown: Vec<_> = names.iter().filter(|name| !configuration.contains(&format!("\"{name}\""))).collect();
+    let configuration: String = sources("shared/platform/src/configuration")
+        .into_iter()
+        .map(|source| source.code)
+        .collect();
+    let unknown: Vec<_> = names
+        .iter()
+        .filter(|name| !configuration.contains(&format!("\"{name}\"")))
+        .collect();
     assert!(unknown.is_empty(), "nobody reads {unknown:?}");
 }
 
 #[test]
 fn the_template_is_small_enough_to_be_sent_as_it_is() {
     let bytes = read("template.yaml").len();
-    assert!(bytes <= 51_200, "{bytes} bytes: CloudFormation takes more only from S3");
+    assert!(
+        bytes <= 51_200,
+        "{bytes} bytes: CloudFormation takes more only from S3"
+    );
 }

@@ -118,14 +118,20 @@ pub fn events_of(run: &Run) -> Vec<RunEvent> {
                 has_started = true;
                 EventType::RunStarted
             }
-            (Some(Status::AwaitingUserInput), Status::InProgress) => EventType::RunUserInputReceived,
+            (Some(Status::AwaitingUserInput), Status::InProgress) => {
+                EventType::RunUserInputReceived
+            }
             (_, Status::Pending | Status::InProgress) => EventType::RunStateChanged,
             (_, Status::AwaitingUserInput) => EventType::RunAwaitingUserInput,
             (_, Status::Completed) => EventType::RunCompleted,
             (_, Status::CompletedWithNoActionTaken) => EventType::RunCompletedWithNoActionTaken,
             (_, Status::Failed) => EventType::RunFailed,
         };
-        events.push(RunEvent { event_type, sequence: entry.sequence, at: entry.at });
+        events.push(RunEvent {
+            event_type,
+            sequence: entry.sequence,
+            at: entry.at,
+        });
         before = Some(entry.status);
     }
     events

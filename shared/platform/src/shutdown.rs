@@ -36,7 +36,7 @@ impl Shutdown {
                     _ = terminate.recv() => "SIGTERM",
                     _ = interrupt.recv() => "SIGINT",
                 };
-                tracing::info!(signal = name, "was asked to stop");
+                tracing::info!(signal = name, "Was asked to stop");
                 token.cancel();
             }
         });

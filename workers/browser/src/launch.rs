@@ -246,7 +246,7 @@ fn is_sandboxed(sandbox: Sandbox) -> bool {
             if is_root {
                 static WARNED: Once = Once::new();
                 WARNED.call_once(|| {
-                    tracing::warn!("browsers run without their sandbox, because this is root");
+                    tracing::warn!("Browsers run without their sandbox, because this is root");
                 });
             }
             !is_root
