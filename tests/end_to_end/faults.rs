@@ -85,3 +85,23 @@ fn a_question_that_nobody_answers_fails_the_run_with_its_state_and_step() {
     let (status, problem) = stack.call("apiKey", "POST", &format!("/workflow-runs/{id}/user-input"), Some(&answer));
     assert_eq!((status, &problem["code"]), (409, &json!("run_ended")));
 }
+
+#[test]
+fn the_browser_of_a_cancelled_run_stops_and_the_run_stays_cancelled() {
+    let mut stack = Stack::start(&[("LEGWORK_BROWSER_POOL", "0")]);
+    let workflow = stack.register_sample();
+    let id = stack.create_run(&workflow, "slow=30000");
+    stack.run_when(&id, "the run is in its first state", |run| run["currentStateName"] == "signing_in");
+    let browsers = |stack: &Stack| {
+        let processes = processes_of(stack.folder());
+        processes.iter().filter(|line| line.contains("--user-data-dir")).count()
+    };
+    assert_ne!(browsers(&stack), 0);
+    let (status, run) = stack.call("apiKey", "POST", &format!("/workflow-runs/{id}/cancel"), None);
+    assert_eq!((status, &run["failure"]["code"]), (200, &json!("CANCELED")));
+    // The page would take 30 s; the browser doesn't.
+    let cancelled = std::time::Instant::now();
+    stack.until("the browser is gone", |stack| (browsers(stack) == 0).then_some(()));
+    assert!(cancelled.elapsed().as_secs() < 20, "the browser worked on for a run that had ended");
+    assert_eq!(stack.run(&id)["sequence"], run["sequence"], "a finished run never changes again");
+}

@@ -44,6 +44,8 @@ pub fn router(api: Api) -> Router {
         .route("/workflows/{id}", get(workflows::read))
         .route("/workflow-runs", post(runs::create))
         .route("/workflow-runs/{id}", get(runs::read))
+        .route("/workflow-runs/{id}/cancel", post(runs::cancel))
+        .route("/workflow-runs/{id}/retry", post(runs::retry))
         .route("/workflow-runs/{id}/user-input", post(user_input::answer))
         .route("/workflow-runs/{id}/artifacts", get(artifacts::list))
         .route("/webhook-endpoints", post(webhook_endpoints::create))

@@ -37,6 +37,8 @@ pub enum Code {
     InputNotAwaited,
     /// The run has ended.
     RunEnded,
+    /// The run has not ended yet.
+    RunNotEnded,
     /// The service can't answer for the moment.
     Unavailable,
     /// A defect of the service.
@@ -54,7 +56,7 @@ impl Code {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::ValidationFailed | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::InputNotAwaited | Self::RunEnded => StatusCode::CONFLICT,
+            Self::InputNotAwaited | Self::RunEnded | Self::RunNotEnded => StatusCode::CONFLICT,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -75,6 +77,7 @@ impl Code {
             Self::IdempotencyKeyReused => "The idempotency key was used for another request",
             Self::InputNotAwaited => "The run does not wait for this answer",
             Self::RunEnded => "The run has ended",
+            Self::RunNotEnded => "The run has not ended yet",
             Self::Unavailable => "The service can't answer for the moment",
             Self::Internal => "The service failed",
         }

@@ -1,4 +1,4 @@
-//! Workflow runs: create and read.
+//! Workflow runs: create, read, cancel, retry.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,14 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::definition::Definition;
-use domain::run::{NewRun, Policy, Run};
+use domain::run::{Event, NewRun, Policy, Run};
 use domain::wire::RunView;
 use domain::{RunId, WorkflowId};
 use serde::Deserialize;
 use serde_json::Value;
-use store::{CreatedRun, Role, RunMessage, fresh_commit, fresh_id, now};
+use store::{
+    CreatedRun, IdempotencyKey, Role, RunMessage, RunWithValues, Transition, fresh_commit, fresh_id, now,
+};
 
 use crate::body::Body;
 use crate::caller::Caller;
@@ -65,9 +67,8 @@ pub(crate) async fn create(
         return Err(Problem::of_fields(errors));
     }
 
-    let at = now();
     let new = NewRun {
-        id: fresh_id(RunId::new, at),
+        id: fresh_id(RunId::new, now()),
         organization_id: caller.organization_id,
         workflow_id: asked.workflow_id,
         workflow_version: version,
@@ -77,14 +78,82 @@ pub(crate) async fn create(
         metadata: asked.metadata,
         secret_bindings: asked.secret_bindings,
         policy: Policy::of(&definition),
-        trace_parent: headers.get("traceparent").and_then(|value| value.to_str().ok()).map(|text| {
-            // A W3C traceparent has 55 characters; whatever is longer is none.
-            text.chars().take(55).collect()
-        }),
+        trace_parent: trace_parent(&headers),
     };
-    let run = Run::create(new, at, fresh_commit());
-    if let CreatedRun::Replayed(replay) = api.store.create_run(&run, &input, key.as_ref()).await? {
+    begin(&api, &caller, new, input, key.as_ref()).await
+}
+
+/// `POST /workflow-runs/{id}/cancel`.
+pub(crate) async fn cancel(
+    State(api): State<Api>,
+    caller: Caller,
+    Segment(id): Segment,
+) -> Result<Response, Problem> {
+    caller.must_be(Role::Operator)?;
+    let run = find(&api, &caller, &id).await?.run;
+    match api.store.transition(run, &Event::Canceled, now()).await? {
+        Transition::Committed(run) => {
+            tracing::info!(run_id = %run.id, "Cancelled a run");
+            let (run, view) = show(&api, &caller, run.id).await?;
+            let mut response = Json(view).into_response();
+            describe(&run, response.headers_mut());
+            Ok(response)
+        }
+        Transition::Rejected { run, .. } => {
+            Err(Problem::new(Code::RunEnded, format!("the run has ended as {}", run.status())))
+        }
+    }
+}
+
+/// `POST /workflow-runs/{id}/retry`: a new run of the same version with the same input.
+pub(crate) async fn retry(
+    State(api): State<Api>,
+    caller: Caller,
+    headers: HeaderMap,
+    Segment(id): Segment,
+) -> Result<Response, Problem> {
+    caller.must_be(Role::Operator)?;
+    let operation = format!("POST /workflow-runs/{id}/retry");
+    let key = idempotency::key_of(&headers, &caller, &operation, b"")?;
+    if let Some(key) = &key
+        && let Some(replay) = api.store.replay(key).await?
+    {
         return answer_with(&api, &caller, idempotency::replayed(replay)?).await;
+    }
+    let earlier = find(&api, &caller, &id).await?;
+    let run = earlier.run;
+    if !run.status().is_final() {
+        let detail = format!("the run is {}; only a run that has ended can be retried", run.status());
+        return Err(Problem::new(Code::RunNotEnded, detail));
+    }
+    let new = NewRun {
+        id: fresh_id(RunId::new, now()),
+        organization_id: caller.organization_id,
+        workflow_id: run.workflow_id,
+        workflow_version: run.workflow_version,
+        // A job run manages the runs that it has planned, and no others.
+        job_run_id: None,
+        retry_of_run_id: Some(run.id),
+        created_by_user_id: caller.user_id.clone(),
+        metadata: run.metadata,
+        secret_bindings: run.secret_bindings,
+        policy: run.policy,
+        trace_parent: trace_parent(&headers),
+    };
+    begin(&api, &caller, new, earlier.input.unwrap_or_default(), key.as_ref()).await
+}
+
+/// Writes a new run, puts it into the queue, and answers with it.
+async fn begin(
+    api: &Api,
+    caller: &Caller,
+    new: NewRun,
+    input: Value,
+    key: Option<&IdempotencyKey>,
+) -> Result<Response, Problem> {
+    let run = Run::create(new, now(), fresh_commit());
+    if let CreatedRun::Replayed(replay) = api.store.create_run(&run, &input, key).await? {
+        return answer_with(api, caller, idempotency::replayed(replay)?).await;
     }
     let message = RunMessage { run_id: run.id, org_id: run.organization_id };
     if let Err(error) = api.store.enqueue_run(message).await {
@@ -95,6 +164,18 @@ pub(crate) async fn create(
     Ok(created(&run, RunView::whole(&run, Some(input), None)))
 }
 
+/// The W3C trace context of a request: 55 characters; whatever is longer is none.
+fn trace_parent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    Some(text.chars().take(55).collect())
+}
+
+async fn find(api: &Api, caller: &Caller, id: &str) -> Result<RunWithValues, Problem> {
+    let not_found = || Problem::not_found("workflow run", id);
+    let parsed: RunId = id.parse().map_err(|_| not_found())?;
+    api.store.run_with_values_of(caller.organization_id, parsed).await?.ok_or_else(not_found)
+}
+
 /// `GET /workflow-runs/{id}`.
 pub(crate) async fn read(
     State(api): State<Api>,
@@ -102,9 +183,7 @@ pub(crate) async fn read(
     headers: HeaderMap,
     Segment(id): Segment,
 ) -> Result<Response, Problem> {
-    let not_found = || Problem::not_found("workflow run", &id);
-    let parsed: RunId = id.parse().map_err(|_| not_found())?;
-    let found = api.store.run_with_values_of(caller.organization_id, parsed).await?.ok_or_else(not_found)?;
+    let found = find(&api, &caller, &id).await?;
     let is_known = headers
         .get(header::IF_NONE_MATCH)
         .and_then(|value| value.to_str().ok())
@@ -120,8 +199,7 @@ pub(crate) async fn read(
 
 /// A run as an answer to a call that has just read or changed it.
 pub(crate) async fn show(api: &Api, caller: &Caller, id: RunId) -> Result<(Run, RunView), Problem> {
-    let not_found = || Problem::not_found("workflow run", &id.to_string());
-    let found = api.store.run_with_values_of(caller.organization_id, id).await?.ok_or_else(not_found)?;
+    let found = find(api, caller, &id.to_string()).await?;
     let view = RunView::whole(&found.run, found.input, found.output);
     Ok((found.run, view))
 }

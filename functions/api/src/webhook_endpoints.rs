@@ -101,6 +101,9 @@ fn check(api: &Api, asked: &CreateEndpoint) -> Result<(), Problem> {
         Ok(_) if asked.url.len() > LONGEST_URL => {
             errors.push(FieldError::new("/url", format!("a URL has at most {LONGEST_URL} bytes")));
         }
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            errors.push(FieldError::new("/url", "a URL has no user and no password: a webhook's signature says who sent it"));
+        }
         // What the name resolves to is checked at each delivery; this refuses what can never be delivered.
         Ok(url) => {
             if let Err(error) = GuardedClient::check_url(api.allow_addresses, &url) {

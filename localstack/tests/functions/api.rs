@@ -397,6 +397,10 @@ async fn what_is_wrong_with_a_request_is_said_with_its_place() {
         broken.body
     );
     assert_eq!(caller.send(raw("{}", "text/plain")).await.status, 415);
+    for no_object in ["[]", "null", "\"text\"", " 1"] {
+        let answer = caller.send(raw(no_object, "application/json")).await;
+        assert_eq!((answer.status, &answer.body["detail"]), (422, &json!("the body must be a JSON object")));
+    }
     let long = Body::from(vec![b' '; api::BODY_BYTES + 1]);
     assert_eq!(
         caller
@@ -567,6 +571,7 @@ async fn a_webhook_endpoint_shows_its_secret_once_and_must_be_reachable_from_out
         "https://127.0.0.1/",
         "https://[::1]/",
         "https://169.254.169.254/",
+        "https://user:password@example.com/",
         "ftp://x/",
         "x",
     ] {
@@ -623,4 +628,41 @@ async fn a_secret_is_set_and_opened_only_by_a_worker_of_its_organization() {
             .status,
         422
     );
+}
+
+#[tokio::test]
+async fn a_cancelled_run_has_failed_in_the_answer_itself_and_an_ended_one_is_refused() {
+    let caller = Caller::start().await;
+    let workflow = caller.workflow().await;
+    let id = caller.run(&workflow).await.body["id"].as_str().expect("an id").to_owned();
+    caller.ask(&id).await;
+    let path = format!("/workflow-runs/{id}/cancel");
+    let cancelled = caller.post(&path, &Value::Null).await;
+    assert_eq!((cancelled.status, &cancelled.body["status"]), (200, &json!("FAILED")));
+    assert_eq!(cancelled.body["failure"]["code"], "CANCELED");
+    assert_eq!(cancelled.body["failure"]["state"], "asking");
+    let again = caller.post(&path, &Value::Null).await;
+    assert_eq!((again.status, &again.body["code"]), (409, &json!("run_ended")));
+    assert!(again.body["detail"].as_str().expect("a detail").contains("FAILED"));
+}
+
+#[tokio::test]
+async fn a_retry_is_a_new_run_of_the_same_version_and_input_and_only_of_an_ended_run() {
+    let caller = Caller::start().await;
+    let workflow = caller.workflow().await;
+    let first = caller.run(&workflow).await.body;
+    let id = first["id"].as_str().expect("an id").to_owned();
+    let path = format!("/workflow-runs/{id}/retry");
+    let early = caller.post(&path, &Value::Null).await;
+    assert_eq!((early.status, &early.body["code"]), (409, &json!("run_not_ended")));
+
+    caller.post(&format!("/workflow-runs/{id}/cancel"), &Value::Null).await;
+    let retried = caller.post(&path, &Value::Null).await;
+    assert_eq!(retried.status, 201);
+    assert_ne!(retried.body["id"], first["id"]);
+    assert_eq!(retried.body["retryOfRunId"], first["id"]);
+    assert_eq!(retried.body["status"], "PENDING");
+    for same in ["workflowId", "workflowVersion", "input", "metadata"] {
+        assert_eq!(retried.body[same], first[same]);
+    }
 }

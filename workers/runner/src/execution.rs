@@ -9,8 +9,10 @@ use engine::{Inputs, Interrupted, Outcome, Report};
 use platform::retry::random_fraction;
 use serde_json::Value;
 use store::{RunMessage, Transition, now};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::Worker;
+use crate::browsers::GuardedBrowser;
 use crate::host::{RunHost, TRY_AGAIN};
 use crate::intake::Claimed;
 use crate::lease;
@@ -20,6 +22,8 @@ use crate::possession::Possession;
 enum End {
     /// It has an outcome, which is to be committed.
     Finished { finish: Finish, timings: Timings },
+    /// Its working time is used up.
+    OutOfTime,
     /// It must be given back: it can't be executed here, and may be elsewhere.
     GiveBack { why: String },
     /// It belongs to nobody here any more: nothing may be written.
@@ -48,18 +52,19 @@ pub(crate) async fn execute(worker: &Worker, claimed: Claimed) {
     }
 }
 
-async fn work_and_commit(worker: &Worker, possession: &Possession<'_>, slot: tokio::sync::OwnedSemaphorePermit) {
+async fn work_and_commit(worker: &Worker, possession: &Possession<'_>, slot: OwnedSemaphorePermit) {
+    let mut browser = None;
     let end = tokio::select! {
-        end = work(worker, possession, slot) => end,
-        () = deadline(possession) => {
-            commit(worker, possession, &Event::WorkDeadlinePassed).await;
-            End::Gone
-        }
+        end = work(worker, possession, slot, &mut browser) => end,
+        () = deadline(possession) => End::OutOfTime,
         () = must_stop(worker, possession) => End::GiveBack { why: "the runner stops".to_owned() },
     };
     let attempt = possession.attempt();
     match end {
         End::Gone => {}
+        End::OutOfTime => {
+            commit(worker, possession, &Event::WorkDeadlinePassed).await;
+        }
         End::Finished { finish, timings } => {
             if let Some(run) = commit(worker, possession, &Event::Finished { attempt, finish, timings }).await {
                 tracing::info!(status = %run.status(), "The run has ended");
@@ -67,14 +72,23 @@ async fn work_and_commit(worker: &Worker, possession: &Possession<'_>, slot: tok
         }
         End::GiveBack { why } => {
             tracing::warn!(why, "Giving the run back");
-            let Some(run) = commit(worker, possession, &Event::GaveBack { attempt }).await else { return };
-            if matches!(run.phase, Phase::Ready { .. }) {
-                let message = RunMessage { run_id: run.id, org_id: run.organization_id };
-                if let Err(error) = worker.store.enqueue_run(message).await {
-                    tracing::warn!(%error, "The run could not be enqueued; the sweeper will do it");
-                }
+            if let Some(run) = commit(worker, possession, &Event::GaveBack { attempt }).await {
+                enqueue_again(worker, &run).await;
             }
         }
+    }
+    if let Some(guarded) = browser {
+        guarded.browser.close().await;
+    }
+}
+
+async fn enqueue_again(worker: &Worker, run: &Run) {
+    if !matches!(run.phase, Phase::Ready { .. }) {
+        return;
+    }
+    let message = RunMessage { run_id: run.id, org_id: run.organization_id };
+    if let Err(error) = worker.store.enqueue_run(message).await {
+        tracing::warn!(%error, "The run could not be enqueued; the sweeper will do it");
     }
 }
 
@@ -125,7 +139,14 @@ async fn commit(worker: &Worker, possession: &Possession<'_>, event: &Event) -> 
     }
 }
 
-async fn work(worker: &Worker, possession: &Possession<'_>, slot: tokio::sync::OwnedSemaphorePermit) -> End {
+/// Does the work. The browser that it takes is left to the caller, who closes it once the end is committed: nobody
+/// should wait for that.
+async fn work(
+    worker: &Worker,
+    possession: &Possession<'_>,
+    slot: OwnedSemaphorePermit,
+    taken: &mut Option<GuardedBrowser>,
+) -> End {
     let run = possession.run();
     let queued = now().since(run.created_at);
     let (definition, inputs) = match prepare(worker, &run).await {
@@ -138,8 +159,8 @@ async fn work(worker: &Worker, possession: &Possession<'_>, slot: tokio::sync::O
     };
 
     let browser_asked = Instant::now();
-    let mut guarded = match worker.browsers.take(&definition.browser).await {
-        Ok(guarded) => guarded,
+    let guarded = match worker.browsers.take(&definition.browser).await {
+        Ok(guarded) => taken.insert(guarded),
         Err(error) => return End::GiveBack { why: format!("{:#}", anyhow::Error::from(error)) },
     };
     let mut page = match guarded.browser.page().await {
@@ -150,7 +171,7 @@ async fn work(worker: &Worker, possession: &Possession<'_>, slot: tokio::sync::O
 
     let mut host = RunHost { worker, possession, proxy: &guarded.proxy, slot: Some(slot) };
     let report = engine::execute(&definition, inputs, &mut page, &mut host).await;
-    let end = match report {
+    match report {
         Ok(report) => {
             let timings = timings(&run, queued, browser_start, Some(&report));
             conclude(worker, possession, report, timings).await
@@ -167,9 +188,7 @@ async fn work(worker: &Worker, possession: &Possession<'_>, slot: tokio::sync::O
             tracing::info!(%interrupted, "The run was interrupted");
             End::Gone
         }
-    };
-    guarded.browser.close().await;
-    end
+    }
 }
 
 /// Stores what the run returned, before the commit that ends it: success is complete.
