@@ -21,6 +21,8 @@ def end_with_the_stack():
 
 
 def run():
+    # Until the emulator has a handler of its own: a stack may stop while it starts, and the folder must go then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with tempfile.TemporaryDirectory(prefix="legwork-emulator-") as scratch:
         os.environ["TMPDIR"] = tempfile.tempdir = scratch
         # Even without kept data, the emulator writes some files there.

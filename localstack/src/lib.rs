@@ -6,6 +6,7 @@
 pub mod emulator;
 pub mod fixture;
 mod local_file;
+mod occupation;
 mod pollers;
 mod resources;
 mod runners;
@@ -13,9 +14,10 @@ mod stack;
 mod webhook_receiver;
 
 pub use local_file::LocalFile;
+pub use resources::settings_of;
 pub use runners::RunnerCommand;
 pub use stack::{Stack, StackOptions};
-pub use webhook_receiver::ReceivedWebhook;
+pub use webhook_receiver::{ReceivedWebhook, router as webhook_receiver};
 
 /// The one definition of the resources.
 pub const TEMPLATE: &str = include_str!("../../template.yaml");

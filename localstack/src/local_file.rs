@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 /// Where everything is. docs/local-stack.md describes each field.
@@ -72,20 +72,17 @@ impl LocalFile {
     }
 }
 
-/// Refuses to start a second stack in the same folder.
-pub(crate) fn refuse_a_second(project_dir: &Path) -> anyhow::Result<()> {
-    let Ok(other) = LocalFile::read(project_dir) else { return Ok(()) };
-    if other.pid != std::process::id() && Path::new(&format!("/proc/{}", other.pid)).exists() {
-        bail!("a stack runs in this folder already (process {}); stop it first", other.pid);
-    }
-    Ok(())
-}
-
 impl Published {
     pub(crate) fn publish(project_dir: &Path, content: LocalFile) -> anyhow::Result<Self> {
         let published = Self { path: LocalFile::path(project_dir), content };
         published.write()?;
         Ok(published)
+    }
+
+    /// Removes the file of a stack that was killed, so that whoever waits for this stack's does not read that.
+    pub(crate) fn remove_stale(project_dir: &Path) {
+        // There is none, as a rule.
+        let _ = fs::remove_file(LocalFile::path(project_dir));
     }
 
     pub(crate) fn content(&self) -> &LocalFile {

@@ -12,8 +12,9 @@ const SETTINGS: [(&str, &str); 6] = [
     ("LEGWORK_WEBHOOK_KEY_ID", "WebhookKeyArn"),
 ];
 
-/// The settings that the outputs give; whoever needs one that is missing says so by its name.
-pub(crate) fn settings_of(outputs: &BTreeMap<String, String>) -> Vec<(String, String)> {
+/// The settings that a stack's outputs give; whoever needs one that is missing says so by its name.
+#[must_use]
+pub fn settings_of(outputs: &BTreeMap<String, String>) -> Vec<(String, String)> {
     SETTINGS
         .iter()
         .filter_map(|(setting, output)| Some(((*setting).to_owned(), outputs.get(*output)?.clone())))

@@ -17,7 +17,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::emulator::{Emulator, Installation, StartOptions};
-use crate::local_file::{LocalFile, Published, refuse_a_second};
+use crate::local_file::{LocalFile, Published};
+use crate::occupation::Occupation;
 use crate::runners::{RunnerCommand, Runners};
 use crate::{TEMPLATE, pollers, resources, webhook_receiver};
 
@@ -75,6 +76,8 @@ pub struct Stack {
     stop_serving: CancellationToken,
     emulator: Option<Emulator>,
     scratch: tempfile::TempDir,
+    /// Of `.legwork`, and of the folder of kept data.
+    _occupied: (Occupation, Option<Occupation>),
 }
 
 /// What stands in for AWS.
@@ -94,12 +97,14 @@ impl Stack {
         let legwork_dir = options.project_dir.join(".legwork");
         let log_dir = legwork_dir.join("logs");
         fs::create_dir_all(&log_dir).with_context(|| format!("{} can't be made", log_dir.display()))?;
-        refuse_a_second(&options.project_dir)?;
+        let mut occupation = Occupation::of(&legwork_dir)?;
+        let data_occupation = options.data_dir.as_deref().map(Occupation::of).transpose()?;
+        Published::remove_stale(&options.project_dir);
         let listener = TcpListener::bind(("127.0.0.1", options.port))
             .await
             .with_context(|| format!("port {} is taken; choose another one with --port", options.port))?;
         let chromium = browser::find_or_install(say).await?;
-        let scratch = tempfile::Builder::new().prefix("legwork-").tempdir()?;
+        let scratch = occupation.make_scratch()?;
 
         let (aws, emulator) = start_aws(&options, &legwork_dir, &log_dir, say).await?;
         let connection =
@@ -157,7 +162,8 @@ impl Stack {
                 ("AWS_SECRET_ACCESS_KEY", &aws.secret_access_key),
                 ("AWS_EC2_METADATA_DISABLED", "true"),
                 ("LEGWORK_ALLOW_ADDRESSES", "loopback"),
-                ("LEGWORK_STOP_TIMEOUT_SECONDS", "10"),
+                // What isn't kept need not be finished.
+                ("LEGWORK_STOP_TIMEOUT_SECONDS", if options.data_dir.is_some() { "10" } else { "0" }),
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
@@ -190,7 +196,7 @@ impl Stack {
             worker_pids: runners.pids(),
         };
         let published = Published::publish(&options.project_dir, content)?;
-        Ok(Self { published, store, runners, tasks, stop_serving, emulator, scratch })
+        Ok(Self { published, store, runners, tasks, stop_serving, emulator, scratch, _occupied: (occupation, data_occupation) })
     }
 
     /// Where everything is.

@@ -37,7 +37,8 @@ pub struct ReceivedWebhook {
 type Received = Arc<Mutex<Vec<ReceivedWebhook>>>;
 
 /// `POST /…` takes a webhook, `POST /status/{code}` takes it and answers with that status, `GET /received` lists.
-pub(crate) fn router() -> Router {
+#[must_use = "it receives nothing until it is served"]
+pub fn router() -> Router {
     Router::new()
         .route("/received", get(list))
         .route("/status/{code}", any(take_with_status))

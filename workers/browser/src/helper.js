@@ -399,10 +399,16 @@ globalThis.legwork ??= (() => {
     }
   }
 
+  /** Where the page is, for messages: without query and fragment, in which tokens travel. */
+  const place = () =>
+    location.protocol.startsWith("http")
+      ? `${location.origin}${location.pathname}${location.search && "?…"}${location.hash && "#…"}`
+      : shorten(location.href, 60);
+
   const none = (locator) => {
     const matches = locator.nth === null ? 0 : all({ ...locator, nth: null }).length;
     const others = matches ? `only ${matches} match without the index; ` : "";
-    return { none: `${others}the page is ${location.href} (${shorten(document.title, 60)})` };
+    return { none: `${others}the page is ${place()} (${shorten(document.title, 60)})` };
   };
 
   const many = (elements) => ({ many: { count: elements.length, candidates: elements.slice(0, 5).map(describe) } });
@@ -456,7 +462,7 @@ globalThis.legwork ??= (() => {
       case "hasText":
         return wanted.within && !all(wanted.within).length ? "no element matches where it should be" : "it is not there";
       case "urlMatches":
-        return `the URL is ${location.href}`;
+        return `the URL is ${place()}`;
       default:
         return wanted.map(instead).join("; ");
     }

@@ -202,7 +202,11 @@ impl Target {
                 return Err(Error::TimedOut {
                     awaited: awaited.to_owned(),
                     after: deadline.allowed(),
-                    found: format!("the page is at {url}"),
+                    // Without query and fragment, in which tokens travel.
+                    found: format!(
+                        "the page is at {}",
+                        url.split(['?', '#']).next().unwrap_or_default()
+                    ),
                 });
             }
         }

@@ -385,7 +385,7 @@ impl Execution<'_> {
 
     fn failure(&self, fault: Fault, page: Option<&str>) -> Failure {
         let page = page
-            .filter(|_| fault.is_about_page)
+            .filter(|page| fault.is_about_page && !fault.message.contains(page))
             .map(|page| format!(" (on {page})"))
             .unwrap_or_default();
         let message = self.mask().apply(&format!("{}{page}", fault.message));

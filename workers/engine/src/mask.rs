@@ -7,63 +7,111 @@ const MASKED: &str = "•••";
 /// Shorter values are not masked: they would take ordinary text with them, and show where they were.
 const LEAST_CHARS: usize = 4;
 
+/// The characters of a value, each with all the shapes that it takes.
+type Shapes = Vec<Vec<String>>;
+
 /// Replaces the values of secrets, in each of the shapes that they take in text, HTML, JSON and URLs.
+///
+/// What is escaped, and how, differs from place to place (a URL's path and its query, say), so every character of a
+/// value is looked for in each of its shapes, whatever shape its neighbours have.
 pub struct Mask {
-    needles: Vec<String>,
+    /// Longest first.
+    values: Vec<Shapes>,
 }
 
 impl Mask {
     /// Makes a mask for these values.
     pub fn new<'v>(values: impl IntoIterator<Item = &'v str>) -> Self {
-        let mut needles = Vec::new();
-        for value in values
+        let mut values: Vec<Shapes> = values
             .into_iter()
-            .filter(|value| value.chars().count() >= LEAST_CHARS)
-        {
-            let json = serde_json::Value::from(value).to_string();
-            let text = value
-                .replace('&', "&amp;")
-                .replace('<', "&lt;")
-                .replace('>', "&gt;");
-            needles.extend([
-                value.to_owned(),
-                text.replace('"', "&quot;"),
-                text.replace('"', "&quot;").replace('\'', "&#39;"),
-                text.clone(),
-                json[1..json.len() - 1].to_owned(),
-                percent_encode(value),
-                percent_encode(value).replace("%20", "+"),
-                format!("{value:?}").trim_matches('"').to_owned(),
-            ]);
-        }
-        needles.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        needles.dedup();
-        Self { needles }
+            .map(|value| value.chars().map(shapes).collect())
+            .filter(|value: &Shapes| value.len() >= LEAST_CHARS)
+            .collect();
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        Self { values }
     }
 
     /// Gives the text without the values.
     #[must_use]
     pub fn apply(&self, text: &str) -> String {
-        self.needles.iter().fold(text.to_owned(), |text, needle| {
-            if text.contains(needle.as_str()) {
-                text.replace(needle.as_str(), MASKED)
-            } else {
-                text
+        let mut masked = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(first) = rest.chars().next() {
+            let secret = self
+                .values
+                .iter()
+                .find_map(|value| prefix_bytes(rest, value));
+            match secret {
+                Some(_) => masked.push_str(MASKED),
+                None => masked.push(first),
             }
-        })
+            rest = &rest[secret.unwrap_or(first.len_utf8())..];
+        }
+        masked
     }
 }
 
-fn percent_encode(value: &str) -> String {
-    let mut encoded = String::new();
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
+/// How many bytes of the text's beginning are this value; `None` if it begins otherwise.
+fn prefix_bytes(text: &str, value: &Shapes) -> Option<usize> {
+    // Several ends are possible where one shape of a character begins another, as `%` does `%25`.
+    let mut ends = vec![0];
+    for shapes in value {
+        let mut next = Vec::new();
+        for end in ends {
+            let after = &text[end..];
+            next.extend(
+                shapes
+                    .iter()
+                    .filter(|shape| after.starts_with(shape.as_str()))
+                    .map(|shape| end + shape.len()),
+            );
         }
+        next.sort_unstable();
+        next.dedup();
+        if next.is_empty() {
+            return None;
+        }
+        ends = next;
     }
-    encoded
+    ends.pop()
+}
+
+fn shapes(character: char) -> Vec<String> {
+    let mut utf8 = [0; 4];
+    let mut percent = String::new();
+    for byte in character.encode_utf8(&mut utf8).bytes() {
+        // Writing to a string can't fail.
+        let _ = write!(percent, "%{byte:02X}");
+    }
+    let mut utf16 = [0; 2];
+    let mut unicode = String::new();
+    for unit in character.encode_utf16(&mut utf16) {
+        let _ = write!(unicode, "\\u{unit:04x}");
+    }
+    let json = serde_json::Value::from(character.to_string()).to_string();
+    let mut shapes = vec![
+        character.to_string(),
+        percent.to_lowercase(),
+        percent,
+        unicode.to_uppercase().replace('U', "u"),
+        unicode,
+        json[1..json.len() - 1].to_owned(),
+        character.escape_debug().to_string(),
+    ];
+    let others: &[&str] = match character {
+        ' ' => &["+", "&nbsp;"],
+        '&' => &["&amp;"],
+        '<' => &["&lt;"],
+        '>' => &["&gt;"],
+        '"' => &["&quot;", "&#34;"],
+        '\'' => &["&#39;", "&#x27;", "&apos;"],
+        '\u{a0}' => &["&nbsp;"],
+        _ => &[],
+    };
+    shapes.extend(others.iter().map(ToString::to_string));
+    shapes.sort_unstable();
+    shapes.dedup();
+    shapes
 }
 
 #[cfg(test)]
@@ -79,6 +127,10 @@ mod tests {
             "p&amp;ss \"w&lt;rd'ä",
             "p%26ss+%22w%3Crd%27%C3%A4",
             r#"p&ss \"w<rd'ä"#,
+            // What a browser makes of it in a URL's query, and in a path.
+            "p&ss%20%22w%3Crd%27%C3%A4",
+            "p&ss%20%22w%3Crd'%c3%a4",
+            r#"p\u0026ss \"w\u003Crd'\u00e4"#,
         ] {
             assert_eq!(mask.apply(&format!("<{shape}>")), "<•••>", "{shape}");
         }
@@ -86,6 +138,16 @@ mod tests {
             mask.apply("abcd abc"),
             "••• abc",
             "three characters are not masked"
+        );
+    }
+    #[test]
+    fn a_value_that_looks_escaped_is_masked_raw_and_escaped() {
+        let mask = Mask::new(["100%25"]);
+        assert_eq!(mask.apply("a 100%25 b 100%2525 c"), "a ••• b ••• c");
+        assert_eq!(
+            mask.apply("100% 25"),
+            "100% 25",
+            "only the whole value is masked"
         );
     }
 }

@@ -90,15 +90,24 @@ pub async fn main(orphaned: impl Future<Output = ()>) -> anyhow::Result<()> {
     let stop = shutdown.token();
     let store = Store::new(&Connection::from_environment().await, Resources::read(&environment)?);
     let allow_addresses = Outgoing::read(&environment)?.allow_addresses;
-    let running = run(Settings::read(&environment)?, store, allow_addresses, stop.clone());
+    let settings = Settings::read(&environment)?;
+    let scratch_dir = settings.scratch_dir.clone();
+    let running = run(settings, store, allow_addresses, stop.clone());
+    let mut is_orphan = false;
     let orphaned = async {
         orphaned.await;
         tracing::warn!("Whoever started the runner is gone");
+        is_orphan = true;
         stop.cancel();
         std::future::pending().await
     };
-    tokio::select! {
+    let ended = tokio::select! {
         ended = running => ended,
         () = orphaned => Ok(()),
+    };
+    if is_orphan {
+        // Nobody else is left to remove it. The last of several runners finds it empty.
+        let _ = std::fs::remove_dir(scratch_dir);
     }
+    ended
 }

@@ -40,7 +40,7 @@ pub use step::{
 };
 pub use template::Template;
 
-use node::Node;
+use node::{MOST_BYTES, Node, size_message};
 use problem::Problems;
 
 /// A workflow, checked and ready to be executed.
@@ -125,7 +125,12 @@ impl Definition {
     }
 
     fn decode(node: Option<Node>, mut problems: Problems) -> Result<Self, Vec<ValidationError>> {
-        match node.and_then(|node| decode::definition(&node, &mut problems)) {
+        let definition = node.and_then(|node| decode::definition(&node, &mut problems));
+        // What is stored is the JSON, which escapes can make longer than a YAML text.
+        if definition.as_ref().is_some_and(|definition| definition.source.to_string().len() > MOST_BYTES) {
+            problems.report(&Place::default(), size_message());
+        }
+        match definition {
             Some(definition) if problems.is_empty() => Ok(definition),
             _ => Err(problems.into_sorted()),
         }

@@ -56,6 +56,27 @@ fn the_sample_is_a_definition() {
 }
 
 #[test]
+fn a_definition_that_is_too_large_is_refused_in_whatever_way_it_came() {
+    let saying = |problems: Vec<ValidationError>| problems[0].to_string();
+    let of_value = |value: String| {
+        Definition::parse_json(&json!({
+            "name": "Test",
+            "states": [{ "name": "testing", "steps": [{ "fill": { "css": "#a", "value": value } }] }],
+        }))
+    };
+    assert!(of_value("x".repeat(200 * 1024)).is_ok());
+    let json = saying(of_value("x".repeat(300 * 1024)).expect_err("too large"));
+    assert!(json.contains("262144 bytes"), "{json}");
+    // As JSON, each of these tabs is two bytes.
+    let step = format!(
+        "      - fill: {{ css: '#a', value: \"{}\" }}\n",
+        "\t".repeat(200 * 1024)
+    );
+    let yaml = saying(errors(&with_steps(&step)));
+    assert!(yaml.contains("262144 bytes"), "{yaml}");
+}
+
+#[test]
 fn a_definition_is_the_same_after_it_was_stored_as_json() {
     let definition = Definition::parse_yaml(SAMPLE).expect("the sample");
     let text = definition.to_json().to_string();

@@ -164,3 +164,22 @@ async fn an_element_that_never_comes_is_not_found() {
     assert!(matches!(failed, Error::NotFound { .. }), "{failed:?}");
     assert!(failed.to_string().contains("(Empty)"), "{failed}");
 }
+
+#[tokio::test]
+async fn an_error_says_where_the_page_is_without_the_tokens_in_its_url() {
+    let stage = Stage::at(&[("/", "<title>Empty</title>")]).await;
+    stage
+        .value("history.replaceState(null, '', '/page?token=1234#5678')")
+        .await;
+    let failed = stage
+        .page
+        .click(&Locator::css("#no"), SOON)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(failed.contains("/page?…#… (Empty)"), "{failed}");
+    assert!(
+        !failed.contains("1234") && !failed.contains("5678"),
+        "{failed}"
+    );
+}
