@@ -48,7 +48,10 @@ pub(crate) async fn main() -> anyhow::Result<ExitCode> {
         started = Stack::start(options, &mut say) => started?,
         () = stop.cancelled() => return Ok(ExitCode::from(130)),
     };
-    display::line(&format!("Ready after {:.1} s", began.elapsed().as_secs_f64()));
+    display::line(&format!(
+        "Ready after {:.1} s",
+        began.elapsed().as_secs_f64()
+    ));
 
     let local = stack.local().clone();
     let never = CancellationToken::new();
@@ -80,21 +83,36 @@ impl Checks {
 
 async fn show(local: &LocalFile, project_dir: &Path) -> anyhow::Result<bool> {
     let client = Client::new(&local.api_url, &local.api_key)?;
-    display::line(&format!("  API {}, practice site {}", local.api_url, local.practice_site_url));
+    display::line(&format!(
+        "  API {}, practice site {}",
+        local.api_url, local.practice_site_url
+    ));
     client.set_secret("hr_user", EMAIL).await?;
     client.set_secret("hr_password", PASSWORD).await?;
-    let types: Vec<&str> = EventType::ALL.iter().map(|event_type| event_type.as_str()).collect();
+    let types: Vec<&str> = EventType::ALL
+        .iter()
+        .map(|event_type| event_type.as_str())
+        .collect();
     let url = format!("{}/legwork-demo", local.webhook_receiver_url);
     let secret = Secret::parse(&client.create_webhook_endpoint(&url, &types).await?)?;
     let workflow = client.create_workflow(WORKFLOW).await?;
-    display::line(&format!("  workflow \"Employee roster\" {workflow}, secrets and webhook endpoint registered"));
+    display::line(&format!(
+        "  workflow \"Employee roster\" {workflow}, secrets and webhook endpoint registered"
+    ));
 
     let mut checks = Checks(true);
-    display::heading("A run that signs in, answers a 2FA question, extracts records and downloads a file");
+    display::heading(
+        "A run that signs in, answers a 2FA question, extracts records and downloads a file",
+    );
     let site = format!("{}/with/2fa=on", local.practice_site_url);
     let run = execute(&client, &workflow, &site).await?;
-    checks.that("the run is COMPLETED", run.summary.status == Status::Completed);
-    let folder = project_dir.join(".legwork/demo").join(run.summary.id.to_string());
+    checks.that(
+        "the run is COMPLETED",
+        run.summary.status == Status::Completed,
+    );
+    let folder = project_dir
+        .join(".legwork/demo")
+        .join(run.summary.id.to_string());
     check_artifacts(&client, &run, &site, &folder, &mut checks).await?;
     check_webhooks(&client, local, &secret, &run, &mut checks).await?;
     show_timings(&run);
@@ -110,7 +128,10 @@ async fn show(local: &LocalFile, project_dir: &Path) -> anyhow::Result<bool> {
 
     display::heading("Where everything is");
     display::line(&format!("  the run's artifacts   {}", folder.display()));
-    display::line(&format!("  logs                  {}", project_dir.join(".legwork/logs").display()));
+    display::line(&format!(
+        "  logs                  {}",
+        project_dir.join(".legwork/logs").display()
+    ));
     display::line("  to try it yourself    cargo run -- up");
     Ok(checks.0)
 }
@@ -122,7 +143,12 @@ async fn execute(client: &Client, workflow: &str, base_url: &str) -> anyhow::Res
         "input": { "baseUrl": base_url },
         "metadata": { "from": "legwork demo" },
     });
-    let key = format!("demo-{}", store::fresh_random::<8>().map(|byte| format!("{byte:02x}")).concat());
+    let key = format!(
+        "demo-{}",
+        store::fresh_random::<8>()
+            .map(|byte| format!("{byte:02x}"))
+            .concat()
+    );
     let created = client.create_run(&body, &key).await?;
     let again = client.create_run(&body, &key).await?;
     if again.summary.id != created.summary.id {
@@ -133,11 +159,20 @@ async fn execute(client: &Client, workflow: &str, base_url: &str) -> anyhow::Res
     let began = Instant::now();
     let (mut run, mut shown, mut answered) = (created, 0, None);
     loop {
-        for entry in run.state_history.iter().filter(|entry| entry.sequence > shown) {
+        for entry in run
+            .state_history
+            .iter()
+            .filter(|entry| entry.sequence > shown)
+        {
             progress.say(&timeline(&run, entry));
         }
         shown = run.summary.sequence;
-        progress.now(run.summary.current_state_name.as_deref().unwrap_or("waiting for a runner"));
+        progress.now(
+            run.summary
+                .current_state_name
+                .as_deref()
+                .unwrap_or("waiting for a runner"),
+        );
         if run.summary.status.is_final() {
             return Ok(run);
         }
@@ -146,8 +181,15 @@ async fn execute(client: &Client, workflow: &str, base_url: &str) -> anyhow::Res
         {
             answered = Some(request.id);
             let code = read_phone(client, base_url).await?;
-            progress.say(&format!("           answering \"{}\" with {code}", request.prompt));
-            let values = request.fields.iter().map(|field| (field.name.clone(), code.clone())).collect();
+            progress.say(&format!(
+                "           answering \"{}\" with {code}",
+                request.prompt
+            ));
+            let values = request
+                .fields
+                .iter()
+                .map(|field| (field.name.clone(), code.clone()))
+                .collect();
             client.answer(&id, &request.id.to_string(), &values).await?;
         }
         if began.elapsed() > PATIENCE {
@@ -163,7 +205,11 @@ async fn execute(client: &Client, workflow: &str, base_url: &str) -> anyhow::Res
 fn timeline(run: &RunView, entry: &HistoryView) -> String {
     let after = entry.at.since(run.summary.created_at).as_secs_f64();
     let state = entry.state_name.as_deref().unwrap_or("-");
-    format!("  {after:>6.2} s  {:>2}  {:<32} {state}", entry.sequence, entry.status.as_str())
+    format!(
+        "  {after:>6.2} s  {:>2}  {:<32} {state}",
+        entry.sequence,
+        entry.status.as_str()
+    )
 }
 
 /// The practice site's pretend phone, which shows the code that was sent last.
@@ -172,7 +218,9 @@ async fn read_phone(client: &Client, base_url: &str) -> anyhow::Result<String> {
     struct Phone {
         code: String,
     }
-    let phone: Phone = client.fetch_json(&format!("{}/phone/{EMAIL}", origin(base_url)?)).await?;
+    let phone: Phone = client
+        .fetch_json(&format!("{}/phone/{EMAIL}", origin(base_url)?))
+        .await?;
     Ok(phone.code)
 }
 
@@ -194,33 +242,61 @@ async fn check_artifacts(
     for artifact in &artifacts {
         let bytes = client.fetch(&artifact.download_url).await?;
         display::line(&describe(artifact));
-        let is_whole = bytes.len() as u64 == artifact.size_bytes && hex(&Sha256::digest(&bytes)) == artifact.sha256;
+        let is_whole = bytes.len() as u64 == artifact.size_bytes
+            && hex(&Sha256::digest(&bytes)) == artifact.sha256;
         if !is_whole {
-            checks.that(&format!("{} has the length and the SHA-256 that the API says", artifact.name), false);
+            checks.that(
+                &format!(
+                    "{} has the length and the SHA-256 that the API says",
+                    artifact.name
+                ),
+                false,
+            );
         }
         fs::write(folder.join(&artifact.name), &bytes)?;
         bytes_of.insert(artifact.name.clone(), bytes);
     }
-    checks.that("every artifact has the length and the SHA-256 that the API says", !artifacts.is_empty() && checks.0);
+    checks.that(
+        "every artifact has the length and the SHA-256 that the API says",
+        !artifacts.is_empty() && checks.0,
+    );
 
-    let truth: Vec<BTreeMap<String, Value>> = client.fetch_json(&format!("{site}/api/employees.json")).await?;
+    let truth: Vec<BTreeMap<String, Value>> = client
+        .fetch_json(&format!("{site}/api/employees.json"))
+        .await?;
     let get = |name: &str| bytes_of.get(name).map(Vec::as_slice).unwrap_or_default();
     let records: Value = serde_json::from_slice(get("employees.json")).unwrap_or_default();
     let shown = people(records.as_array().map(Vec::as_slice).unwrap_or_default());
     let site_shows: Vec<Value> = truth.iter().map(|person| json!(person)).collect();
     let expected = people(&site_shows);
     checks.that(
-        &format!("the {} extracted records are what the site shows", shown.len()),
+        &format!(
+            "the {} extracted records are what the site shows",
+            shown.len()
+        ),
         !expected.is_empty() && shown == expected,
     );
     checks.that(
-        &format!("the downloaded CSV has the site's {} employees", expected.len()),
+        &format!(
+            "the downloaded CSV has the site's {} employees",
+            expected.len()
+        ),
         csv_people(get("employees-export.csv")).is_ok_and(|exported| exported == expected),
     );
     let picture = get("employees.png");
-    checks.that("the screenshot is a PNG", picture.starts_with(b"\x89PNG\r\n\x1a\n"));
-    let count = run.output.as_ref().and_then(|output| output.get("count")).and_then(Value::as_u64);
-    checks.that("the run's output counts them", count == Some(expected.len() as u64));
+    checks.that(
+        "the screenshot is a PNG",
+        picture.starts_with(b"\x89PNG\r\n\x1a\n"),
+    );
+    let count = run
+        .output
+        .as_ref()
+        .and_then(|output| output.get("count"))
+        .and_then(Value::as_u64);
+    checks.that(
+        "the run's output counts them",
+        count == Some(expected.len() as u64),
+    );
     Ok(())
 }
 
@@ -238,17 +314,29 @@ fn describe(artifact: &Artifact) -> String {
 /// Email, name and salary in cents of each, in the order of the email: names are not unique on the site.
 type People = Vec<(String, String, i64)>;
 
-#[expect(clippy::cast_possible_truncation, reason = "a salary in cents is far below the limits")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a salary in cents is far below the limits"
+)]
 fn cents(salary: f64) -> i64 {
     (salary * 100.0).round() as i64
 }
 
 fn people(records: &[Value]) -> People {
-    let text = |record: &Value, key: &str| record.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |record: &Value, key: &str| {
+        record
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let mut people: People = records
         .iter()
         .map(|record| {
-            let salary = record.get("salary").and_then(Value::as_f64).unwrap_or(f64::NAN);
+            let salary = record
+                .get("salary")
+                .and_then(Value::as_f64)
+                .unwrap_or(f64::NAN);
             (text(record, "email"), text(record, "name"), cents(salary))
         })
         .collect();
@@ -260,7 +348,9 @@ fn csv_people(bytes: &[u8]) -> anyhow::Result<People> {
     let mut reader = csv::Reader::from_reader(bytes);
     let headers = reader.headers()?.clone();
     let column = |name: &str| {
-        let found = headers.iter().position(|header| header.eq_ignore_ascii_case(name));
+        let found = headers
+            .iter()
+            .position(|header| header.eq_ignore_ascii_case(name));
         found.with_context(|| format!("the CSV has no column {name}"))
     };
     let (email, name, salary) = (column("email")?, column("name")?, column("salary")?);
@@ -287,7 +377,11 @@ async fn check_webhooks(
         data: Vec<ReceivedWebhook>,
     }
     let id = run.summary.id.to_string();
-    let expected: Vec<u64> = run.state_history.iter().map(|entry| entry.sequence).collect();
+    let expected: Vec<u64> = run
+        .state_history
+        .iter()
+        .map(|entry| entry.sequence)
+        .collect();
     let began = Instant::now();
     loop {
         let url = format!("{}/received", local.webhook_receiver_url);
@@ -308,10 +402,16 @@ async fn check_webhooks(
         sequences.dedup();
         if sequences == expected || began.elapsed() > Duration::from_secs(20) {
             checks.that(
-                &format!("{} webhooks arrived, one for each change, and nothing is missing", types.len()),
+                &format!(
+                    "{} webhooks arrived, one for each change, and nothing is missing",
+                    types.len()
+                ),
                 sequences == expected,
             );
-            checks.that("each has a valid Standard Webhooks signature", all_signed && !types.is_empty());
+            checks.that(
+                "each has a valid Standard Webhooks signature",
+                all_signed && !types.is_empty(),
+            );
             return Ok(());
         }
         tokio::time::sleep(POLL_EVERY).await;
@@ -319,7 +419,13 @@ async fn check_webhooks(
 }
 
 fn is_signed(webhook: &ReceivedWebhook, secret: &Secret) -> bool {
-    let header = |name: &str| webhook.headers.get(name).map(String::as_str).unwrap_or_default();
+    let header = |name: &str| {
+        webhook
+            .headers
+            .get(name)
+            .map(String::as_str)
+            .unwrap_or_default()
+    };
     let headers = SignedHeaders {
         id: header(webhook_signature::header::ID),
         timestamp: header(webhook_signature::header::TIMESTAMP),
@@ -330,11 +436,17 @@ fn is_signed(webhook: &ReceivedWebhook, secret: &Secret) -> bool {
 }
 
 fn show_timings(run: &RunView) {
-    let Some(timings) = &run.summary.timings else { return };
+    let Some(timings) = &run.summary.timings else {
+        return;
+    };
     display::line("  timings in ms:");
     display::line(&format!(
         "    queued {}, browser {}, waiting for a person {}, artifacts {}, total {}",
-        timings.queued, timings.browser_start, timings.awaiting_user, timings.artifacts, timings.total
+        timings.queued,
+        timings.browser_start,
+        timings.awaiting_user,
+        timings.artifacts,
+        timings.total
     ));
     for (state, took) in &timings.states {
         display::line(&format!("    {state:<32} {took:>6}"));

@@ -57,8 +57,15 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let ended = match arguments.command {
         Command::Demo => demo::main().await,
-        Command::Up { workers, port, data, sweep_every } => up::main(workers, port, data, sweep_every).await,
-        Command::Runner => runner::main(parent_gone()).await.map(|()| ExitCode::SUCCESS),
+        Command::Up {
+            workers,
+            port,
+            data,
+            sweep_every,
+        } => up::main(workers, port, data, sweep_every).await,
+        Command::Runner => runner::main(parent_gone())
+            .await
+            .map(|()| ExitCode::SUCCESS),
     };
     match ended {
         Ok(code) => code,
@@ -71,7 +78,10 @@ async fn main() -> ExitCode {
 
 /// A stack in the working directory, with this executable for its runners.
 fn stack_options() -> anyhow::Result<StackOptions> {
-    let runner = RunnerCommand { program: std::env::current_exe()?, arguments: vec!["runner".to_owned()] };
+    let runner = RunnerCommand {
+        program: std::env::current_exe()?,
+        arguments: vec!["runner".to_owned()],
+    };
     Ok(StackOptions::new(std::env::current_dir()?, runner))
 }
 
@@ -97,8 +107,13 @@ fn signals() -> anyhow::Result<Shutdown> {
 /// Ends when standard input does: whoever started this process holds the other end, and is gone then. A standard
 /// input that is no pipe never ends.
 async fn parent_gone() {
-    let pipe = std::io::stdin().as_fd().try_clone_to_owned().and_then(pipe::Receiver::from_owned_fd);
-    let Ok(mut pipe) = pipe else { return std::future::pending().await };
+    let pipe = std::io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .and_then(pipe::Receiver::from_owned_fd);
+    let Ok(mut pipe) = pipe else {
+        return std::future::pending().await;
+    };
     let mut nothing = [0; 64];
     while !matches!(pipe.read(&mut nothing).await, Ok(0) | Err(_)) {}
 }

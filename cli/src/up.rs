@@ -32,11 +32,17 @@ pub(crate) async fn main(
         () = stop.cancelled() => return Ok(ExitCode::from(130)),
     };
     let local = stack.local();
-    display::line(&format!("Legwork is ready after {:.1} s", began.elapsed().as_secs_f64()));
+    display::line(&format!(
+        "Legwork is ready after {:.1} s",
+        began.elapsed().as_secs_f64()
+    ));
     display::line(&format!("  API               {}", local.api_url));
     display::line(&format!("  API key           {}", local.api_key));
     display::line(&format!("  practice site     {}", local.practice_site_url));
-    display::line(&format!("  webhook receiver  {}/received", local.webhook_receiver_url));
+    display::line(&format!(
+        "  webhook receiver  {}/received",
+        local.webhook_receiver_url
+    ));
     display::line(&format!("  AWS emulator      {}", local.aws_endpoint_url));
     display::line(&format!("  everything        {}", path.display()));
     display::line("Ctrl-C stops it");

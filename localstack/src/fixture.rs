@@ -13,8 +13,8 @@ use store::{Connection, Store};
 use tokio::sync::OnceCell;
 
 use crate::TEMPLATE;
-use crate::resources::settings_of;
 use crate::emulator::{Emulator, Installation, StartOptions};
+use crate::resources::settings_of;
 
 /// The emulator of this process. Nothing ends it here: its standard input does, when this process ends in whatever way.
 static EMULATOR: OnceCell<Emulator> = OnceCell::const_new();
@@ -46,7 +46,8 @@ impl Fixture {
         let outputs =
             store::local::deploy::deploy(connection.sdk_config(), &stack, TEMPLATE, &parameters)
                 .await?;
-        let resources = Resources::read(&settings_of(&outputs).into_iter().collect::<Environment>())?;
+        let resources =
+            Resources::read(&settings_of(&outputs).into_iter().collect::<Environment>())?;
         Ok(Self {
             store: Store::new(&connection, resources),
             connection,

@@ -66,7 +66,10 @@ impl LocalFile {
     pub fn read(project_dir: &Path) -> anyhow::Result<Self> {
         let path = Self::path(project_dir);
         let text = fs::read(&path).with_context(|| {
-            format!("no stack runs here: {} is missing; start one with `cargo run -- up`", path.display())
+            format!(
+                "no stack runs here: {} is missing; start one with `cargo run -- up`",
+                path.display()
+            )
         })?;
         serde_json::from_slice(&text).with_context(|| format!("{} can't be read", path.display()))
     }
@@ -74,7 +77,10 @@ impl LocalFile {
 
 impl Published {
     pub(crate) fn publish(project_dir: &Path, content: LocalFile) -> anyhow::Result<Self> {
-        let published = Self { path: LocalFile::path(project_dir), content };
+        let published = Self {
+            path: LocalFile::path(project_dir),
+            content,
+        };
         published.write()?;
         Ok(published)
     }
@@ -108,7 +114,8 @@ impl Published {
             .mode(0o600)
             .open(&beside)
             .with_context(failed)?;
-        file.write_all(&serde_json::to_vec_pretty(&self.content)?).with_context(failed)?;
+        file.write_all(&serde_json::to_vec_pretty(&self.content)?)
+            .with_context(failed)?;
         fs::rename(&beside, &self.path).with_context(failed)
     }
 }

@@ -56,7 +56,9 @@ async fn dispatch(store: &Store, mut event: Event) {
     let mut tries = 0;
     while !event.records.is_empty() {
         let answer = dispatcher::handle(store, event.clone()).await;
-        let Some(failure) = answer.batch_item_failures.first() else { return };
+        let Some(failure) = answer.batch_item_failures.first() else {
+            return;
+        };
         // An empty identifier fails the whole batch.
         let failed = event
             .records
@@ -67,7 +69,10 @@ async fn dispatch(store: &Store, mut event: Event) {
         tries = if failed > 0 { 1 } else { tries + 1 };
         if tries > RETRIES {
             let given_up = event.records.remove(0);
-            tracing::error!(sequence_number = given_up.change.sequence_number, "Gave up on a change; the sweeper will find what it owes");
+            tracing::error!(
+                sequence_number = given_up.change.sequence_number,
+                "Gave up on a change; the sweeper will find what it owes"
+            );
             tries = 0;
         }
         sleep(PAUSE).await;
@@ -77,7 +82,11 @@ async fn dispatch(store: &Store, mut event: Event) {
 /// Feeds the deliverer from its queue, for ever.
 pub(crate) async fn feed_deliverer(context: deliverer::Context) {
     loop {
-        let messages = match context.store.receive(Queue::Deliveries, 10, Duration::from_secs(20)).await {
+        let messages = match context
+            .store
+            .receive(Queue::Deliveries, 10, Duration::from_secs(20))
+            .await
+        {
             Ok(messages) if messages.is_empty() => continue,
             Ok(messages) => messages,
             Err(error) => {
@@ -88,11 +97,18 @@ pub(crate) async fn feed_deliverer(context: deliverer::Context) {
         };
         let answer = deliverer::handle(&context, as_lambda_sees_them(&messages)).await;
         for message in messages {
-            let has_failed = answer.batch_item_failures.iter().any(|failure| failure.item_identifier == message.id);
+            let has_failed = answer
+                .batch_item_failures
+                .iter()
+                .any(|failure| failure.item_identifier == message.id);
             if has_failed {
                 continue;
             }
-            if let Err(error) = context.store.delete_message(Queue::Deliveries, &message).await {
+            if let Err(error) = context
+                .store
+                .delete_message(Queue::Deliveries, &message)
+                .await
+            {
                 tracing::warn!(%error, "A delivery's message could not be deleted; it comes back");
             }
         }

@@ -17,6 +17,8 @@ const SETTINGS: [(&str, &str); 6] = [
 pub fn settings_of(outputs: &BTreeMap<String, String>) -> Vec<(String, String)> {
     SETTINGS
         .iter()
-        .filter_map(|(setting, output)| Some(((*setting).to_owned(), outputs.get(*output)?.clone())))
+        .filter_map(|(setting, output)| {
+            Some(((*setting).to_owned(), outputs.get(*output)?.clone()))
+        })
         .collect()
 }

@@ -50,7 +50,12 @@ impl Runners {
         log_dir: &Path,
         count: usize,
     ) -> anyhow::Result<Self> {
-        let mut runners = Self { command, environment, log_dir: log_dir.to_owned(), running: Vec::new() };
+        let mut runners = Self {
+            command,
+            environment,
+            log_dir: log_dir.to_owned(),
+            running: Vec::new(),
+        };
         for number in 0..count {
             let running = runners.spawn(number)?;
             runners.running.push(running);
@@ -59,7 +64,10 @@ impl Runners {
     }
 
     pub(crate) fn pids(&self) -> Vec<u32> {
-        self.running.iter().filter_map(|running| running.child.id()).collect()
+        self.running
+            .iter()
+            .filter_map(|running| running.child.id())
+            .collect()
     }
 
     /// Waits until a runner has died and was started again.
@@ -67,9 +75,11 @@ impl Runners {
         if self.running.is_empty() {
             return std::future::pending().await;
         }
-        let deaths = self.running.iter_mut().enumerate().map(|(number, running)| {
-            Box::pin(async move { (number, running.child.wait().await) })
-        });
+        let deaths = self
+            .running
+            .iter_mut()
+            .enumerate()
+            .map(|(number, running)| Box::pin(async move { (number, running.child.wait().await) }));
         let ((number, status), ..) = futures::future::select_all(deaths).await;
         let status = status.context("a runner can't be waited for")?;
         let lived = self.running[number].started.elapsed();
@@ -84,7 +94,11 @@ impl Runners {
     /// Asks all to stop, and kills those that don't in time.
     pub(crate) async fn stop(mut self) {
         for running in &self.running {
-            if let Some(pid) = running.child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
+            if let Some(pid) = running
+                .child
+                .id()
+                .and_then(|id| Pid::from_raw(id.cast_signed()))
+            {
                 // One that is gone already needs no signal.
                 let _ = kill_process(pid, Signal::TERM);
             }
@@ -116,8 +130,17 @@ impl Runners {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("the runner {} did not start", self.command.program.display()))?;
+            .with_context(|| {
+                format!(
+                    "the runner {} did not start",
+                    self.command.program.display()
+                )
+            })?;
         let stdin = child.stdin.take();
-        Ok(Running { child, _stdin: stdin, started: Instant::now() })
+        Ok(Running {
+            child,
+            _stdin: stdin,
+            started: Instant::now(),
+        })
     }
 }

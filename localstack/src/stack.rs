@@ -93,26 +93,52 @@ impl Stack {
     ///
     /// # Errors
     /// What is missing, with the command that installs it; what did not start, with where its log is.
-    pub async fn start(options: StackOptions, say: &mut (dyn FnMut(&str) + Send)) -> anyhow::Result<Self> {
+    pub async fn start(
+        options: StackOptions,
+        say: &mut (dyn FnMut(&str) + Send),
+    ) -> anyhow::Result<Self> {
         let legwork_dir = options.project_dir.join(".legwork");
         let log_dir = legwork_dir.join("logs");
-        fs::create_dir_all(&log_dir).with_context(|| format!("{} can't be made", log_dir.display()))?;
+        fs::create_dir_all(&log_dir)
+            .with_context(|| format!("{} can't be made", log_dir.display()))?;
         let mut occupation = Occupation::of(&legwork_dir)?;
-        let data_occupation = options.data_dir.as_deref().map(Occupation::of).transpose()?;
+        let data_occupation = options
+            .data_dir
+            .as_deref()
+            .map(Occupation::of)
+            .transpose()?;
         Published::remove_stale(&options.project_dir);
         let listener = TcpListener::bind(("127.0.0.1", options.port))
             .await
-            .with_context(|| format!("port {} is taken; choose another one with --port", options.port))?;
+            .with_context(|| {
+                format!(
+                    "port {} is taken; choose another one with --port",
+                    options.port
+                )
+            })?;
         let chromium = browser::find_or_install(say).await?;
         let scratch = occupation.make_scratch()?;
 
         let (aws, emulator) = start_aws(&options, &legwork_dir, &log_dir, say).await?;
-        let connection =
-            Connection::to_emulator(&aws.endpoint_url, &aws.region, &aws.access_key_id, &aws.secret_access_key).await;
-        let outputs =
-            deploy::deploy(connection.sdk_config(), STACK_NAME, TEMPLATE, &[("DeployFunctions", "false")]).await?;
+        let connection = Connection::to_emulator(
+            &aws.endpoint_url,
+            &aws.region,
+            &aws.access_key_id,
+            &aws.secret_access_key,
+        )
+        .await;
+        let outputs = deploy::deploy(
+            connection.sdk_config(),
+            STACK_NAME,
+            TEMPLATE,
+            &[("DeployFunctions", "false")],
+        )
+        .await?;
         let output = |name: &str| {
-            outputs.get(name).cloned().with_context(|| format!("template.yaml has no output {name}"))
+            outputs
+                .get(name)
+                .cloned()
+                .with_context(|| format!("template.yaml has no output {name}"))
         };
         let settings = resources::settings_of(&outputs);
         let resources = Resources::read(&settings.iter().cloned().collect::<Environment>())?;
@@ -121,7 +147,10 @@ impl Stack {
         let mut tasks = JoinSet::new();
         let stop_serving = CancellationToken::new();
         let api_url = format!("http://{}", listener.local_addr()?);
-        let api = router(Api { store: store.clone(), allow_addresses: ALLOW_ADDRESSES });
+        let api = router(Api {
+            store: store.clone(),
+            allow_addresses: ALLOW_ADDRESSES,
+        });
         serve(&mut tasks, listener, api, &stop_serving);
         let site = TcpListener::bind("127.0.0.1:0").await?;
         let practice_site_url = format!("http://{}", site.local_addr()?);
@@ -133,11 +162,19 @@ impl Stack {
         });
         let receiver = TcpListener::bind("127.0.0.1:0").await?;
         let webhook_receiver_url = format!("http://{}", receiver.local_addr()?);
-        serve(&mut tasks, receiver, webhook_receiver::router(), &stop_serving);
+        serve(
+            &mut tasks,
+            receiver,
+            webhook_receiver::router(),
+            &stop_serving,
+        );
 
         let reader = StreamReader::new(&connection, &output("TableStreamArn")?);
         let client = GuardedClient::new(ALLOW_ADDRESSES, deliverer::EXCHANGE_TIMEOUT)?;
-        let context = deliverer::Context { store: store.clone(), client };
+        let context = deliverer::Context {
+            store: store.clone(),
+            client,
+        };
         let pollers: [std::pin::Pin<Box<dyn Future<Output = ()> + Send>>; 3] = [
             Box::pin(pollers::feed_dispatcher(store.clone(), reader)),
             Box::pin(pollers::feed_deliverer(context)),
@@ -163,7 +200,14 @@ impl Stack {
                 ("AWS_EC2_METADATA_DISABLED", "true"),
                 ("LEGWORK_ALLOW_ADDRESSES", "loopback"),
                 // What isn't kept need not be finished.
-                ("LEGWORK_STOP_TIMEOUT_SECONDS", if options.data_dir.is_some() { "10" } else { "0" }),
+                (
+                    "LEGWORK_STOP_TIMEOUT_SECONDS",
+                    if options.data_dir.is_some() {
+                        "10"
+                    } else {
+                        "0"
+                    },
+                ),
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
@@ -175,7 +219,10 @@ impl Stack {
 
         let key = async |organization: &str, user: &str, role: Role| -> anyhow::Result<String> {
             let organization: OrganizationId = organization.parse()?;
-            Ok(store.create_api_key(organization, user, role, "local stack").await?.key)
+            Ok(store
+                .create_api_key(organization, user, role, "local stack")
+                .await?
+                .key)
         };
         let content = LocalFile {
             pid: std::process::id(),
@@ -196,7 +243,16 @@ impl Stack {
             worker_pids: runners.pids(),
         };
         let published = Published::publish(&options.project_dir, content)?;
-        Ok(Self { published, store, runners, tasks, stop_serving, emulator, scratch, _occupied: (occupation, data_occupation) })
+        Ok(Self {
+            published,
+            store,
+            runners,
+            tasks,
+            stop_serving,
+            emulator,
+            scratch,
+            _occupied: (occupation, data_occupation),
+        })
     }
 
     /// Where everything is.
@@ -269,7 +325,10 @@ async fn start_aws(
             let directory = environment.get("LEGWORK_EMULATOR_DIR").map(PathBuf::from);
             let directory = directory.unwrap_or_else(|| legwork_dir.join("emulator"));
             let installation = Installation::ensure(&directory, say).await?;
-            let start = StartOptions { data_dir: options.data_dir.clone(), log_file: log_dir.join("emulator.log") };
+            let start = StartOptions {
+                data_dir: options.data_dir.clone(),
+                log_file: log_dir.join("emulator.log"),
+            };
             let emulator = Emulator::start(&installation, &start).await?;
             (emulator.endpoint_url().to_owned(), Some(emulator))
         }
@@ -283,7 +342,12 @@ async fn start_aws(
     Ok((aws, emulator))
 }
 
-fn serve(tasks: &mut JoinSet<()>, listener: TcpListener, router: axum::Router, stop: &CancellationToken) {
+fn serve(
+    tasks: &mut JoinSet<()>,
+    listener: TcpListener,
+    router: axum::Router,
+    stop: &CancellationToken,
+) {
     let stop = stop.clone();
     tasks.spawn(async move {
         let ended = stop.clone().cancelled_owned();

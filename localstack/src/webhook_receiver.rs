@@ -47,18 +47,35 @@ pub fn router() -> Router {
 }
 
 async fn list(State(received): State<Received>) -> Json<serde_json::Value> {
-    let received = received.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let received = received
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
     Json(serde_json::json!({ "data": received }))
 }
 
-async fn take(State(received): State<Received>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> StatusCode {
+async fn take(
+    State(received): State<Received>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> StatusCode {
     let webhook = ReceivedWebhook {
         received_at: store::now(),
         method: method.to_string(),
-        path: uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+        path: uri
+            .path_and_query()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         headers: headers
             .iter()
-            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .map(|(name, value)| {
+                (
+                    name.to_string(),
+                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                )
+            })
             .collect(),
         body_base64: STANDARD.encode(&body),
         body: String::from_utf8_lossy(&body).into_owned(),

@@ -38,7 +38,10 @@ impl Stack {
     /// Starts `legwork up` and waits until it is ready.
     pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
         let process = legwork(folder.path())
             .args(["up", "--port", "0", "--sweep-every", "1"])
             .envs(settings.iter().copied())
@@ -46,10 +49,21 @@ impl Stack {
             .stderr(Stdio::inherit())
             .spawn()
             .expect("legwork starts");
-        let mut stack = Self { process, folder, http: client(), runtime };
+        let mut stack = Self {
+            process,
+            folder,
+            http: client(),
+            runtime,
+        };
         stack.until("the stack is ready", |stack| {
-            let ended = stack.process.try_wait().expect("the stack can be waited for");
-            assert!(ended.is_none(), "the stack ended before it was ready: {ended:?}");
+            let ended = stack
+                .process
+                .try_wait()
+                .expect("the stack can be waited for");
+            assert!(
+                ended.is_none(),
+                "the stack ended before it was ready: {ended:?}"
+            );
             stack.local_file().exists().then_some(())
         });
         stack
@@ -69,7 +83,10 @@ impl Stack {
     }
 
     pub(crate) fn setting(&self, name: &str) -> String {
-        self.local()[name].as_str().expect("local.json has it as text").to_owned()
+        self.local()[name]
+            .as_str()
+            .expect("local.json has it as text")
+            .to_owned()
     }
 
     pub(crate) fn workers(&self) -> Vec<i32> {
@@ -77,27 +94,47 @@ impl Stack {
     }
 
     /// Looks until something is there; fails when that takes too long.
-    pub(crate) fn until<T>(&mut self, what: &str, mut look: impl FnMut(&mut Self) -> Option<T>) -> T {
+    pub(crate) fn until<T>(
+        &mut self,
+        what: &str,
+        mut look: impl FnMut(&mut Self) -> Option<T>,
+    ) -> T {
         let began = Instant::now();
         loop {
             if let Some(found) = look(self) {
                 return found;
             }
-            assert!(began.elapsed() < PATIENCE, "waited {} s in vain until {what}", PATIENCE.as_secs());
+            assert!(
+                began.elapsed() < PATIENCE,
+                "waited {} s in vain until {what}",
+                PATIENCE.as_secs()
+            );
             pause();
         }
     }
 
     /// Calls the API with a key of local.json; answers status and body.
-    pub(crate) fn call(&self, key: &str, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+    pub(crate) fn call(
+        &self,
+        key: &str,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> (u16, Value) {
         let method = method.parse().expect("a method");
-        let mut request = self.http.request(method, format!("{}{path}", self.setting("apiUrl")));
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.setting("apiUrl")));
         request = request.bearer_auth(self.setting(key));
         if let Some(body) = body {
             request = request.json(body);
         }
         let (status, text) = self.send(request);
-        let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).expect("the answer is JSON") };
+        let body = if text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text).expect("the answer is JSON")
+        };
         (status, body)
     }
 
@@ -112,14 +149,25 @@ impl Stack {
     fn send(&self, request: reqwest::RequestBuilder) -> (u16, String) {
         self.runtime.block_on(async {
             let answer = request.send().await.expect("the server answers");
-            (answer.status().as_u16(), answer.text().await.expect("the answer is whole"))
+            (
+                answer.status().as_u16(),
+                answer.text().await.expect("the answer is whole"),
+            )
         })
     }
 
     /// Registers what the sample workflow needs; answers the workflow's id.
     pub(crate) fn register_sample(&self) -> String {
-        for (name, value) in [("hr_user", "hr@example.com"), ("hr_password", "correct-horse-battery")] {
-            let (status, _) = self.call("apiKey", "PUT", &format!("/secrets/{name}"), Some(&json!({ "value": value })));
+        for (name, value) in [
+            ("hr_user", "hr@example.com"),
+            ("hr_password", "correct-horse-battery"),
+        ] {
+            let (status, _) = self.call(
+                "apiKey",
+                "PUT",
+                &format!("/secrets/{name}"),
+                Some(&json!({ "value": value })),
+            );
             assert_eq!(status, 204);
         }
         self.register(ROSTER)
@@ -157,7 +205,12 @@ impl Stack {
     }
 
     /// Waits until a run fulfils a condition.
-    pub(crate) fn run_when(&mut self, id: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn run_when(
+        &mut self,
+        id: &str,
+        what: &str,
+        holds: impl Fn(&Value) -> bool,
+    ) -> Value {
         let mut last = Value::Null;
         let began = Instant::now();
         while began.elapsed() < PATIENCE {
@@ -167,7 +220,10 @@ impl Stack {
             }
             pause();
         }
-        panic!("waited {} s in vain until {what}; the run is {last:#}", PATIENCE.as_secs());
+        panic!(
+            "waited {} s in vain until {what}; the run is {last:#}",
+            PATIENCE.as_secs()
+        );
     }
 
     pub(crate) fn webhooks(&self) -> Vec<Value> {
@@ -180,7 +236,9 @@ impl Stack {
     /// Stops the stack as Ctrl-C does, and waits for its end.
     pub(crate) fn stop(&mut self) -> std::process::ExitStatus {
         signal(self.process.id().cast_signed(), Signal::INT);
-        self.until("the stack has stopped", |stack| stack.process.try_wait().expect("it can be waited for"))
+        self.until("the stack has stopped", |stack| {
+            stack.process.try_wait().expect("it can be waited for")
+        })
     }
 }
 
@@ -210,12 +268,18 @@ pub(crate) fn processes_of(folder: &Path) -> Vec<String> {
         .collect()
 }
 
-#[expect(clippy::disallowed_methods, reason = "a look at the outside world from time to time, not a synchronisation")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a look at the outside world from time to time, not a synchronisation"
+)]
 fn pause() {
     std::thread::sleep(Duration::from_millis(50));
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is a customer's side")]
 fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().expect("a client")
+    reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .expect("a client")
 }

@@ -17,14 +17,18 @@ use crate::stack::Stack;
 const RUNS: usize = 30;
 
 /// A run that does nothing but begin: what is timed is the way to it.
-const EMPTY: &str = "name: Empty\nstates:\n  - name: opening\n    steps:\n      - goto: about:blank\n";
+const EMPTY: &str =
+    "name: Empty\nstates:\n  - name: opening\n    steps:\n      - goto: about:blank\n";
 
 fn main() {
     // The first start may install something; the second one is what counts.
     drop(Stack::start(&[]));
     let began = Instant::now();
     let mut stack = Stack::start(&[]);
-    println!("second start until local.json is there: {:.2} s", began.elapsed().as_secs_f64());
+    println!(
+        "second start until local.json is there: {:.2} s",
+        began.elapsed().as_secs_f64()
+    );
 
     println!("idle memory of the stack in MB (PSS), browsers apart:");
     report_memory(&stack);
@@ -33,20 +37,31 @@ fn main() {
     let mut pick_ups = Vec::new();
     for number in 0..=RUNS {
         let (answered, picked_up, id) = time_pick_up(&stack, &workflow);
-        stack.run_when(&id, "the run has ended", |run| run["completedAt"] != Value::Null);
+        stack.run_when(&id, "the run has ended", |run| {
+            run["completedAt"] != Value::Null
+        });
         if number > 0 {
             pick_ups.push(picked_up.duration_since(answered));
         }
     }
     let floor = queue_floor(&stack);
     let (p50, p95) = (percentile(&mut pick_ups, 50), percentile(&mut pick_ups, 95));
-    println!("from POST /workflow-runs answered to IN_PROGRESS, {RUNS} runs: p50 {p50} ms, p95 {p95} ms");
-    println!("the emulator's own queue, from sent to received by a long poll, {RUNS} messages: p50 {floor} ms");
+    println!(
+        "from POST /workflow-runs answered to IN_PROGRESS, {RUNS} runs: p50 {p50} ms, p95 {p95} ms"
+    );
+    println!(
+        "the emulator's own queue, from sent to received by a long poll, {RUNS} messages: p50 {floor} ms"
+    );
     assert!(stack.stop().success());
 }
 
 fn time_pick_up(stack: &Stack, workflow: &str) -> (Instant, Instant, String) {
-    let (status, run) = stack.call("apiKey", "POST", "/workflow-runs", Some(&json!({ "workflowId": workflow })));
+    let (status, run) = stack.call(
+        "apiKey",
+        "POST",
+        "/workflow-runs",
+        Some(&json!({ "workflowId": workflow })),
+    );
     let answered = Instant::now();
     assert_eq!(status, 201, "{run}");
     let id = run["id"].as_str().expect("an id").to_owned();
@@ -68,7 +83,9 @@ fn queue_floor(stack: &Stack) -> u128 {
             &text("awsSecretAccessKey"),
         )
         .await;
-        let mut took = store::local::queue_floor(&connection, RUNS).await.expect("the emulator's queue works");
+        let mut took = store::local::queue_floor(&connection, RUNS)
+            .await
+            .expect("the emulator's queue works");
         percentile(&mut took, 50)
     })
 }
@@ -96,7 +113,8 @@ fn report_memory(stack: &Stack) {
 fn pss_kilobytes(pid: u32) -> u64 {
     let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok())
+        .unwrap_or_default()
 }
 
 /// A process and all that it started, with their command lines.
@@ -104,10 +122,17 @@ fn descendants(root: u32) -> Vec<(u32, String)> {
     let mut found = vec![root];
     let mut next = 0;
     while next < found.len() {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", found[next])).into_iter().flatten();
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", found[next]))
+            .into_iter()
+            .flatten();
         for task in tasks.filter_map(Result::ok) {
-            let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-            found.extend(children.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+            let children =
+                std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            found.extend(
+                children
+                    .split_whitespace()
+                    .filter_map(|pid| pid.parse::<u32>().ok()),
+            );
         }
         next += 1;
     }

@@ -50,7 +50,11 @@ pub(crate) async fn list(
 ) -> Result<Json<Page<ArtifactView>>, Problem> {
     let not_found = || Problem::not_found("workflow run", &id);
     let parsed: RunId = id.parse().map_err(|_| not_found())?;
-    let run = api.store.run_of(caller.organization_id, parsed).await?.ok_or_else(not_found)?;
+    let run = api
+        .store
+        .run_of(caller.organization_id, parsed)
+        .await?
+        .ok_or_else(not_found)?;
     let mut data = Vec::new();
     for artifact in api.store.artifacts(&run).await? {
         let url = api.store.presign_artifact(&artifact, URL_VALID_FOR).await?;
@@ -68,5 +72,9 @@ pub(crate) async fn list(
             download_url_expires_at: url.expires_at,
         });
     }
-    Ok(Json(Page { data, has_more: false, next_cursor: None }))
+    Ok(Json(Page {
+        data,
+        has_more: false,
+        next_cursor: None,
+    }))
 }

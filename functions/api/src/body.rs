@@ -20,15 +20,26 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default();
+        let content_type = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        let media_type = content_type
+            .unwrap_or_default()
+            .split(';')
+            .next()
+            .unwrap_or_default();
         let media_type = media_type.trim().to_ascii_lowercase();
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
-            BytesRejection::FailedToBufferBody(_) => {
-                Problem::new(Code::BodyTooLarge, format!("a body may have at most {BODY_BYTES} bytes"))
-            }
-            _ => Problem::new(Code::BadRequest, "the body could not be read"),
-        })?;
+        let bytes =
+            Bytes::from_request(request, state)
+                .await
+                .map_err(|rejection| match rejection {
+                    BytesRejection::FailedToBufferBody(_) => Problem::new(
+                        Code::BodyTooLarge,
+                        format!("a body may have at most {BODY_BYTES} bytes"),
+                    ),
+                    _ => Problem::new(Code::BadRequest, "the body could not be read"),
+                })?;
         Ok(Self { media_type, bytes })
     }
 }
@@ -37,7 +48,11 @@ impl Body {
     /// Reads a JSON body. Unknown fields are errors, if the type says so.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         if self.media_type != "application/json" {
-            let found = if self.media_type.is_empty() { "none" } else { &self.media_type };
+            let found = if self.media_type.is_empty() {
+                "none"
+            } else {
+                &self.media_type
+            };
             let detail = format!("expected the content type application/json, found {found}");
             return Err(Problem::new(Code::UnsupportedMediaType, detail));
         }
@@ -47,15 +62,22 @@ impl Body {
 
 fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     // Serde would also fill the fields in their order from an array, and name our types where it can't.
-    if bytes.trim_ascii_start().first() != Some(&b'{') && serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
-        return Err(Problem::of_fields(vec![FieldError::new("", "the body must be a JSON object")]));
+    if bytes.trim_ascii_start().first() != Some(&b'{')
+        && serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
+    {
+        return Err(Problem::of_fields(vec![FieldError::new(
+            "",
+            "the body must be a JSON object",
+        )]));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let pointer = pointer_of(error.path());
         of_json_error(error.inner(), pointer)
     })?;
-    deserializer.end().map_err(|error| of_json_error(&error, String::new()))?;
+    deserializer
+        .end()
+        .map_err(|error| of_json_error(&error, String::new()))?;
     Ok(value)
 }
 

@@ -22,7 +22,11 @@ impl Caller {
         if self.role >= needed {
             return Ok(());
         }
-        let detail = format!("this needs the role {needed:?}; the key has {:?}", self.role).to_lowercase();
+        let detail = format!(
+            "this needs the role {needed:?}; the key has {:?}",
+            self.role
+        )
+        .to_lowercase();
         Err(Problem::new(Code::Forbidden, detail))
     }
 }
@@ -32,10 +36,9 @@ impl FromRequestParts<Api> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let refused = |detail: &str| Problem::new(Code::Unauthenticated, detail);
-        let header = parts
-            .headers
-            .get(header::AUTHORIZATION)
-            .ok_or_else(|| refused("the request has no Authorization header; send \"Bearer <key>\""))?;
+        let header = parts.headers.get(header::AUTHORIZATION).ok_or_else(|| {
+            refused("the request has no Authorization header; send \"Bearer <key>\"")
+        })?;
         let (scheme, key) = header
             .to_str()
             .ok()
@@ -44,8 +47,19 @@ impl FromRequestParts<Api> for Caller {
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(refused("the Authorization header is not \"Bearer <key>\""));
         }
-        let found = api.store.api_key(key.trim()).await?.ok_or_else(|| refused("the API key is not known"))?;
-        tracing::Span::current().record("organization_id", tracing::field::display(found.organization_id));
-        Ok(Self { organization_id: found.organization_id, user_id: found.user_id, role: found.role })
+        let found = api
+            .store
+            .api_key(key.trim())
+            .await?
+            .ok_or_else(|| refused("the API key is not known"))?;
+        tracing::Span::current().record(
+            "organization_id",
+            tracing::field::display(found.organization_id),
+        );
+        Ok(Self {
+            organization_id: found.organization_id,
+            user_id: found.user_id,
+            role: found.role,
+        })
     }
 }

@@ -16,13 +16,19 @@ pub(crate) fn key_of(
     operation: &str,
     body: &[u8],
 ) -> Result<Option<IdempotencyKey>, Problem> {
-    let Some(value) = headers.get(HEADER) else { return Ok(None) };
+    let Some(value) = headers.get(HEADER) else {
+        return Ok(None);
+    };
     match value.to_str() {
-        Ok(key) if !key.is_empty() && key.len() <= LONGEST => {
-            Ok(Some(IdempotencyKey::new(caller.organization_id, operation, key, body)))
-        }
+        Ok(key) if !key.is_empty() && key.len() <= LONGEST => Ok(Some(IdempotencyKey::new(
+            caller.organization_id,
+            operation,
+            key,
+            body,
+        ))),
         _ => {
-            let detail = format!("Idempotency-Key must have 1 to {LONGEST} printable ASCII characters");
+            let detail =
+                format!("Idempotency-Key must have 1 to {LONGEST} printable ASCII characters");
             Err(Problem::new(Code::BadRequest, detail))
         }
     }

@@ -7,6 +7,7 @@ mod artifacts;
 mod body;
 mod caller;
 mod idempotency;
+mod input_schema;
 mod problem;
 mod request_log;
 mod runs;

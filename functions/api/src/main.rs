@@ -12,5 +12,9 @@ async fn main() -> Result<(), lambda_http::Error> {
     let resources = Resources::read(&environment).context("the environment can't be used")?;
     let store = Store::new(&Connection::from_environment().await, resources);
     let allow_addresses = Outgoing::read(&environment)?.allow_addresses;
-    lambda_http::run(router(Api { store, allow_addresses })).await
+    lambda_http::run(router(Api {
+        store,
+        allow_addresses,
+    }))
+    .await
 }

@@ -106,7 +106,13 @@ pub struct FieldError {
 impl FieldError {
     /// A wrong field of a JSON body.
     pub fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), message: message.into(), suggestion: None, line: None, column: None }
+        Self {
+            pointer: pointer.into(),
+            message: message.into(),
+            suggestion: None,
+            line: None,
+            column: None,
+        }
     }
 }
 
@@ -133,7 +139,11 @@ struct Document<'a> {
 impl Problem {
     /// A problem that no single field causes.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new() }
+        Self {
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+        }
     }
 
     /// A problem of some fields.
@@ -144,7 +154,11 @@ impl Problem {
             [only] => format!("{}: {}", only.pointer, only.message),
             several => format!("{} fields are wrong; see errors", several.len()),
         };
-        Self { code: Code::ValidationFailed, detail, errors }
+        Self {
+            code: Code::ValidationFailed,
+            detail,
+            errors,
+        }
     }
 
     /// A resource that does not exist, or is another tenant's: nobody can tell the two apart.
@@ -161,7 +175,10 @@ impl From<StoreError> for Problem {
             tracing::warn!(%error, "The store can't be reached");
             return Self::new(Code::Unavailable, "try again in a moment");
         }
-        tracing::error!(error = format!("{:#}", anyhow::Error::from(error)), "A request failed by a defect");
+        tracing::error!(
+            error = format!("{:#}", anyhow::Error::from(error)),
+            "A request failed by a defect"
+        );
         Self::new(Code::Internal, "the failure has been recorded")
     }
 }
@@ -180,7 +197,10 @@ impl IntoResponse for Problem {
         let body = serde_json::to_vec(&document).unwrap_or_default();
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         match self.code {
             // RFC 9110, section 11.6.1: a 401 says how to authenticate.
             Code::Unauthenticated => {
@@ -200,5 +220,8 @@ pub(crate) async fn no_such_path() -> Problem {
 }
 
 pub(crate) async fn no_such_method(method: axum::http::Method) -> Problem {
-    Problem::new(Code::MethodNotAllowed, format!("{method} is not a method of this path"))
+    Problem::new(
+        Code::MethodNotAllowed,
+        format!("{method} is not a method of this path"),
+    )
 }

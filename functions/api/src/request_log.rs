@@ -13,8 +13,14 @@ pub(crate) async fn log(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     // The path's own text can hold anything; its pattern can't.
-    let path = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
-    let request_id = uuid::Uuid::from_bytes(store::fresh_random()).simple().to_string();
+    let path = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("unmatched", MatchedPath::as_str)
+        .to_owned();
+    let request_id = uuid::Uuid::from_bytes(store::fresh_random())
+        .simple()
+        .to_string();
     let span = tracing::info_span!("request", request_id, %method, path, organization_id = tracing::field::Empty);
     async move {
         let mut response = next.run(request).await;
@@ -23,7 +29,11 @@ pub(crate) async fn log(request: Request, next: Next) -> Response {
             response.headers_mut().insert("x-request-id", value);
         }
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(status = response.status().as_u16(), took_ms, "Answered a request");
+        tracing::info!(
+            status = response.status().as_u16(),
+            took_ms,
+            "Answered a request"
+        );
         response
     }
     .instrument(span)

@@ -13,14 +13,15 @@ use domain::{RunId, WorkflowId};
 use serde::Deserialize;
 use serde_json::Value;
 use store::{
-    CreatedRun, IdempotencyKey, Role, RunMessage, RunWithValues, Transition, fresh_commit, fresh_id, now,
+    CreatedRun, IdempotencyKey, Role, RunMessage, RunWithValues, Transition, fresh_commit,
+    fresh_id, now,
 };
 
 use crate::body::Body;
 use crate::caller::Caller;
-use crate::segment::Segment;
 use crate::problem::FieldError;
-use crate::{Api, Code, Problem, idempotency, secrets};
+use crate::segment::Segment;
+use crate::{Api, Code, Problem, idempotency, input_schema, secrets};
 
 /// When a client that polls should ask again, in seconds.
 const POLL_AGAIN_AFTER_SECONDS: &str = "2";
@@ -59,7 +60,10 @@ pub(crate) async fn create(
     }
 
     let (version, definition) = find_definition(&api, &caller, &asked).await?;
-    let input = asked.input.clone().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    let input = asked
+        .input
+        .clone()
+        .unwrap_or_else(|| Value::Object(serde_json::Map::new()));
     let mut errors = check_metadata(&asked.metadata);
     errors.extend(check_bindings(&asked.secret_bindings, &definition));
     errors.extend(check_input(&input, &definition)?);
@@ -99,9 +103,10 @@ pub(crate) async fn cancel(
             describe(&run, response.headers_mut());
             Ok(response)
         }
-        Transition::Rejected { run, .. } => {
-            Err(Problem::new(Code::RunEnded, format!("the run has ended as {}", run.status())))
-        }
+        Transition::Rejected { run, .. } => Err(Problem::new(
+            Code::RunEnded,
+            format!("the run has ended as {}", run.status()),
+        )),
     }
 }
 
@@ -123,7 +128,10 @@ pub(crate) async fn retry(
     let earlier = find(&api, &caller, &id).await?;
     let run = earlier.run;
     if !run.status().is_final() {
-        let detail = format!("the run is {}; only a run that has ended can be retried", run.status());
+        let detail = format!(
+            "the run is {}; only a run that has ended can be retried",
+            run.status()
+        );
         return Err(Problem::new(Code::RunNotEnded, detail));
     }
     let new = NewRun {
@@ -140,7 +148,14 @@ pub(crate) async fn retry(
         policy: run.policy,
         trace_parent: trace_parent(&headers),
     };
-    begin(&api, &caller, new, earlier.input.unwrap_or_default(), key.as_ref()).await
+    begin(
+        &api,
+        &caller,
+        new,
+        earlier.input.unwrap_or_default(),
+        key.as_ref(),
+    )
+    .await
 }
 
 /// Writes a new run, puts it into the queue, and answers with it.
@@ -155,7 +170,10 @@ async fn begin(
     if let CreatedRun::Replayed(replay) = api.store.create_run(&run, &input, key).await? {
         return answer_with(api, caller, idempotency::replayed(replay)?).await;
     }
-    let message = RunMessage { run_id: run.id, org_id: run.organization_id };
+    let message = RunMessage {
+        run_id: run.id,
+        org_id: run.organization_id,
+    };
     if let Err(error) = api.store.enqueue_run(message).await {
         // The run is written, and its dueAt makes the sweeper enqueue it: the caller has what they asked for.
         tracing::warn!(run_id = %run.id, %error, "A run could not be enqueued; the sweeper will do it");
@@ -173,7 +191,10 @@ fn trace_parent(headers: &HeaderMap) -> Option<String> {
 async fn find(api: &Api, caller: &Caller, id: &str) -> Result<RunWithValues, Problem> {
     let not_found = || Problem::not_found("workflow run", id);
     let parsed: RunId = id.parse().map_err(|_| not_found())?;
-    api.store.run_with_values_of(caller.organization_id, parsed).await?.ok_or_else(not_found)
+    api.store
+        .run_with_values_of(caller.organization_id, parsed)
+        .await?
+        .ok_or_else(not_found)
 }
 
 /// `GET /workflow-runs/{id}`.
@@ -187,7 +208,10 @@ pub(crate) async fn read(
     let is_known = headers
         .get(header::IF_NONE_MATCH)
         .and_then(|value| value.to_str().ok())
-        .is_some_and(|tags| tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == entity_tag(&found.run)));
+        .is_some_and(|tags| {
+            tags.split(',')
+                .any(|tag| tag.trim().trim_start_matches("W/") == entity_tag(&found.run))
+        });
     let mut response = if is_known {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -210,7 +234,10 @@ pub(crate) fn describe(run: &Run, headers: &mut HeaderMap) {
         headers.insert(header::ETAG, tag);
     }
     if !run.status().is_final() {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static(POLL_AGAIN_AFTER_SECONDS));
+        headers.insert(
+            header::RETRY_AFTER,
+            HeaderValue::from_static(POLL_AGAIN_AFTER_SECONDS),
+        );
     }
 }
 
@@ -221,7 +248,12 @@ async fn answer_with(api: &Api, caller: &Caller, id: RunId) -> Result<Response, 
 
 fn created(run: &Run, view: RunView) -> Response {
     let location = format!("/workflow-runs/{}", run.id);
-    let mut response = (StatusCode::CREATED, [(header::LOCATION, location)], Json(view)).into_response();
+    let mut response = (
+        StatusCode::CREATED,
+        [(header::LOCATION, location)],
+        Json(view),
+    )
+        .into_response();
     describe(run, response.headers_mut());
     response
 }
@@ -230,7 +262,11 @@ fn entity_tag(run: &Run) -> String {
     format!("\"{}\"", run.sequence)
 }
 
-async fn find_definition(api: &Api, caller: &Caller, asked: &CreateRun) -> Result<(u32, Definition), Problem> {
+async fn find_definition(
+    api: &Api,
+    caller: &Caller,
+    asked: &CreateRun,
+) -> Result<(u32, Definition), Problem> {
     let id = asked.workflow_id;
     let workflow = api
         .store
@@ -238,10 +274,17 @@ async fn find_definition(api: &Api, caller: &Caller, asked: &CreateRun) -> Resul
         .await?
         .ok_or_else(|| Problem::not_found("workflow", &id.to_string()))?;
     let number = asked.workflow_version.unwrap_or(workflow.version);
-    let version = api.store.workflow_version(id, number).await?.ok_or_else(|| {
-        let message = format!("the workflow has no version {number}; its latest is {}", workflow.version);
-        Problem::of_fields(vec![FieldError::new("/workflowVersion", message)])
-    })?;
+    let version = api
+        .store
+        .workflow_version(id, number)
+        .await?
+        .ok_or_else(|| {
+            let message = format!(
+                "the workflow has no version {number}; its latest is {}",
+                workflow.version
+            );
+            Problem::of_fields(vec![FieldError::new("/workflowVersion", message)])
+        })?;
     let json: Value = serde_json::from_str(&version.definition).unwrap_or_default();
     let definition = Definition::parse_json(&json).map_err(|errors| {
         tracing::error!(workflow_id = %id, version = number, errors = errors.len(), "A saved definition can't be read");
@@ -253,16 +296,25 @@ async fn find_definition(api: &Api, caller: &Caller, asked: &CreateRun) -> Resul
 fn check_metadata(metadata: &BTreeMap<String, String>) -> Vec<FieldError> {
     let mut errors = Vec::new();
     if metadata.len() > METADATA_ENTRIES {
-        let message = format!("at most {METADATA_ENTRIES} entries, found {}", metadata.len());
+        let message = format!(
+            "at most {METADATA_ENTRIES} entries, found {}",
+            metadata.len()
+        );
         errors.push(FieldError::new("/metadata", message));
     }
     for (key, value) in metadata {
         let pointer = format!("/metadata/{}", key.replace('~', "~0").replace('/', "~1"));
         if key.is_empty() || key.chars().count() > METADATA_KEY_CHARS {
-            errors.push(FieldError::new(&pointer, format!("a key has 1 to {METADATA_KEY_CHARS} characters")));
+            errors.push(FieldError::new(
+                &pointer,
+                format!("a key has 1 to {METADATA_KEY_CHARS} characters"),
+            ));
         }
         if value.chars().count() > METADATA_VALUE_CHARS {
-            errors.push(FieldError::new(&pointer, format!("a value has at most {METADATA_VALUE_CHARS} characters")));
+            errors.push(FieldError::new(
+                &pointer,
+                format!("a value has at most {METADATA_VALUE_CHARS} characters"),
+            ));
         }
     }
     errors
@@ -271,9 +323,15 @@ fn check_metadata(metadata: &BTreeMap<String, String>) -> Vec<FieldError> {
 fn check_bindings(bindings: &BTreeMap<String, String>, definition: &Definition) -> Vec<FieldError> {
     let mut errors = Vec::new();
     for (name, secret) in bindings {
-        let pointer = format!("/secretBindings/{}", name.replace('~', "~0").replace('/', "~1"));
+        let pointer = format!(
+            "/secretBindings/{}",
+            name.replace('~', "~0").replace('/', "~1")
+        );
         if !definition.secret_names().contains(name) {
-            errors.push(FieldError::new(&pointer, "the workflow uses no secret of this name"));
+            errors.push(FieldError::new(
+                &pointer,
+                "the workflow uses no secret of this name",
+            ));
         } else if !secrets::is_name(secret) {
             errors.push(FieldError::new(&pointer, "this is no name of a secret"));
         }
@@ -282,14 +340,14 @@ fn check_bindings(bindings: &BTreeMap<String, String>, definition: &Definition) 
 }
 
 fn check_input(input: &Value, definition: &Definition) -> Result<Vec<FieldError>, Problem> {
-    let Some(schema) = &definition.input else { return Ok(Vec::new()) };
-    let validator = jsonschema::options().should_validate_formats(true).build(schema).map_err(|error| {
-        let message = format!("the workflow's own input schema can't be used: {error}");
-        Problem::of_fields(vec![FieldError::new("/workflowId", message)])
+    let Some(schema) = &definition.input else {
+        return Ok(Vec::new());
+    };
+    let validator = input_schema::validator(schema).map_err(|why| {
+        Problem::of_fields(vec![FieldError::new(
+            "/workflowId",
+            format!("its input schema: {why}"),
+        )])
     })?;
-    Ok(validator
-        .iter_errors(input)
-        .take(100)
-        .map(|error| FieldError::new(format!("/input{}", error.instance_path()), error.to_string()))
-        .collect())
+    Ok(input_schema::errors_of(&validator, input))
 }

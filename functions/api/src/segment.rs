@@ -13,8 +13,12 @@ impl FromRequestParts<Api> for Segment {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let segment = Path::<String>::from_request_parts(parts, api).await;
-        let Path(segment) = segment
-            .map_err(|_| Problem::new(Code::BadRequest, "the path's percent-encoding is not that of UTF-8 text"))?;
+        let Path(segment) = segment.map_err(|_| {
+            Problem::new(
+                Code::BadRequest,
+                "the path's percent-encoding is not that of UTF-8 text",
+            )
+        })?;
         Ok(Self(segment))
     }
 }

@@ -12,8 +12,8 @@ use store::{Role, Transition, now};
 
 use crate::body::Body;
 use crate::caller::Caller;
-use crate::segment::Segment;
 use crate::problem::FieldError;
+use crate::segment::Segment;
 use crate::{Api, Code, Problem, runs};
 
 /// The longest value of one field, in characters.
@@ -39,14 +39,25 @@ pub(crate) async fn answer(
     caller.must_be(Role::Operator)?;
     let not_found = || Problem::not_found("workflow run", &id);
     let parsed: RunId = id.parse().map_err(|_| not_found())?;
-    let Answer { input_request_id, values } = body.json()?;
-    let run = api.store.run_of(caller.organization_id, parsed).await?.ok_or_else(not_found)?;
+    let Answer {
+        input_request_id,
+        values,
+    } = body.json()?;
+    let run = api
+        .store
+        .run_of(caller.organization_id, parsed)
+        .await?
+        .ok_or_else(not_found)?;
     if let Phase::AwaitingUserInput { request, .. } = &run.phase
         && request.id == input_request_id
     {
         check_values(request, &values)?;
     }
-    match api.store.answer_run(run, input_request_id, &values, now()).await? {
+    match api
+        .store
+        .answer_run(run, input_request_id, &values, now())
+        .await?
+    {
         Transition::Committed(run) => {
             tracing::info!(run_id = %run.id, "A run's question was answered");
             let (run, view) = runs::show(&api, &caller, run.id).await?;
@@ -55,12 +66,20 @@ pub(crate) async fn answer(
             Ok(response)
         }
         Transition::Rejected { run, why } => Err(match why {
-            Rejected::Ended(status) => Problem::new(Code::RunEnded, format!("the run has ended as {status}")),
-            Rejected::OtherQuestion => {
-                Problem::new(Code::InputNotAwaited, "the run waits for the answer to another question by now")
+            Rejected::Ended(status) => {
+                Problem::new(Code::RunEnded, format!("the run has ended as {status}"))
             }
-            Rejected::NotDue => Problem::new(Code::InputNotAwaited, "the time for the answer is over"),
-            _ => Problem::new(Code::InputNotAwaited, format!("the run is {}, and asks nothing", run.status())),
+            Rejected::OtherQuestion => Problem::new(
+                Code::InputNotAwaited,
+                "the run waits for the answer to another question by now",
+            ),
+            Rejected::NotDue => {
+                Problem::new(Code::InputNotAwaited, "the time for the answer is over")
+            }
+            _ => Problem::new(
+                Code::InputNotAwaited,
+                format!("the run is {}, and asks nothing", run.status()),
+            ),
         }),
     }
 }
@@ -71,7 +90,9 @@ fn check_values(request: &InputRequest, values: &BTreeMap<String, String>) -> Re
         let pointer = format!("/values/{}", field.name);
         match values.get(&field.name) {
             None => errors.push(FieldError::new(pointer, "this value is missing")),
-            Some(value) if value.trim().is_empty() => errors.push(FieldError::new(pointer, "this value is empty")),
+            Some(value) if value.trim().is_empty() => {
+                errors.push(FieldError::new(pointer, "this value is empty"))
+            }
             Some(value) if value.chars().count() > LONGEST_VALUE_CHARS => {
                 let message = format!("a value has at most {LONGEST_VALUE_CHARS} characters");
                 errors.push(FieldError::new(pointer, message));
@@ -89,5 +110,9 @@ fn check_values(request: &InputRequest, values: &BTreeMap<String, String>) -> Re
         let message = format!("all values together have at most {LONGEST_ANSWER_BYTES} bytes");
         errors.push(FieldError::new("/values", message));
     }
-    if errors.is_empty() { Ok(()) } else { Err(Problem::of_fields(errors)) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(Problem::of_fields(errors))
+    }
 }

@@ -53,7 +53,9 @@ pub(crate) async fn create(
     check(&api, &asked)?;
     let key = idempotency::key_of(&headers, &caller, "POST /webhook-endpoints", &body.bytes)?;
     let at = now();
-    let mut event_types = asked.event_types.unwrap_or_else(|| EventType::DEFAULT.to_vec());
+    let mut event_types = asked
+        .event_types
+        .unwrap_or_else(|| EventType::DEFAULT.to_vec());
     event_types.sort_unstable();
     event_types.dedup();
     let new = NewWebhookEndpoint {
@@ -69,7 +71,11 @@ pub(crate) async fn create(
         Problem::new(Code::Internal, "the failure has been recorded")
     })?;
     let secret = secret.reveal();
-    let (id, secret) = match api.store.create_webhook_endpoint(&new, &secret, key.as_ref()).await? {
+    let (id, secret) = match api
+        .store
+        .create_webhook_endpoint(&new, &secret, key.as_ref())
+        .await?
+    {
         None => (new.id, Some(secret)),
         Some(replay) => (idempotency::replayed(replay)?, None),
     };
@@ -79,7 +85,12 @@ pub(crate) async fn create(
         .await?
         .ok_or_else(|| Problem::not_found("webhook endpoint", &id.to_string()))?;
     let location = format!("/webhook-endpoints/{id}");
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(view(endpoint, secret))).into_response())
+    Ok((
+        StatusCode::CREATED,
+        [(header::LOCATION, location)],
+        Json(view(endpoint, secret)),
+    )
+        .into_response())
 }
 
 fn view(endpoint: WebhookEndpoint, secret: Option<String>) -> EndpointView {
@@ -99,10 +110,16 @@ fn check(api: &Api, asked: &CreateEndpoint) -> Result<(), Problem> {
     match Url::parse(&asked.url) {
         Err(error) => errors.push(FieldError::new("/url", format!("this is no URL: {error}"))),
         Ok(_) if asked.url.len() > LONGEST_URL => {
-            errors.push(FieldError::new("/url", format!("a URL has at most {LONGEST_URL} bytes")));
+            errors.push(FieldError::new(
+                "/url",
+                format!("a URL has at most {LONGEST_URL} bytes"),
+            ));
         }
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            errors.push(FieldError::new("/url", "a URL has no user and no password: a webhook's signature says who sent it"));
+            errors.push(FieldError::new(
+                "/url",
+                "a URL has no user and no password: a webhook's signature says who sent it",
+            ));
         }
         // What the name resolves to is checked at each delivery; this refuses what can never be delivered.
         Ok(url) => {
@@ -112,11 +129,22 @@ fn check(api: &Api, asked: &CreateEndpoint) -> Result<(), Problem> {
         }
     }
     if asked.event_types.as_ref().is_some_and(Vec::is_empty) {
-        errors.push(FieldError::new("/eventTypes", "name at least one type, or leave it out for the default"));
+        errors.push(FieldError::new(
+            "/eventTypes",
+            "name at least one type, or leave it out for the default",
+        ));
     }
-    if asked.description.as_ref().is_some_and(|text| text.chars().count() > LONGEST_DESCRIPTION_CHARS) {
+    if asked
+        .description
+        .as_ref()
+        .is_some_and(|text| text.chars().count() > LONGEST_DESCRIPTION_CHARS)
+    {
         let message = format!("a description has at most {LONGEST_DESCRIPTION_CHARS} characters");
         errors.push(FieldError::new("/description", message));
     }
-    if errors.is_empty() { Ok(()) } else { Err(Problem::of_fields(errors)) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(Problem::of_fields(errors))
+    }
 }

@@ -1,9 +1,9 @@
 //! Workflows: save and read.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use domain::definition::{Definition, ValidationError};
 use domain::{Timestamp, WorkflowId};
 use serde::{Deserialize, Serialize};
@@ -12,9 +12,9 @@ use store::{NewWorkflow, Role, Workflow, fresh_id, now};
 
 use crate::body::Body;
 use crate::caller::Caller;
-use crate::segment::Segment;
 use crate::problem::FieldError;
-use crate::{Api, Problem, idempotency};
+use crate::segment::Segment;
+use crate::{Api, Problem, idempotency, input_schema};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -64,7 +64,12 @@ pub(crate) async fn create(
     };
     let view = view_of(&api, &caller, id).await?;
     let location = format!("/workflows/{id}");
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(view)).into_response())
+    Ok((
+        StatusCode::CREATED,
+        [(header::LOCATION, location)],
+        Json(view),
+    )
+        .into_response())
 }
 
 /// `GET /workflows/{id}`.
@@ -73,14 +78,24 @@ pub(crate) async fn read(
     caller: Caller,
     Segment(id): Segment,
 ) -> Result<Response, Problem> {
-    let parsed = id.parse().map_err(|_| Problem::not_found("workflow", &id))?;
+    let parsed = id
+        .parse()
+        .map_err(|_| Problem::not_found("workflow", &id))?;
     Ok(Json(view_of(&api, &caller, parsed).await?).into_response())
 }
 
 async fn view_of(api: &Api, caller: &Caller, id: WorkflowId) -> Result<WorkflowView, Problem> {
     let not_found = || Problem::not_found("workflow", &id.to_string());
-    let workflow = api.store.workflow_of(caller.organization_id, id).await?.ok_or_else(not_found)?;
-    let version = api.store.workflow_version(id, workflow.version).await?.ok_or_else(not_found)?;
+    let workflow = api
+        .store
+        .workflow_of(caller.organization_id, id)
+        .await?
+        .ok_or_else(not_found)?;
+    let version = api
+        .store
+        .workflow_version(id, workflow.version)
+        .await?
+        .ok_or_else(not_found)?;
     Ok(WorkflowView {
         id,
         name: workflow.name,
@@ -93,13 +108,28 @@ async fn view_of(api: &Api, caller: &Caller, id: WorkflowId) -> Result<WorkflowV
 }
 
 fn parse(body: &Body) -> Result<Definition, Problem> {
-    if matches!(body.media_type.as_str(), "application/yaml" | "application/x-yaml" | "text/yaml") {
+    let is_yaml = matches!(
+        body.media_type.as_str(),
+        "application/yaml" | "application/x-yaml" | "text/yaml"
+    );
+    let (parsed, prefix) = if is_yaml {
         let text = std::str::from_utf8(&body.bytes)
             .map_err(|_| Problem::of_fields(vec![FieldError::new("", "the YAML is not UTF-8")]))?;
-        return Definition::parse_yaml(text).map_err(|errors| of_definition(errors, ""));
+        (Definition::parse_yaml(text), "")
+    } else {
+        let CreateWorkflow { definition } = body.json()?;
+        (Definition::parse_json(&definition), "/definition")
+    };
+    let definition = parsed.map_err(|errors| of_definition(errors, prefix))?;
+    if let Some(schema) = &definition.input
+        && let Err(why) = input_schema::validator(schema)
+    {
+        return Err(Problem::of_fields(vec![FieldError::new(
+            format!("{prefix}/input"),
+            why,
+        )]));
     }
-    let CreateWorkflow { definition } = body.json()?;
-    Definition::parse_json(&definition).map_err(|errors| of_definition(errors, "/definition"))
+    Ok(definition)
 }
 
 fn of_definition(errors: Vec<ValidationError>, prefix: &str) -> Problem {

@@ -234,11 +234,23 @@ async fn an_input_that_is_too_large_for_the_table_is_kept_in_the_bucket() {
     let definition = json!({ "definition": { "name": "Any", "states": [{ "name": "a", "steps": [{ "goto": "about:blank" }] }] } });
     let workflow = caller.post("/workflows", &definition).await.body["id"].clone();
     let input = json!({ "text": "x".repeat(500_000) });
-    let created = caller.post("/workflow-runs", &json!({ "workflowId": workflow, "input": input })).await;
+    let created = caller
+        .post(
+            "/workflow-runs",
+            &json!({ "workflowId": workflow, "input": input }),
+        )
+        .await;
     assert_eq!(created.status, 201);
     let id = created.body["id"].as_str().expect("an id").to_owned();
-    assert_eq!(caller.get(&format!("/workflow-runs/{id}")).await.body["input"], input);
-    let read = caller.store.run_input(id.parse().expect("an id")).await.expect("the store answers");
+    assert_eq!(
+        caller.get(&format!("/workflow-runs/{id}")).await.body["input"],
+        input
+    );
+    let read = caller
+        .store
+        .run_input(id.parse().expect("an id"))
+        .await
+        .expect("the store answers");
     assert_eq!(read, Some(input), "and its worker reads it");
 }
 
@@ -281,7 +293,10 @@ async fn the_same_idempotency_key_makes_one_run_also_at_the_same_moment_and_anot
     let again = caller.keyed("k", &body).await;
     assert_eq!(again.status, 201);
     for answer in &answers {
-        assert_eq!((answer.status, &answer.body["id"]), (201, &again.body["id"]));
+        assert_eq!(
+            (answer.status, &answer.body["id"]),
+            (201, &again.body["id"])
+        );
     }
     let other = caller
         .keyed(
@@ -399,7 +414,10 @@ async fn what_is_wrong_with_a_request_is_said_with_its_place() {
     assert_eq!(caller.send(raw("{}", "text/plain")).await.status, 415);
     for no_object in ["[]", "null", "\"text\"", " 1"] {
         let answer = caller.send(raw(no_object, "application/json")).await;
-        assert_eq!((answer.status, &answer.body["detail"]), (422, &json!("the body must be a JSON object")));
+        assert_eq!(
+            (answer.status, &answer.body["detail"]),
+            (422, &json!("the body must be a JSON object"))
+        );
     }
     let long = Body::from(vec![b' '; api::BODY_BYTES + 1]);
     assert_eq!(
@@ -634,16 +652,30 @@ async fn a_secret_is_set_and_opened_only_by_a_worker_of_its_organization() {
 async fn a_cancelled_run_has_failed_in_the_answer_itself_and_an_ended_one_is_refused() {
     let caller = Caller::start().await;
     let workflow = caller.workflow().await;
-    let id = caller.run(&workflow).await.body["id"].as_str().expect("an id").to_owned();
+    let id = caller.run(&workflow).await.body["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
     caller.ask(&id).await;
     let path = format!("/workflow-runs/{id}/cancel");
     let cancelled = caller.post(&path, &Value::Null).await;
-    assert_eq!((cancelled.status, &cancelled.body["status"]), (200, &json!("FAILED")));
+    assert_eq!(
+        (cancelled.status, &cancelled.body["status"]),
+        (200, &json!("FAILED"))
+    );
     assert_eq!(cancelled.body["failure"]["code"], "CANCELED");
     assert_eq!(cancelled.body["failure"]["state"], "asking");
     let again = caller.post(&path, &Value::Null).await;
-    assert_eq!((again.status, &again.body["code"]), (409, &json!("run_ended")));
-    assert!(again.body["detail"].as_str().expect("a detail").contains("FAILED"));
+    assert_eq!(
+        (again.status, &again.body["code"]),
+        (409, &json!("run_ended"))
+    );
+    assert!(
+        again.body["detail"]
+            .as_str()
+            .expect("a detail")
+            .contains("FAILED")
+    );
 }
 
 #[tokio::test]
@@ -654,9 +686,14 @@ async fn a_retry_is_a_new_run_of_the_same_version_and_input_and_only_of_an_ended
     let id = first["id"].as_str().expect("an id").to_owned();
     let path = format!("/workflow-runs/{id}/retry");
     let early = caller.post(&path, &Value::Null).await;
-    assert_eq!((early.status, &early.body["code"]), (409, &json!("run_not_ended")));
+    assert_eq!(
+        (early.status, &early.body["code"]),
+        (409, &json!("run_not_ended"))
+    );
 
-    caller.post(&format!("/workflow-runs/{id}/cancel"), &Value::Null).await;
+    caller
+        .post(&format!("/workflow-runs/{id}/cancel"), &Value::Null)
+        .await;
     let retried = caller.post(&path, &Value::Null).await;
     assert_eq!(retried.status, 201);
     assert_ne!(retried.body["id"], first["id"]);
@@ -664,5 +701,25 @@ async fn a_retry_is_a_new_run_of_the_same_version_and_input_and_only_of_an_ended
     assert_eq!(retried.body["status"], "PENDING");
     for same in ["workflowId", "workflowVersion", "input", "metadata"] {
         assert_eq!(retried.body[same], first[same]);
+    }
+}
+
+#[tokio::test]
+async fn a_workflow_whose_input_schema_cannot_be_used_is_not_saved() {
+    let caller = Caller::start().await;
+    let states = json!([{ "name": "a", "steps": [{ "goto": "about:blank" }] }]);
+    for input in [
+        json!({ "type": "bogus" }),
+        json!({ "type": "object", "properties": { "a": { "type": "string", "pattern": "(" } } }),
+        json!({ "$ref": "https://example.com/schema.json" }),
+    ] {
+        let body = json!({ "definition": { "name": "x", "input": input, "states": states } });
+        let answer = caller.post("/workflows", &body).await;
+        assert_eq!(answer.status, 422, "{input}");
+        assert_eq!(
+            answer.body["errors"][0]["pointer"], "/definition/input",
+            "{}",
+            answer.body
+        );
     }
 }

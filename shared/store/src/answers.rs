@@ -36,15 +36,31 @@ impl Store {
         values: &BTreeMap<String, String>,
         now: Timestamp,
     ) -> Result<Transition> {
-        let event = Event::Answered { request_id: request };
+        let event = Event::Answered {
+            request_id: request,
+        };
         // Nothing is encrypted for an answer that can't be taken anyway.
         if let Err(why) = run.apply(&event, now, crate::fresh_commit()) {
-            return Ok(Transition::Rejected { run: Box::new(run), why });
+            return Ok(Transition::Rejected {
+                run: Box::new(run),
+                why,
+            });
         }
-        let plain = serde_json::to_vec(values)
-            .map_err(|error| StoreError::Corrupt { what: "an answer".to_owned(), reason: error.to_string() })?;
-        let sealed = self.seal(self.secrets_key()?, &context(run.organization_id, run.id, request), &plain).await?;
-        let item = AnswerItem { sealed, ttl: now.plus(KEPT_FOR).as_seconds() };
+        let plain = serde_json::to_vec(values).map_err(|error| StoreError::Corrupt {
+            what: "an answer".to_owned(),
+            reason: error.to_string(),
+        })?;
+        let sealed = self
+            .seal(
+                self.secrets_key()?,
+                &context(run.organization_id, run.id, request),
+                &plain,
+            )
+            .await?;
+        let item = AnswerItem {
+            sealed,
+            ttl: now.plus(KEPT_FOR).as_seconds(),
+        };
         let item = encode(&keys::answer(run.id, request), item)?;
         self.transition_with(run, &event, now, vec![item]).await
     }
@@ -53,14 +69,33 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn take_answer(&self, run: &Run, request: InputRequestId) -> Result<Option<BTreeMap<String, String>>> {
+    pub async fn take_answer(
+        &self,
+        run: &Run,
+        request: InputRequestId,
+    ) -> Result<Option<BTreeMap<String, String>>> {
         let key = keys::answer(run.id, request);
-        let Some(item) = self.get::<AnswerItem>(&key).await? else { return Ok(None) };
-        let plain = self.open(self.secrets_key()?, &context(run.organization_id, run.id, request), &item.sealed).await?;
-        let values = serde_json::from_slice(&plain)
-            .map_err(|error| StoreError::Corrupt { what: "an answer".to_owned(), reason: error.to_string() })?;
-        let deleted =
-            self.dynamo.delete_item().table_name(self.table()?).set_key(Some(key.to_attributes())).send().await;
+        let Some(item) = self.get::<AnswerItem>(&key).await? else {
+            return Ok(None);
+        };
+        let plain = self
+            .open(
+                self.secrets_key()?,
+                &context(run.organization_id, run.id, request),
+                &item.sealed,
+            )
+            .await?;
+        let values = serde_json::from_slice(&plain).map_err(|error| StoreError::Corrupt {
+            what: "an answer".to_owned(),
+            reason: error.to_string(),
+        })?;
+        let deleted = self
+            .dynamo
+            .delete_item()
+            .table_name(self.table()?)
+            .set_key(Some(key.to_attributes()))
+            .send()
+            .await;
         if let Err(error) = deleted {
             // The run goes on all the same: the question is closed, so nobody asks for this answer again, and the
             // table deletes it in time.

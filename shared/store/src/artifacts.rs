@@ -102,26 +102,38 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]; readers then see nothing of it.
-    pub async fn put_artifact(&self, run: &Run, attempt: u32, new: NewArtifact) -> Result<Artifact> {
+    pub async fn put_artifact(
+        &self,
+        run: &Run,
+        attempt: u32,
+        new: NewArtifact,
+    ) -> Result<Artifact> {
         let id = new.id;
         let object_key = format!("{}/{}/{attempt}/{id}", run.organization_id, run.id);
         let (size_bytes, sha256, body) = match new.body {
-            ArtifactBody::Bytes(bytes) => {
-                (bytes.len() as u64, hex(&Sha256::digest(&bytes)), ByteStream::from(bytes))
-            }
+            ArtifactBody::Bytes(bytes) => (
+                bytes.len() as u64,
+                hex(&Sha256::digest(&bytes)),
+                ByteStream::from(bytes),
+            ),
             ArtifactBody::File(path) => {
                 let unreadable = |error: std::io::Error| StoreError::Corrupt {
                     what: format!("the file of artifact {}", new.name),
                     reason: error.to_string(),
                 };
                 let (size_bytes, sha256) = hash_file(&path).await.map_err(unreadable)?;
-                let body = ByteStream::from_path(&path)
-                    .await
-                    .map_err(|error| StoreError::Corrupt { what: new.name.clone(), reason: error.to_string() })?;
+                let body =
+                    ByteStream::from_path(&path)
+                        .await
+                        .map_err(|error| StoreError::Corrupt {
+                            what: new.name.clone(),
+                            reason: error.to_string(),
+                        })?;
                 (size_bytes, sha256, body)
             }
         };
-        self.put_object(&object_key, &new.content_type, body).await?;
+        self.put_object(&object_key, &new.content_type, body)
+            .await?;
         let created_at = now();
         let item = ArtifactItem {
             id,
@@ -137,11 +149,17 @@ impl Store {
             created_at: created_at.as_millis(),
             object_key,
         };
-        self.put(encode(&keys::artifact(run.id, id), &item)?).await?;
+        self.put(encode(&keys::artifact(run.id, id), &item)?)
+            .await?;
         Ok(Artifact::from(item))
     }
 
-    pub(crate) async fn put_object(&self, key: &str, content_type: &str, body: ByteStream) -> Result<()> {
+    pub(crate) async fn put_object(
+        &self,
+        key: &str,
+        content_type: &str,
+        body: ByteStream,
+    ) -> Result<()> {
         self.s3
             .put_object()
             .bucket(self.bucket()?)
@@ -163,10 +181,14 @@ impl Store {
             .send()
             .await
             .map_err(|error| StoreError::from_sdk("GetObject", &error))?;
-        let bytes = answer.body.collect().await.map_err(|error| StoreError::Busy {
-            operation: "GetObject",
-            reason: error.to_string(),
-        })?;
+        let bytes = answer
+            .body
+            .collect()
+            .await
+            .map_err(|error| StoreError::Busy {
+                operation: "GetObject",
+                reason: error.to_string(),
+            })?;
         Ok(bytes.to_vec())
     }
 
@@ -175,8 +197,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn artifacts(&self, run: &Run) -> Result<Vec<Artifact>> {
-        let items: Vec<ArtifactItem> =
-            self.query_prefix(&keys::run_partition(run.id), keys::ARTIFACT_PREFIX).await?;
+        let items: Vec<ArtifactItem> = self
+            .query_prefix(&keys::run_partition(run.id), keys::ARTIFACT_PREFIX)
+            .await?;
         Ok(items
             .into_iter()
             .map(Artifact::from)
@@ -188,9 +211,17 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn presign_artifact(&self, artifact: &Artifact, valid_for: Duration) -> Result<PresignedUrl> {
-        let fault = |reason: String| StoreError::Fault { operation: "presigning GetObject", reason };
-        let presigning = PresigningConfig::expires_in(valid_for).map_err(|error| fault(error.to_string()))?;
+    pub async fn presign_artifact(
+        &self,
+        artifact: &Artifact,
+        valid_for: Duration,
+    ) -> Result<PresignedUrl> {
+        let fault = |reason: String| StoreError::Fault {
+            operation: "presigning GetObject",
+            reason,
+        };
+        let presigning =
+            PresigningConfig::expires_in(valid_for).map_err(|error| fault(error.to_string()))?;
         let expires_at = now().plus(valid_for);
         let request = self
             .s3
@@ -202,18 +233,31 @@ impl Store {
             .presigned(presigning)
             .await
             .map_err(|error| fault(error.to_string()))?;
-        Ok(PresignedUrl { url: request.uri().to_owned(), expires_at })
+        Ok(PresignedUrl {
+            url: request.uri().to_owned(),
+            expires_at,
+        })
     }
 }
 
 /// RFC 6266: the name as it is for clients that know RFC 8187, and a plain one for those that don't.
 fn content_disposition(name: &str) -> String {
-    let plain: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() || "._- ".contains(c) { c } else { '_' }).collect();
+    let plain: String = name
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "._- ".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
     let encoded: String = name
         .bytes()
         .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' => char::from(byte).to_string(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' => {
+                char::from(byte).to_string()
+            }
             other => format!("%{other:02X}"),
         })
         .collect();

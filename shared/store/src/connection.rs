@@ -1,10 +1,22 @@
 //! The clients, built once, and the names of the resources.
 
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::Credentials;
 use platform::configuration::Resources;
 
 use crate::StoreError;
+
+/// How long a call may take, each try of it: a connection that leads nowhere must not hold anybody for ever.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// The same for a queue, whose long poll takes up to 20 s by itself.
+const LONG_POLL_WITHIN: Duration = Duration::from_secs(30);
+
+/// The same for an object of the bucket, which may be large.
+const OBJECT_WITHIN: Duration = Duration::from_secs(5 * 60);
 
 /// How to reach AWS, or what stands in for it.
 #[derive(Debug, Clone)]
@@ -18,19 +30,31 @@ impl Connection {
     pub async fn from_environment() -> Self {
         let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
         let has_own_endpoint = config.endpoint_url().is_some();
-        Self { config, has_own_endpoint }
+        Self {
+            config,
+            has_own_endpoint,
+        }
     }
 
     /// To an emulator at a URL, with credentials that mean nothing elsewhere.
-    pub async fn to_emulator(endpoint_url: &str, region: &str, access_key_id: &str, secret_access_key: &str) -> Self {
-        let credentials = Credentials::new(access_key_id, secret_access_key, None, None, "emulator");
+    pub async fn to_emulator(
+        endpoint_url: &str,
+        region: &str,
+        access_key_id: &str,
+        secret_access_key: &str,
+    ) -> Self {
+        let credentials =
+            Credentials::new(access_key_id, secret_access_key, None, None, "emulator");
         let config = aws_config::defaults(BehaviorVersion::latest())
             .endpoint_url(endpoint_url)
             .region(Region::new(region.to_owned()))
             .credentials_provider(credentials)
             .load()
             .await;
-        Self { config, has_own_endpoint: true }
+        Self {
+            config,
+            has_own_endpoint: true,
+        }
     }
 
     /// The SDK's own configuration.
@@ -38,6 +62,13 @@ impl Connection {
     pub fn sdk_config(&self) -> &SdkConfig {
         &self.config
     }
+}
+
+fn each_try(within: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .operation_attempt_timeout(within)
+        .build()
 }
 
 /// The store. Cloning it is cheap.
@@ -55,13 +86,29 @@ impl Store {
     #[must_use]
     pub fn new(connection: &Connection, resources: Resources) -> Self {
         let config = &connection.config;
-        // Only AWS itself answers for a bucket as a host name.
-        let s3 = aws_sdk_s3::config::Builder::from(config).force_path_style(connection.has_own_endpoint).build();
         Self {
-            dynamo: aws_sdk_dynamodb::Client::new(config),
-            sqs: aws_sdk_sqs::Client::new(config),
-            s3: aws_sdk_s3::Client::from_conf(s3),
-            kms: aws_sdk_kms::Client::new(config),
+            dynamo: aws_sdk_dynamodb::Client::from_conf(
+                aws_sdk_dynamodb::config::Builder::from(config)
+                    .timeout_config(each_try(ANSWER_WITHIN))
+                    .build(),
+            ),
+            sqs: aws_sdk_sqs::Client::from_conf(
+                aws_sdk_sqs::config::Builder::from(config)
+                    .timeout_config(each_try(LONG_POLL_WITHIN))
+                    .build(),
+            ),
+            s3: aws_sdk_s3::Client::from_conf(
+                aws_sdk_s3::config::Builder::from(config)
+                    // Only AWS itself answers for a bucket as a host name.
+                    .force_path_style(connection.has_own_endpoint)
+                    .timeout_config(each_try(OBJECT_WITHIN))
+                    .build(),
+            ),
+            kms: aws_sdk_kms::Client::from_conf(
+                aws_sdk_kms::config::Builder::from(config)
+                    .timeout_config(each_try(ANSWER_WITHIN))
+                    .build(),
+            ),
             resources,
         }
     }

@@ -138,7 +138,10 @@ impl Delivery {
 }
 
 fn key_of(key: &DeliveryKey) -> Key {
-    Key { pk: keys::run_partition(key.run_id), sk: key.key.clone() }
+    Key {
+        pk: keys::run_partition(key.run_id),
+        sk: key.key.clone(),
+    }
 }
 
 fn encode_delivery(delivery: &Delivery) -> Result<crate::item::Item> {
@@ -185,7 +188,10 @@ impl Store {
     /// # Errors
     /// [`crate::StoreError`].
     pub async fn put_new_delivery(&self, delivery: &Delivery) -> Result<bool> {
-        Ok(matches!(self.put_new(encode_delivery(delivery)?).await?, Put::Written))
+        Ok(matches!(
+            self.put_new(encode_delivery(delivery)?).await?,
+            Put::Written
+        ))
     }
 
     /// Reads a delivery.
@@ -202,9 +208,15 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::StoreError`].
-    pub async fn update_delivery(&self, delivery: &Delivery, attempts_before: usize) -> Result<bool> {
+    pub async fn update_delivery(
+        &self,
+        delivery: &Delivery,
+        attempts_before: usize,
+    ) -> Result<bool> {
         let values = HashMap::from([(":attempted".to_owned(), number(attempts_before))]);
-        let put = self.put_if(encode_delivery(delivery)?, "attempted = :attempted", values).await?;
+        let put = self
+            .put_if(encode_delivery(delivery)?, "attempted = :attempted", values)
+            .await?;
         Ok(matches!(put, Put::Written))
     }
 }

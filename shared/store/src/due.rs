@@ -46,12 +46,21 @@ impl Store {
                 None
             }
         };
-        Ok(answer.items.unwrap_or_default().into_iter().filter_map(readable).collect())
+        Ok(answer
+            .items
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(readable)
+            .collect())
     }
 }
 
 fn parse(item: crate::item::Item) -> Result<DueItem> {
-    let part = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).map_or("", String::as_str);
+    let part = |name: &str| {
+        item.get(name)
+            .and_then(|value| value.as_s().ok())
+            .map_or("", String::as_str)
+    };
     let (pk, sk) = (part("pk"), part("sk"));
     let unknown = || StoreError::Corrupt {
         what: format!("{pk} / {sk}"),
@@ -60,12 +69,18 @@ fn parse(item: crate::item::Item) -> Result<DueItem> {
     if let Some(id) = pk.strip_prefix("JOBRUN#") {
         return id.parse().map(DueItem::JobRun).map_err(|_| unknown());
     }
-    let run_id: RunId = pk.strip_prefix("RUN#").and_then(|id| id.parse().ok()).ok_or_else(unknown)?;
+    let run_id: RunId = pk
+        .strip_prefix("RUN#")
+        .and_then(|id| id.parse().ok())
+        .ok_or_else(unknown)?;
     if sk == "RUN" {
         return Ok(DueItem::Run(run_id));
     }
     if sk.starts_with(keys::DELIVERY_PREFIX) {
-        return Ok(DueItem::Delivery(DeliveryKey { run_id, key: sk.to_owned() }));
+        return Ok(DueItem::Delivery(DeliveryKey {
+            run_id,
+            key: sk.to_owned(),
+        }));
     }
     Err(unknown())
 }

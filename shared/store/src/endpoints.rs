@@ -91,7 +91,9 @@ impl Store {
         key: Option<&IdempotencyKey>,
     ) -> Result<Option<Replay>> {
         let context = context(new.organization_id, new.id);
-        let sealed_secret = self.seal(self.webhook_key()?, &context, secret.as_bytes()).await?;
+        let sealed_secret = self
+            .seal(self.webhook_key()?, &context, secret.as_bytes())
+            .await?;
         let item = EndpointItem {
             id: new.id,
             organization_id: new.organization_id,
@@ -104,7 +106,9 @@ impl Store {
         };
         let item = encode(&keys::endpoint(new.organization_id, new.id), item)?;
         if let Some(key) = key {
-            return self.put_with_idempotency(key, &new.id.to_string(), vec![item]).await;
+            return self
+                .put_with_idempotency(key, &new.id.to_string(), vec![item])
+                .await;
         }
         self.put(item).await?;
         Ok(None)
@@ -114,9 +118,13 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn webhook_endpoints(&self, organization_id: OrganizationId) -> Result<Vec<WebhookEndpoint>> {
-        let items: Vec<EndpointItem> =
-            self.query_prefix(&keys::organization(organization_id), keys::ENDPOINT_PREFIX).await?;
+    pub async fn webhook_endpoints(
+        &self,
+        organization_id: OrganizationId,
+    ) -> Result<Vec<WebhookEndpoint>> {
+        let items: Vec<EndpointItem> = self
+            .query_prefix(&keys::organization(organization_id), keys::ENDPOINT_PREFIX)
+            .await?;
         Ok(items.into_iter().map(WebhookEndpoint::from).collect())
     }
 
@@ -168,7 +176,9 @@ impl Store {
     /// [`StoreError`].
     pub async fn webhook_secret(&self, endpoint: &WebhookEndpoint) -> Result<String> {
         let context = context(endpoint.organization_id, endpoint.id);
-        let plain = self.open(self.webhook_key()?, &context, &endpoint.sealed_secret).await?;
+        let plain = self
+            .open(self.webhook_key()?, &context, &endpoint.sealed_secret)
+            .await?;
         String::from_utf8(plain).map_err(|_| StoreError::Corrupt {
             what: format!("the secret of webhook endpoint {}", endpoint.id),
             reason: "it is not text".to_owned(),

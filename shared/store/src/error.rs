@@ -45,7 +45,10 @@ impl StoreError {
         R: std::fmt::Debug,
     {
         let Some(service) = error.as_service_error() else {
-            return Self::Busy { operation, reason: connection_reason(error) };
+            return Self::Busy {
+                operation,
+                reason: connection_reason(error),
+            };
         };
         let code = service.code().unwrap_or("no code");
         let reason = format!("{code}: {}", service.message().unwrap_or("no message"));
@@ -78,7 +81,10 @@ fn connection_reason<E, R>(error: &SdkError<E, R>) -> String {
         SdkError::TimeoutError(_) => "timed out".to_owned(),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => "timed out".to_owned(),
         SdkError::DispatchFailure(failure) => {
-            let cause = failure.as_connector_error().map(ToString::to_string).unwrap_or_default();
+            let cause = failure
+                .as_connector_error()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             format!("no connection: {cause}")
         }
         SdkError::ResponseError(_) => "the answer can't be read".to_owned(),

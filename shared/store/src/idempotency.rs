@@ -51,16 +51,22 @@ impl IdempotencyKey {
     #[must_use]
     pub fn new(organization_id: OrganizationId, operation: &str, key: &str, body: &[u8]) -> Self {
         let key_hash = hex(&Sha256::digest(format!("{operation}\n{key}")));
-        Self { organization_id, key_hash, body_hash: hex(&Sha256::digest(body)) }
+        Self {
+            organization_id,
+            key_hash,
+            body_hash: hex(&Sha256::digest(body)),
+        }
     }
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 impl Store {
@@ -69,8 +75,12 @@ impl Store {
     /// # Errors
     /// [`crate::StoreError`].
     pub async fn replay(&self, key: &IdempotencyKey) -> Result<Option<Replay>> {
-        let item: Option<IdempotencyItem> = self.get(&keys::idempotency(key.organization_id, &key.key_hash)).await?;
-        Ok(item.filter(|item| item.ttl > now().as_seconds()).map(|item| item.compare(key)))
+        let item: Option<IdempotencyItem> = self
+            .get(&keys::idempotency(key.organization_id, &key.key_hash))
+            .await?;
+        Ok(item
+            .filter(|item| item.ttl > now().as_seconds())
+            .map(|item| item.compare(key)))
     }
 
     /// Writes new items together with the idempotency item. `Some` if the key was used before; nothing is written
@@ -106,7 +116,10 @@ impl Store {
         match refused {
             None => Ok(None),
             Some(Some(there)) => Ok(Some(decode::<IdempotencyItem>(there)?.compare(key))),
-            Some(None) => self.replay(key).await.map(|replay| replay.or(Some(Replay::OtherBody))),
+            Some(None) => self
+                .replay(key)
+                .await
+                .map(|replay| replay.or(Some(Replay::OtherBody))),
         }
     }
 }
@@ -114,7 +127,9 @@ impl Store {
 impl IdempotencyItem {
     fn compare(self, key: &IdempotencyKey) -> Replay {
         if self.body_hash == key.body_hash {
-            Replay::Same { resource_id: self.resource_id }
+            Replay::Same {
+                resource_id: self.resource_id,
+            }
         } else {
             Replay::OtherBody
         }

@@ -39,14 +39,29 @@ pub(crate) fn number(value: impl ToString) -> AttributeValue {
 }
 
 pub(crate) fn encode<T: Serialize>(key: &Key, entity: T) -> Result<Item> {
-    serde_dynamo::to_item(Keyed { pk: key.pk.clone(), sk: key.sk.clone(), entity })
-        .map_err(|error| StoreError::Corrupt { what: format!("{} / {}", key.pk, key.sk), reason: error.to_string() })
+    serde_dynamo::to_item(Keyed {
+        pk: key.pk.clone(),
+        sk: key.sk.clone(),
+        entity,
+    })
+    .map_err(|error| StoreError::Corrupt {
+        what: format!("{} / {}", key.pk, key.sk),
+        reason: error.to_string(),
+    })
 }
 
 pub(crate) fn decode<T: DeserializeOwned>(item: Item) -> Result<T> {
-    let name = |key: &str| item.get(key).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
+    let name = |key: &str| {
+        item.get(key)
+            .and_then(|value| value.as_s().ok())
+            .cloned()
+            .unwrap_or_default()
+    };
     let what = format!("{} / {}", name("pk"), name("sk"));
-    serde_dynamo::from_item(item).map_err(|error| StoreError::Corrupt { what, reason: error.to_string() })
+    serde_dynamo::from_item(item).map_err(|error| StoreError::Corrupt {
+        what,
+        reason: error.to_string(),
+    })
 }
 
 fn sequence_name() -> HashMap<String, String> {
@@ -55,7 +70,10 @@ fn sequence_name() -> HashMap<String, String> {
 
 impl Key {
     pub(crate) fn to_attributes(&self) -> Item {
-        HashMap::from([("pk".to_owned(), string(&self.pk)), ("sk".to_owned(), string(&self.sk))])
+        HashMap::from([
+            ("pk".to_owned(), string(&self.pk)),
+            ("sk".to_owned(), string(&self.sk)),
+        ])
     }
 }
 
@@ -88,7 +106,8 @@ impl Store {
 
     /// Writes one item if there is none with its key.
     pub(crate) async fn put_new(&self, item: Item) -> Result<Put> {
-        self.put_if(item, "attribute_not_exists(pk)", Item::new()).await
+        self.put_if(item, "attribute_not_exists(pk)", Item::new())
+            .await
     }
 
     /// Writes one item on a condition about what is there. A condition writes the sequence as `#sequence`, since that
@@ -114,7 +133,11 @@ impl Store {
     }
 
     /// All items of a partition whose sort key begins with a prefix.
-    pub(crate) async fn query_prefix<T: DeserializeOwned>(&self, pk: &str, prefix: &str) -> Result<Vec<T>> {
+    pub(crate) async fn query_prefix<T: DeserializeOwned>(
+        &self,
+        pk: &str,
+        prefix: &str,
+    ) -> Result<Vec<T>> {
         let mut pages = self
             .dynamo
             .query()
@@ -128,7 +151,9 @@ impl Store {
             .send();
         let mut found = Vec::new();
         while let Some(item) = pages.next().await {
-            found.push(decode(item.map_err(|error| StoreError::from_sdk("Query", &error))?)?);
+            found.push(decode(
+                item.map_err(|error| StoreError::from_sdk("Query", &error))?,
+            )?);
         }
         Ok(found)
     }

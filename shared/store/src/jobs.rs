@@ -105,13 +105,21 @@ impl Store {
             return Ok(None);
         };
         let key = keys::occurrence(job_run.job_id, scheduled_at);
-        let occurrence = encode(&key, OccurrenceItem { job_run_id: job_run.id })?;
-        let put = crate::runs::transact_put(self.table()?, occurrence).condition_expression("attribute_not_exists(pk)");
+        let occurrence = encode(
+            &key,
+            OccurrenceItem {
+                job_run_id: job_run.id,
+            },
+        )?;
+        let put = crate::runs::transact_put(self.table()?, occurrence)
+            .condition_expression("attribute_not_exists(pk)");
         match self.transact(put, vec![item]).await? {
             None => Ok(None),
             Some(_) => {
                 let earlier: Option<OccurrenceItem> = self.get(&key).await?;
-                Ok(earlier.map(|item| item.job_run_id).filter(|id| *id != job_run.id))
+                Ok(earlier
+                    .map(|item| item.job_run_id)
+                    .filter(|id| *id != job_run.id))
             }
         }
     }
@@ -131,7 +139,9 @@ impl Store {
     /// [`crate::StoreError`].
     pub async fn update_job_run(&self, next: &JobRun) -> Result<bool> {
         let values = HashMap::from([(":from".to_owned(), number(next.sequence.saturating_sub(1)))]);
-        let put = self.put_if(encode_job_run(next)?, "#sequence = :from", values).await?;
+        let put = self
+            .put_if(encode_job_run(next)?, "#sequence = :from", values)
+            .await?;
         Ok(matches!(put, Put::Written))
     }
     /// Writes when somebody must look at a job run again. Not a change of the job run: the condition holds it to the
@@ -141,7 +151,9 @@ impl Store {
     /// [`crate::StoreError`].
     pub async fn postpone_job_run(&self, postponed: &JobRun) -> Result<bool> {
         let values = HashMap::from([(":sequence".to_owned(), number(postponed.sequence))]);
-        let put = self.put_if(encode_job_run(postponed)?, "#sequence = :sequence", values).await?;
+        let put = self
+            .put_if(encode_job_run(postponed)?, "#sequence = :sequence", values)
+            .await?;
         Ok(matches!(put, Put::Written))
     }
 }

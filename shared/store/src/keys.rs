@@ -1,7 +1,10 @@
 //! The keys of every entity in the one table. docs/storage.md says what each is read for.
 
 use domain::run::Status;
-use domain::{ArtifactId, InputRequestId, JobId, JobRunId, OrganizationId, RunId, Timestamp, WebhookEndpointId, WorkflowId};
+use domain::{
+    ArtifactId, InputRequestId, JobId, JobRunId, OrganizationId, RunId, Timestamp,
+    WebhookEndpointId, WorkflowId,
+};
 use uuid::Uuid;
 
 /// Partition and sort key of an item.
@@ -51,7 +54,11 @@ pub(crate) fn artifact(run: RunId, id: ArtifactId) -> Key {
 
 pub(crate) const DELIVERY_PREFIX: &str = "DLV#";
 
-pub(crate) fn delivery_sort(sequence: u64, event_type: &str, endpoint: WebhookEndpointId) -> String {
+pub(crate) fn delivery_sort(
+    sequence: u64,
+    event_type: &str,
+    endpoint: WebhookEndpointId,
+) -> String {
     format!("{DELIVERY_PREFIX}{sequence:06}#{event_type}#{endpoint}")
 }
 
@@ -70,7 +77,10 @@ pub(crate) fn organization(id: OrganizationId) -> String {
 pub(crate) const ENDPOINT_PREFIX: &str = "ENDPOINT#";
 
 pub(crate) fn endpoint(organization_id: OrganizationId, id: WebhookEndpointId) -> Key {
-    key(organization(organization_id), format!("{ENDPOINT_PREFIX}{id}"))
+    key(
+        organization(organization_id),
+        format!("{ENDPOINT_PREFIX}{id}"),
+    )
 }
 
 pub(crate) fn secret(organization_id: OrganizationId, name: &str) -> Key {
@@ -82,7 +92,10 @@ pub(crate) fn api_key(hash: &str) -> Key {
 }
 
 pub(crate) fn idempotency(organization_id: OrganizationId, hash: &str) -> Key {
-    key(format!("IDEMPOTENCY#{organization_id}#{hash}"), "IDEMPOTENCY")
+    key(
+        format!("IDEMPOTENCY#{organization_id}#{hash}"),
+        "IDEMPOTENCY",
+    )
 }
 
 pub(crate) fn job(id: JobId) -> Key {

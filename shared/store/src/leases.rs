@@ -24,11 +24,16 @@ mod millis {
     use domain::Timestamp;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        time: &Timestamp,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_i64(time.as_millis())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Timestamp, D::Error> {
         i64::deserialize(deserializer).map(Timestamp::from_millis)
     }
 }
@@ -41,7 +46,13 @@ impl Store {
     pub async fn renew_lease(&self, id: RunId, lease: Lease) -> Result<bool> {
         let item = encode(&keys::lease(id), lease)?;
         let values = HashMap::from([(":attempt".to_owned(), number(lease.attempt))]);
-        let put = self.put_if(item, "attribute_not_exists(pk) OR attempt <= :attempt", values).await?;
+        let put = self
+            .put_if(
+                item,
+                "attribute_not_exists(pk) OR attempt <= :attempt",
+                values,
+            )
+            .await?;
         Ok(matches!(put, Put::Written))
     }
 

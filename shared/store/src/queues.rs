@@ -64,8 +64,10 @@ impl Store {
     }
 
     async fn send(&self, queue: Queue, message: &impl Serialize, delay: Duration) -> Result<()> {
-        let body = serde_json::to_string(message)
-            .map_err(|error| StoreError::Corrupt { what: "a message".to_owned(), reason: error.to_string() })?;
+        let body = serde_json::to_string(message).map_err(|error| StoreError::Corrupt {
+            what: "a message".to_owned(),
+            reason: error.to_string(),
+        })?;
         let seconds = i32::try_from(delay.as_secs().min(900)).unwrap_or(900);
         self.sqs
             .send_message()
@@ -82,20 +84,31 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn receive(&self, queue: Queue, limit: i32, wait: Duration) -> Result<Vec<QueueMessage>> {
+    pub async fn receive(
+        &self,
+        queue: Queue,
+        limit: i32,
+        wait: Duration,
+    ) -> Result<Vec<QueueMessage>> {
         let answer = self
             .sqs
             .receive_message()
             .queue_url(self.queue_url(queue)?)
             .max_number_of_messages(limit.clamp(1, 10))
             .wait_time_seconds(i32::try_from(wait.as_secs().min(20)).unwrap_or(20))
-            .message_system_attribute_names(aws_sdk_sqs::types::MessageSystemAttributeName::ApproximateReceiveCount)
+            .message_system_attribute_names(
+                aws_sdk_sqs::types::MessageSystemAttributeName::ApproximateReceiveCount,
+            )
             .send()
             .await
             .map_err(|error| StoreError::from_sdk("ReceiveMessage", &error))?;
         let received = |message: &aws_sdk_sqs::types::Message| {
             let name = aws_sdk_sqs::types::MessageSystemAttributeName::ApproximateReceiveCount;
-            message.attributes().and_then(|all| all.get(&name)).and_then(|count| count.parse().ok()).unwrap_or(1)
+            message
+                .attributes()
+                .and_then(|all| all.get(&name))
+                .and_then(|count| count.parse().ok())
+                .unwrap_or(1)
         };
         Ok(answer
             .messages

@@ -69,15 +69,33 @@ struct EntryItem(u64, Status, Option<String>, u32, i64, CommitId);
 #[serde(rename_all = "camelCase")]
 enum PhaseItem {
     Held,
-    Ready { since: i64, again: u32 },
-    InProgress { worker: String, begun: bool, deadline: i64 },
-    Awaiting { worker: String, request: InputRequest, work_left: u64 },
+    Ready {
+        since: i64,
+        again: u32,
+    },
+    InProgress {
+        worker: String,
+        begun: bool,
+        deadline: i64,
+    },
+    Awaiting {
+        worker: String,
+        request: InputRequest,
+        work_left: u64,
+    },
     Completed,
-    NoAction { reason: String },
-    Failed { failure: Failure },
+    NoAction {
+        reason: String,
+    },
+    Failed {
+        failure: Failure,
+    },
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
 fn is_zero(value: &u64) -> bool {
     *value == 0
 }
@@ -105,7 +123,11 @@ pub(crate) fn encode_run(run: &Run) -> Result<Item> {
         metadata: run.metadata.clone(),
         secret_bindings: run.secret_bindings.clone(),
         trace_parent: run.trace_parent.clone(),
-        policy: (run.policy.max_attempts, millis(run.policy.work_time), millis(run.policy.queue_time)),
+        policy: (
+            run.policy.max_attempts,
+            millis(run.policy.work_time),
+            millis(run.policy.queue_time),
+        ),
         status: run.status(),
         phase: encode_phase(&run.phase),
         state: run.current_state_name.clone(),
@@ -120,7 +142,14 @@ pub(crate) fn encode_run(run: &Run) -> Result<Item> {
             .iter()
             .map(|entry| {
                 let state = entry.state_name.clone();
-                EntryItem(entry.sequence, entry.status, state, entry.attempt, entry.at.as_millis(), entry.commit)
+                EntryItem(
+                    entry.sequence,
+                    entry.status,
+                    state,
+                    entry.attempt,
+                    entry.at.as_millis(),
+                    entry.commit,
+                )
             })
             .collect(),
         timings: run.timings.as_ref().map(encode_timings),
@@ -129,50 +158,100 @@ pub(crate) fn encode_run(run: &Run) -> Result<Item> {
 }
 
 fn encode_timings(timings: &Timings) -> TimingsItem {
-    let states = timings.states.iter().map(|(name, took)| (name.clone(), *took)).collect();
-    let Timings { queued, browser_start, awaiting_user, artifacts, total, .. } = *timings;
-    TimingsItem(queued, browser_start, awaiting_user, artifacts, total, states)
+    let states = timings
+        .states
+        .iter()
+        .map(|(name, took)| (name.clone(), *took))
+        .collect();
+    let Timings {
+        queued,
+        browser_start,
+        awaiting_user,
+        artifacts,
+        total,
+        ..
+    } = *timings;
+    TimingsItem(
+        queued,
+        browser_start,
+        awaiting_user,
+        artifacts,
+        total,
+        states,
+    )
 }
 
 fn decode_timings(item: TimingsItem) -> Timings {
     let TimingsItem(queued, browser_start, awaiting_user, artifacts, total, states) = item;
-    Timings { queued, browser_start, states: states.into_iter().collect(), awaiting_user, artifacts, total }
+    Timings {
+        queued,
+        browser_start,
+        states: states.into_iter().collect(),
+        awaiting_user,
+        artifacts,
+        total,
+    }
 }
 
 fn encode_phase(phase: &Phase) -> PhaseItem {
     match phase {
         Phase::Held => PhaseItem::Held,
-        Phase::Ready { since, enqueued_again } => {
-            PhaseItem::Ready { since: since.as_millis(), again: *enqueued_again }
-        }
-        Phase::InProgress { worker_id, has_begun, work_deadline } => PhaseItem::InProgress {
+        Phase::Ready {
+            since,
+            enqueued_again,
+        } => PhaseItem::Ready {
+            since: since.as_millis(),
+            again: *enqueued_again,
+        },
+        Phase::InProgress {
+            worker_id,
+            has_begun,
+            work_deadline,
+        } => PhaseItem::InProgress {
             worker: worker_id.clone(),
             begun: *has_begun,
             deadline: work_deadline.as_millis(),
         },
-        Phase::AwaitingUserInput { worker_id, request, work_left } => PhaseItem::Awaiting {
+        Phase::AwaitingUserInput {
+            worker_id,
+            request,
+            work_left,
+        } => PhaseItem::Awaiting {
             worker: worker_id.clone(),
             request: request.clone(),
             work_left: millis(*work_left),
         },
         Phase::Completed => PhaseItem::Completed,
-        Phase::CompletedWithNoActionTaken { reason } => PhaseItem::NoAction { reason: reason.clone() },
-        Phase::Failed(failure) => PhaseItem::Failed { failure: failure.clone() },
+        Phase::CompletedWithNoActionTaken { reason } => PhaseItem::NoAction {
+            reason: reason.clone(),
+        },
+        Phase::Failed(failure) => PhaseItem::Failed {
+            failure: failure.clone(),
+        },
     }
 }
 
 fn decode_phase(phase: PhaseItem) -> Phase {
     match phase {
         PhaseItem::Held => Phase::Held,
-        PhaseItem::Ready { since, again } => {
-            Phase::Ready { since: Timestamp::from_millis(since), enqueued_again: again }
-        }
-        PhaseItem::InProgress { worker, begun, deadline } => Phase::InProgress {
+        PhaseItem::Ready { since, again } => Phase::Ready {
+            since: Timestamp::from_millis(since),
+            enqueued_again: again,
+        },
+        PhaseItem::InProgress {
+            worker,
+            begun,
+            deadline,
+        } => Phase::InProgress {
             worker_id: worker,
             has_begun: begun,
             work_deadline: Timestamp::from_millis(deadline),
         },
-        PhaseItem::Awaiting { worker, request, work_left } => Phase::AwaitingUserInput {
+        PhaseItem::Awaiting {
+            worker,
+            request,
+            work_left,
+        } => Phase::AwaitingUserInput {
             worker_id: worker,
             request,
             work_left: Duration::from_millis(work_left),
@@ -216,14 +295,16 @@ pub fn decode_run(item: Item) -> Result<Run> {
         history: item
             .history
             .into_iter()
-            .map(|EntryItem(sequence, status, state_name, attempt, at, commit)| HistoryEntry {
-                sequence,
-                status,
-                state_name,
-                attempt,
-                at: Timestamp::from_millis(at),
-                commit,
-            })
+            .map(
+                |EntryItem(sequence, status, state_name, attempt, at, commit)| HistoryEntry {
+                    sequence,
+                    status,
+                    state_name,
+                    attempt,
+                    at: Timestamp::from_millis(at),
+                    commit,
+                },
+            )
             .collect(),
         due_at: item.due_at.map(Timestamp::from_millis),
         timings: item.timings.map(decode_timings),
@@ -231,7 +312,11 @@ pub fn decode_run(item: Item) -> Result<Run> {
     if run.status() != item.status {
         return Err(StoreError::Corrupt {
             what: format!("run {}", run.id),
-            reason: format!("its status is {} but its phase says {}", item.status, run.status()),
+            reason: format!(
+                "its status is {} but its phase says {}",
+                item.status,
+                run.status()
+            ),
         });
     }
     Ok(run)

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, KeysAndAttributes, Put as TransactPut, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    AttributeValue, KeysAndAttributes, Put as TransactPut, ReturnValuesOnConditionCheckFailure,
+    TransactWriteItem,
 };
+use aws_sdk_s3::primitives::ByteStream;
 use domain::run::{CommitId, Event, Rejected, Run};
 use domain::{OrganizationId, RunId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -85,7 +86,12 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]; nothing is written then that a reader could see.
-    pub async fn create_run(&self, run: &Run, input: &Value, key: Option<&IdempotencyKey>) -> Result<CreatedRun> {
+    pub async fn create_run(
+        &self,
+        run: &Run,
+        input: &Value,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<CreatedRun> {
         let input = self.place_value(run, 0, "input", input).await?;
         let input = encode(&keys::run_input(run.id), input)?;
         let run_item = encode_run(run)?;
@@ -99,7 +105,10 @@ impl Store {
             };
         };
         let id = run.id.to_string();
-        match self.put_with_idempotency(key, &id, vec![run_item, input]).await? {
+        match self
+            .put_with_idempotency(key, &id, vec![run_item, input])
+            .await?
+        {
             None => Ok(CreatedRun::Created),
             Some(replay) => Ok(CreatedRun::Replayed(replay)),
         }
@@ -127,22 +136,39 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn run_of(&self, organization_id: OrganizationId, id: RunId) -> Result<Option<Run>> {
-        Ok(self.run(id).await?.filter(|run| run.organization_id == organization_id))
+        Ok(self
+            .run(id)
+            .await?
+            .filter(|run| run.organization_id == organization_id))
     }
 
     /// Reads a run with its input and output for a caller, in one request.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn run_with_values_of(&self, organization_id: OrganizationId, id: RunId) -> Result<Option<RunWithValues>> {
-        let mut items = self.batch_get([keys::run(id), keys::run_input(id), keys::run_output(id)].iter()).await?;
-        let Some(run) = items.remove(&keys::run(id)) else { return Ok(None) };
+    pub async fn run_with_values_of(
+        &self,
+        organization_id: OrganizationId,
+        id: RunId,
+    ) -> Result<Option<RunWithValues>> {
+        let mut items = self
+            .batch_get([keys::run(id), keys::run_input(id), keys::run_output(id)].iter())
+            .await?;
+        let Some(run) = items.remove(&keys::run(id)) else {
+            return Ok(None);
+        };
         let run = decode_run(run)?;
         if run.organization_id != organization_id {
             return Ok(None);
         }
-        let input = items.remove(&keys::run_input(id)).map(decode_value).transpose()?;
-        let output = items.remove(&keys::run_output(id)).map(decode_value).transpose()?;
+        let input = items
+            .remove(&keys::run_input(id))
+            .map(decode_value)
+            .transpose()?;
+        let output = items
+            .remove(&keys::run_output(id))
+            .map(decode_value)
+            .transpose()?;
         // Only the attempt that ended the run as completed has an output that counts.
         let output = output.filter(|value| {
             value.attempt == run.attempt && run.status() == domain::run::Status::Completed
@@ -161,14 +187,31 @@ impl Store {
         self.read_value(item).await
     }
 
-    async fn place_value(&self, run: &Run, attempt: u32, name: &str, value: &Value) -> Result<ValueItem> {
+    async fn place_value(
+        &self,
+        run: &Run,
+        attempt: u32,
+        name: &str,
+        value: &Value,
+    ) -> Result<ValueItem> {
         let json = value.to_string();
         if json.len() <= LONGEST_IN_TABLE {
-            return Ok(ValueItem { attempt, place: ValuePlace::Json(json) });
+            return Ok(ValueItem {
+                attempt,
+                place: ValuePlace::Json(json),
+            });
         }
         let object_key = format!("{}/{}/{attempt}/{name}.json", run.organization_id, run.id);
-        self.put_object(&object_key, "application/json", ByteStream::from(json.into_bytes())).await?;
-        Ok(ValueItem { attempt, place: ValuePlace::ObjectKey(object_key) })
+        self.put_object(
+            &object_key,
+            "application/json",
+            ByteStream::from(json.into_bytes()),
+        )
+        .await?;
+        Ok(ValueItem {
+            attempt,
+            place: ValuePlace::ObjectKey(object_key),
+        })
     }
 
     async fn read_value(&self, item: Option<ValueItem>) -> Result<Option<Value>> {
@@ -177,8 +220,10 @@ impl Store {
             ValuePlace::Json(json) => json.into_bytes(),
             ValuePlace::ObjectKey(object_key) => self.get_object(&object_key).await?,
         };
-        let value = serde_json::from_slice(&json)
-            .map_err(|error| StoreError::Corrupt { what: "a run's value".to_owned(), reason: error.to_string() })?;
+        let value = serde_json::from_slice(&json).map_err(|error| StoreError::Corrupt {
+            what: "a run's value".to_owned(),
+            reason: error.to_string(),
+        })?;
         Ok(Some(value))
     }
 
@@ -205,10 +250,18 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn put_run_output(&self, run: &Run, attempt: u32, output: &Value) -> Result<()> {
-        let item = encode(&keys::run_output(run.id), self.place_value(run, attempt, "output", output).await?)?;
+        let item = encode(
+            &keys::run_output(run.id),
+            self.place_value(run, attempt, "output", output).await?,
+        )?;
         // An attempt that is over must not replace what a later one has written.
         let values = HashMap::from([(":attempt".to_owned(), number(attempt))]);
-        self.put_if(item, "attribute_not_exists(pk) OR attempt <= :attempt", values).await?;
+        self.put_if(
+            item,
+            "attribute_not_exists(pk) OR attempt <= :attempt",
+            values,
+        )
+        .await?;
         Ok(())
     }
 
@@ -260,7 +313,9 @@ impl Store {
                 .condition_expression(CONDITION)
                 .expression_attribute_names("#sequence", "sequence")
                 .expression_attribute_values(":from", from)
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+                .return_values_on_condition_check_failure(
+                    ReturnValuesOnConditionCheckFailure::AllOld,
+                )
                 .send()
                 .await;
             match answer {
@@ -283,7 +338,10 @@ impl Store {
             }
         };
         let Some(fresh) = refused else {
-            return Err(StoreError::Fault { operation: "PutItem", reason: format!("run {} is gone", next.id) });
+            return Err(StoreError::Fault {
+                operation: "PutItem",
+                reason: format!("run {} is gone", next.id),
+            });
         };
         let fresh = decode_run(fresh)?;
         if fresh.has_commit(commit) {
@@ -299,7 +357,9 @@ impl Store {
     /// [`StoreError`].
     pub async fn postpone_run(&self, postponed: &Run) -> Result<bool> {
         let values = HashMap::from([(":sequence".to_owned(), number(postponed.sequence))]);
-        let put = self.put_if(encode_run(postponed)?, "#sequence = :sequence", values).await?;
+        let put = self
+            .put_if(encode_run(postponed)?, "#sequence = :sequence", values)
+            .await?;
         Ok(matches!(put, Put::Written))
     }
 
@@ -348,14 +408,26 @@ impl Store {
             let put = transact_put(self.table()?, item).build().map_err(fault)?;
             writes.push(TransactWriteItem::builder().put(put).build());
         }
-        let answer = self.dynamo.transact_write_items().set_transact_items(Some(writes)).send().await;
+        let answer = self
+            .dynamo
+            .transact_write_items()
+            .set_transact_items(Some(writes))
+            .send()
+            .await;
         let Err(error) = answer else { return Ok(None) };
-        if let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() {
+        if let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
+            error.as_service_error()
+        {
             let reasons = canceled.cancellation_reasons();
             if reasons.first().and_then(|reason| reason.code()) == Some("ConditionalCheckFailed") {
-                return Ok(Some(reasons.first().and_then(|reason| reason.item().cloned())));
+                return Ok(Some(
+                    reasons.first().and_then(|reason| reason.item().cloned()),
+                ));
             }
-            if reasons.iter().any(|reason| reason.code() == Some("TransactionConflict")) {
+            if reasons
+                .iter()
+                .any(|reason| reason.code() == Some("TransactionConflict"))
+            {
                 return Err(StoreError::Busy {
                     operation: "TransactWriteItems",
                     reason: "another transaction holds the item".to_owned(),
@@ -371,7 +443,8 @@ impl Store {
         keys: impl Iterator<Item = &'a keys::Key>,
     ) -> Result<HashMap<keys::Key, Item>> {
         let table = self.table()?;
-        let mut wanted: Vec<HashMap<String, AttributeValue>> = keys.map(keys::Key::to_attributes).collect();
+        let mut wanted: Vec<HashMap<String, AttributeValue>> =
+            keys.map(keys::Key::to_attributes).collect();
         let mut found = HashMap::with_capacity(wanted.len());
         let mut tries = 0;
         while !wanted.is_empty() {
@@ -379,7 +452,10 @@ impl Store {
                 .set_keys(Some(std::mem::take(&mut wanted)))
                 .consistent_read(true)
                 .build()
-                .map_err(|error| StoreError::Fault { operation: "BatchGetItem", reason: error.to_string() })?;
+                .map_err(|error| StoreError::Fault {
+                    operation: "BatchGetItem",
+                    reason: error.to_string(),
+                })?;
             let answer = self
                 .dynamo
                 .batch_get_item()
@@ -387,9 +463,25 @@ impl Store {
                 .send()
                 .await
                 .map_err(|error| StoreError::from_sdk("BatchGetItem", &error))?;
-            for item in answer.responses.unwrap_or_default().remove(table).unwrap_or_default() {
-                let part = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
-                found.insert(keys::Key { pk: part("pk"), sk: part("sk") }, item);
+            for item in answer
+                .responses
+                .unwrap_or_default()
+                .remove(table)
+                .unwrap_or_default()
+            {
+                let part = |name: &str| {
+                    item.get(name)
+                        .and_then(|value| value.as_s().ok())
+                        .cloned()
+                        .unwrap_or_default()
+                };
+                found.insert(
+                    keys::Key {
+                        pk: part("pk"),
+                        sk: part("sk"),
+                    },
+                    item,
+                );
             }
             if let Some(rest) = answer.unprocessed_keys.unwrap_or_default().remove(table) {
                 wanted = rest.keys;
@@ -407,8 +499,13 @@ impl Store {
     }
 }
 
-pub(crate) fn transact_put(table: &str, item: Item) -> aws_sdk_dynamodb::types::builders::PutBuilder {
-    TransactPut::builder().table_name(table).set_item(Some(item))
+pub(crate) fn transact_put(
+    table: &str,
+    item: Item,
+) -> aws_sdk_dynamodb::types::builders::PutBuilder {
+    TransactPut::builder()
+        .table_name(table)
+        .set_item(Some(item))
 }
 
 fn decode_value(item: Item) -> Result<ValueItem> {

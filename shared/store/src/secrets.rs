@@ -20,7 +20,11 @@ impl Context {
     pub(crate) fn new(organization_id: OrganizationId, kind: &str, name: &str) -> Self {
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         let organization_id = organization_id.to_string();
-        Self(HashMap::from([pair("organization", &organization_id), pair("kind", kind), pair("name", name)]))
+        Self(HashMap::from([
+            pair("organization", &organization_id),
+            pair("kind", kind),
+            pair("name", name),
+        ]))
     }
 }
 
@@ -55,7 +59,10 @@ impl Store {
     pub(crate) async fn open(&self, key: &str, context: &Context, sealed: &str) -> Result<Vec<u8>> {
         let sealed = STANDARD
             .decode(sealed)
-            .map_err(|error| StoreError::Corrupt { what: "a sealed value".to_owned(), reason: error.to_string() })?;
+            .map_err(|error| StoreError::Corrupt {
+                what: "a sealed value".to_owned(),
+                reason: error.to_string(),
+            })?;
         let answer = self
             .kms
             .decrypt()
@@ -76,11 +83,23 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn put_secret(&self, organization_id: OrganizationId, name: &str, value: &str) -> Result<()> {
+    pub async fn put_secret(
+        &self,
+        organization_id: OrganizationId,
+        name: &str,
+        value: &str,
+    ) -> Result<()> {
         let context = Context::new(organization_id, "secret", name);
-        let sealed = self.seal(self.secrets_key()?, &context, value.as_bytes()).await?;
-        let item = SecretItem { name: name.to_owned(), sealed, updated_at: now().as_millis() };
-        self.put(encode(&keys::secret(organization_id, name), item)?).await
+        let sealed = self
+            .seal(self.secrets_key()?, &context, value.as_bytes())
+            .await?;
+        let item = SecretItem {
+            name: name.to_owned(),
+            sealed,
+            updated_at: now().as_millis(),
+        };
+        self.put(encode(&keys::secret(organization_id, name), item)?)
+            .await
     }
 
     /// Opens the secrets that a run uses. Those that the organization doesn't have are left out.
@@ -94,9 +113,16 @@ impl Store {
     ) -> Result<BTreeMap<String, String>> {
         let mut opened = BTreeMap::new();
         for name in names {
-            let Some(item) = self.get::<SecretItem>(&keys::secret(organization_id, name)).await? else { continue };
+            let Some(item) = self
+                .get::<SecretItem>(&keys::secret(organization_id, name))
+                .await?
+            else {
+                continue;
+            };
             let context = Context::new(organization_id, "secret", name);
-            let plain = self.open(self.secrets_key()?, &context, &item.sealed).await?;
+            let plain = self
+                .open(self.secrets_key()?, &context, &item.sealed)
+                .await?;
             let plain = String::from_utf8(plain).map_err(|_| StoreError::Corrupt {
                 what: format!("secret {name}"),
                 reason: "it is not text".to_owned(),

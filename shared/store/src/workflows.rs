@@ -68,11 +68,18 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::StoreError`].
-    pub async fn create_workflow(&self, new: &NewWorkflow, key: Option<&IdempotencyKey>) -> Result<Option<Replay>> {
+    pub async fn create_workflow(
+        &self,
+        new: &NewWorkflow,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Option<Replay>> {
         let workflow = &new.workflow;
         let head = WorkflowItem {
             id: workflow.id,
-            by_organization: format!("{}#WORKFLOWS", keys::by_organization(workflow.organization_id)),
+            by_organization: format!(
+                "{}#WORKFLOWS",
+                keys::by_organization(workflow.organization_id)
+            ),
             organization_id: workflow.organization_id,
             name: workflow.name.clone(),
             version: workflow.version,
@@ -81,11 +88,18 @@ impl Store {
             created_by: workflow.created_by_user_id.clone(),
         };
         let head = encode(&keys::workflow(workflow.id), head)?;
-        let version =
-            VersionItem { definition: new.definition.clone(), created_at: workflow.created_at.as_millis() };
-        let version = encode(&keys::workflow_version(workflow.id, workflow.version), version)?;
+        let version = VersionItem {
+            definition: new.definition.clone(),
+            created_at: workflow.created_at.as_millis(),
+        };
+        let version = encode(
+            &keys::workflow_version(workflow.id, workflow.version),
+            version,
+        )?;
         if let Some(key) = key {
-            return self.put_with_idempotency(key, &workflow.id.to_string(), vec![version, head]).await;
+            return self
+                .put_with_idempotency(key, &workflow.id.to_string(), vec![version, head])
+                .await;
         }
         // The version first: a workflow that can be seen has its definition.
         self.put(version).await?;
@@ -97,24 +111,34 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::StoreError`].
-    pub async fn workflow_of(&self, organization_id: OrganizationId, id: WorkflowId) -> Result<Option<Workflow>> {
+    pub async fn workflow_of(
+        &self,
+        organization_id: OrganizationId,
+        id: WorkflowId,
+    ) -> Result<Option<Workflow>> {
         let item: Option<WorkflowItem> = self.get(&keys::workflow(id)).await?;
-        Ok(item.filter(|item| item.organization_id == organization_id).map(|item| Workflow {
-            id: item.id,
-            organization_id: item.organization_id,
-            name: item.name,
-            version: item.version,
-            created_at: Timestamp::from_millis(item.created_at),
-            updated_at: Timestamp::from_millis(item.updated_at),
-            created_by_user_id: item.created_by,
-        }))
+        Ok(item
+            .filter(|item| item.organization_id == organization_id)
+            .map(|item| Workflow {
+                id: item.id,
+                organization_id: item.organization_id,
+                name: item.name,
+                version: item.version,
+                created_at: Timestamp::from_millis(item.created_at),
+                updated_at: Timestamp::from_millis(item.updated_at),
+                created_by_user_id: item.created_by,
+            }))
     }
 
     /// Reads a version of a workflow that the caller has already found to be theirs.
     ///
     /// # Errors
     /// [`crate::StoreError`].
-    pub async fn workflow_version(&self, id: WorkflowId, version: u32) -> Result<Option<WorkflowVersion>> {
+    pub async fn workflow_version(
+        &self,
+        id: WorkflowId,
+        version: u32,
+    ) -> Result<Option<WorkflowVersion>> {
         let item: Option<VersionItem> = self.get(&keys::workflow_version(id, version)).await?;
         Ok(item.map(|item| WorkflowVersion {
             definition: item.definition,

@@ -56,7 +56,11 @@ struct Progress {
 enum Outcome {
     Completed,
     Canceled,
+    TooLarge,
 }
+
+/// How large a download may be: a site that never stops sending must not fill the disk.
+const LARGEST_BYTES: f64 = 1024.0 * 1024.0 * 1024.0;
 
 impl Downloads {
     pub(crate) fn new(folder: PathBuf) -> Self {
@@ -104,6 +108,12 @@ impl Downloads {
         let outcome = match params["state"].as_str() {
             Some("completed") => Outcome::Completed,
             Some("canceled") => Outcome::Canceled,
+            _ if params["receivedBytes"]
+                .as_f64()
+                .is_some_and(|bytes| bytes > LARGEST_BYTES) =>
+            {
+                Outcome::TooLarge
+            }
             _ => return,
         };
         let guid = params["guid"].as_str().unwrap_or_default();
@@ -175,10 +185,18 @@ impl DownloadWaiter {
     }
 
     async fn finish(&self, progress: &Progress, guid: &str) -> Result<Download, Error> {
-        if let Some(Outcome::Canceled) = progress.outcome {
-            return Err(Error::Download {
-                reason: format!("{:?} was canceled", progress.suggested_file_name),
-            });
+        let name = &progress.suggested_file_name;
+        match progress.outcome {
+            Some(Outcome::Canceled) => {
+                let reason = format!("{name:?} was canceled");
+                return Err(Error::Download { reason });
+            }
+            Some(Outcome::TooLarge) => {
+                let reason =
+                    format!("{name:?} is larger than 1 GiB, which is the most that is taken");
+                return Err(Error::Download { reason });
+            }
+            Some(Outcome::Completed) | None => {}
         }
         let path = self.downloads.folder.join(guid);
         let size_bytes = match tokio::fs::metadata(&path).await {
@@ -203,5 +221,28 @@ impl Drop for DownloadWaiter {
         let mut state = self.downloads.state();
         state.waiters.retain(|waiter| *waiter != self.id);
         state.taken.remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_download_that_never_stops_is_given_up_while_it_still_comes() {
+        let downloads = Arc::new(Downloads::new(PathBuf::new()));
+        let waiter = downloads.expect();
+        downloads.begin(&json!({ "guid": "g", "suggestedFilename": "endless.bin" }));
+        let progress =
+            |bytes: u64| json!({ "guid": "g", "state": "inProgress", "receivedBytes": bytes });
+        downloads.progress(&progress(1 << 20));
+        downloads.progress(&progress(1 << 31));
+        let error = waiter
+            .wait(Duration::from_secs(60))
+            .await
+            .expect_err("it is too large");
+        assert!(error.to_string().contains("1 GiB"), "{error}");
     }
 }

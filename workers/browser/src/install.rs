@@ -28,9 +28,18 @@ pub async fn find_or_install(say: &mut (dyn FnMut(&str) + Send)) -> Result<PathB
     if !may_install {
         return Err(missing);
     }
-    say(&format!("Installing the browser (Debian package {PACKAGE})"));
+    say(&format!(
+        "Installing the browser (Debian package {PACKAGE})"
+    ));
     apt_get(&["update", "--quiet=2"]).await?;
-    apt_get(&["install", "--quiet=2", "--yes", "--no-install-recommends", PACKAGE]).await?;
+    apt_get(&[
+        "install",
+        "--quiet=2",
+        "--yes",
+        "--no-install-recommends",
+        PACKAGE,
+    ])
+    .await?;
     find_executable()
 }
 
@@ -52,5 +61,9 @@ async fn apt_get(arguments: &[&str]) -> Result<(), Error> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(Error::Install { command, status: output.status, said })
+    Err(Error::Install {
+        command,
+        status: output.status,
+        said,
+    })
 }

@@ -196,7 +196,10 @@ pub(crate) fn arguments(options: &LaunchOptions, folder: &Path) -> Vec<String> {
         arguments.push(format!("--proxy-server=socks5://{proxy}"));
         arguments.push("--proxy-bypass-list=<-loopback>".to_owned());
         // Without it, Chromium's own resolver is asked for the site's names beside the proxy.
-        arguments.push(format!("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE {}", proxy.ip()));
+        arguments.push(format!(
+            "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE {}",
+            proxy.ip()
+        ));
     }
     if let Some(locale) = &options.locale {
         arguments.push(format!("--lang={locale}"));

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use browser::{By, Condition, Locator, Screenshot};
-use domain::wire::ArtifactType;
 use domain::definition::{Definition, Scope, Secret, Step, When};
+use domain::wire::ArtifactType;
 use domain::{Failure, FailureCode};
 use serde_json::{Map, Value};
 

@@ -5,9 +5,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use browser::{Condition, Error, Field, Locator};
-use domain::wire::ArtifactType;
 use domain::FailureCode;
 use domain::definition::{EvaluationError, Extract, FieldSpec, Read, Scope};
+use domain::wire::ArtifactType;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 use url::Url;
@@ -16,7 +16,7 @@ use crate::artifacts::{records_as_csv, records_as_json};
 use crate::cells::convert;
 use crate::execution::Execution;
 use crate::failures::{Fault, Stop};
-use crate::host::{ArtifactBody};
+use crate::host::ArtifactBody;
 use crate::resolution::{Resolved, resolve_condition, resolve_locator};
 
 /// How often rows are read again while they are about to change.

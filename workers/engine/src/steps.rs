@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use browser::{Error, Locator};
-use domain::wire::ArtifactType;
 use domain::FailureCode;
 use domain::definition::{self, AskUser, FieldSpec, Template, Verb, is_file_name};
+use domain::wire::ArtifactType;
 
 use crate::cells::convert;
 use crate::execution::Execution;

@@ -75,7 +75,10 @@ impl Browsers {
     }
 
     /// A browser for one run: one that is ready, if the run asks for nothing special.
-    pub(crate) async fn take(&self, settings: &BrowserSettings) -> Result<GuardedBrowser, NoBrowser> {
+    pub(crate) async fn take(
+        &self,
+        settings: &BrowserSettings,
+    ) -> Result<GuardedBrowser, NoBrowser> {
         if *settings == BrowserSettings::default() {
             while let Some(ready) = self.pop() {
                 if ready.browser.is_alive() {
@@ -116,8 +119,11 @@ impl Browsers {
         options.locale.clone_from(&settings.locale);
         options.time_zone.clone_from(&settings.time_zone);
         options.user_agent.clone_from(&settings.user_agent);
-        options.extra_headers =
-            settings.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        options.extra_headers = settings
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
         let browser = Browser::launch(&options).await?;
         Ok(GuardedBrowser { browser, proxy })
     }

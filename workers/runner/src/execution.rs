@@ -32,7 +32,11 @@ enum End {
 
 /// Executes a claimed run. When this returns, nothing of it is left here.
 pub(crate) async fn execute(worker: &Worker, claimed: Claimed) {
-    let Claimed { run, at: claimed_at, slot } = claimed;
+    let Claimed {
+        run,
+        at: claimed_at,
+        slot,
+    } = claimed;
     let possession = worker.possessions.take(run.clone());
     let settings = &worker.settings;
     let lease = lease::keep(
@@ -66,7 +70,17 @@ async fn work_and_commit(worker: &Worker, possession: &Possession<'_>, slot: Own
             commit(worker, possession, &Event::WorkDeadlinePassed).await;
         }
         End::Finished { finish, timings } => {
-            if let Some(run) = commit(worker, possession, &Event::Finished { attempt, finish, timings }).await {
+            if let Some(run) = commit(
+                worker,
+                possession,
+                &Event::Finished {
+                    attempt,
+                    finish,
+                    timings,
+                },
+            )
+            .await
+            {
                 tracing::info!(status = %run.status(), "The run has ended");
             }
         }
@@ -86,7 +100,10 @@ async fn enqueue_again(worker: &Worker, run: &Run) {
     if !matches!(run.phase, Phase::Ready { .. }) {
         return;
     }
-    let message = RunMessage { run_id: run.id, org_id: run.organization_id };
+    let message = RunMessage {
+        run_id: run.id,
+        org_id: run.organization_id,
+    };
     if let Err(error) = worker.store.enqueue_run(message).await {
         tracing::warn!(%error, "The run could not be enqueued; the sweeper will do it");
     }
@@ -96,7 +113,13 @@ async fn enqueue_again(worker: &Worker, run: &Run) {
 /// after the time that runs have to finish.
 async fn must_stop(worker: &Worker, possession: &Possession<'_>) {
     worker.stop.cancelled().await;
-    let has_not_begun = matches!(possession.run().phase, Phase::InProgress { has_begun: false, .. });
+    let has_not_begun = matches!(
+        possession.run().phase,
+        Phase::InProgress {
+            has_begun: false,
+            ..
+        }
+    );
     if !has_not_begun {
         tokio::time::sleep(worker.settings.stop_timeout).await;
     }
@@ -105,8 +128,12 @@ async fn must_stop(worker: &Worker, possession: &Possession<'_>) {
 /// Returns when the run's working time is used up. While it waits for a person, the clock stands still.
 async fn deadline(possession: &Possession<'_>) {
     loop {
-        let run = possession.until(|run| matches!(run.phase, Phase::InProgress { .. })).await;
-        let Phase::InProgress { work_deadline, .. } = run.phase else { continue };
+        let run = possession
+            .until(|run| matches!(run.phase, Phase::InProgress { .. }))
+            .await;
+        let Phase::InProgress { work_deadline, .. } = run.phase else {
+            continue;
+        };
         let seen = run.sequence;
         tokio::select! {
             () = tokio::time::sleep(work_deadline.since(now())) => return,
@@ -120,7 +147,11 @@ async fn deadline(possession: &Possession<'_>) {
 async fn commit(worker: &Worker, possession: &Possession<'_>, event: &Event) -> Option<Run> {
     let mut delays = TRY_AGAIN.delays(random_fraction);
     loop {
-        match worker.store.transition(possession.run(), event, now()).await {
+        match worker
+            .store
+            .transition(possession.run(), event, now())
+            .await
+        {
             Ok(Transition::Committed(run)) => return Some(*run),
             Ok(Transition::Rejected { why, .. }) => {
                 tracing::info!(%why, "The run's end was not this worker's to say");
@@ -132,7 +163,10 @@ async fn commit(worker: &Worker, possession: &Possession<'_>, event: &Event) -> 
             }
             Err(error) => {
                 let error = format!("{:#}", anyhow::Error::from(error));
-                tracing::error!(error, "The run's end can't be committed; its lease will end");
+                tracing::error!(
+                    error,
+                    "The run's end can't be committed; its lease will end"
+                );
                 return None;
             }
         }
@@ -153,23 +187,43 @@ async fn work(
         Ok(prepared) => prepared,
         Err(Unprepared::Failed(failure)) => {
             let timings = timings(&run, queued, Duration::ZERO, None);
-            return End::Finished { finish: Finish::Failed(failure), timings };
+            return End::Finished {
+                finish: Finish::Failed(failure),
+                timings,
+            };
         }
-        Err(Unprepared::Store(error)) => return End::GiveBack { why: error.to_string() },
+        Err(Unprepared::Store(error)) => {
+            return End::GiveBack {
+                why: error.to_string(),
+            };
+        }
     };
 
     let browser_asked = Instant::now();
     let guarded = match worker.browsers.take(&definition.browser).await {
         Ok(guarded) => taken.insert(guarded),
-        Err(error) => return End::GiveBack { why: format!("{:#}", anyhow::Error::from(error)) },
+        Err(error) => {
+            return End::GiveBack {
+                why: format!("{:#}", anyhow::Error::from(error)),
+            };
+        }
     };
     let mut page = match guarded.browser.page().await {
         Ok(page) => page,
-        Err(error) => return End::GiveBack { why: format!("the browser's page could not be opened: {error}") },
+        Err(error) => {
+            return End::GiveBack {
+                why: format!("the browser's page could not be opened: {error}"),
+            };
+        }
     };
     let browser_start = browser_asked.elapsed();
 
-    let mut host = RunHost { worker, possession, proxy: &guarded.proxy, slot: Some(slot) };
+    let mut host = RunHost {
+        worker,
+        possession,
+        proxy: &guarded.proxy,
+        slot: Some(slot),
+    };
     let report = engine::execute(&definition, inputs, &mut page, &mut host).await;
     match report {
         Ok(report) => {
@@ -179,10 +233,15 @@ async fn work(
         Err(Interrupted::Fault(error)) => {
             let error = format!("{:#}", anyhow::Error::from_boxed(error));
             tracing::error!(error, "The run can't go on");
-            let failure =
-                Failure::outside_of_steps(FailureCode::Internal, "the service failed; the failure has been recorded");
+            let failure = Failure::outside_of_steps(
+                FailureCode::Internal,
+                "the service failed; the failure has been recorded",
+            );
             let timings = timings(&run, queued, browser_start, None);
-            End::Finished { finish: Finish::Failed(failure), timings }
+            End::Finished {
+                finish: Finish::Failed(failure),
+                timings,
+            }
         }
         Err(interrupted) => {
             tracing::info!(%interrupted, "The run was interrupted");
@@ -192,18 +251,33 @@ async fn work(
 }
 
 /// Stores what the run returned, before the commit that ends it: success is complete.
-async fn conclude(worker: &Worker, possession: &Possession<'_>, report: Report, timings: Timings) -> End {
+async fn conclude(
+    worker: &Worker,
+    possession: &Possession<'_>,
+    report: Report,
+    timings: Timings,
+) -> End {
     let finish = match report.outcome {
         Outcome::Completed { output } => {
             if let Some(output) = output {
                 let run = possession.run();
-                if let Err(error) = worker.store.put_run_output(&run, possession.attempt(), &output).await {
+                if let Err(error) = worker
+                    .store
+                    .put_run_output(&run, possession.attempt(), &output)
+                    .await
+                {
                     tracing::error!(%error, "The run's output could not be stored");
                     let failure = Failure {
                         retryable: true,
-                        ..Failure::outside_of_steps(FailureCode::Internal, "the run's output could not be stored")
+                        ..Failure::outside_of_steps(
+                            FailureCode::Internal,
+                            "the run's output could not be stored",
+                        )
                     };
-                    return End::Finished { finish: Finish::Failed(failure), timings };
+                    return End::Finished {
+                        finish: Finish::Failed(failure),
+                        timings,
+                    };
                 }
             }
             Finish::Completed
@@ -229,37 +303,72 @@ impl From<store::StoreError> for Unprepared {
 }
 
 async fn prepare(worker: &Worker, run: &Run) -> Result<(Definition, Inputs), Unprepared> {
-    let invalid = |message: String| Unprepared::Failed(Failure::outside_of_steps(FailureCode::WorkflowInvalid, message));
+    let invalid = |message: String| {
+        Unprepared::Failed(Failure::outside_of_steps(
+            FailureCode::WorkflowInvalid,
+            message,
+        ))
+    };
     let version = worker
         .store
         .workflow_version(run.workflow_id, run.workflow_version)
         .await?
-        .ok_or_else(|| invalid(format!("version {} of the workflow does not exist any more", run.workflow_version)))?;
+        .ok_or_else(|| {
+            invalid(format!(
+                "version {} of the workflow does not exist any more",
+                run.workflow_version
+            ))
+        })?;
     let json: Value = serde_json::from_str(&version.definition)
         .map_err(|error| invalid(format!("the saved definition can't be read: {error}")))?;
     let definition = Definition::parse_json(&json).map_err(|errors| {
         let first = errors.first().map(ToString::to_string).unwrap_or_default();
         invalid(format!("the saved definition can't be read: {first}"))
     })?;
-    let input = worker.store.run_input(run.id).await?.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    let input = worker
+        .store
+        .run_input(run.id)
+        .await?
+        .unwrap_or_else(|| Value::Object(serde_json::Map::new()));
 
     // The definition's names stand for the organization's secrets, under the same name where nothing is bound.
     let bound = |name: &String| run.secret_bindings.get(name).unwrap_or(name).clone();
     let names: Vec<String> = definition.secret_names().iter().map(bound).collect();
-    let opened = worker.store.open_secrets(run.organization_id, &names).await?;
-    let missing: Vec<String> = names.into_iter().filter(|name| !opened.contains_key(name)).collect();
+    let opened = worker
+        .store
+        .open_secrets(run.organization_id, &names)
+        .await?;
+    let missing: Vec<String> = names
+        .into_iter()
+        .filter(|name| !opened.contains_key(name))
+        .collect();
     if !missing.is_empty() {
-        return Err(invalid(format!("the organization has no secret named {}", missing.join(", "))));
+        return Err(invalid(format!(
+            "the organization has no secret named {}",
+            missing.join(", ")
+        )));
     }
     let secrets = definition
         .secret_names()
         .iter()
         .filter_map(|name| Some((name.clone(), Secret::new(opened.get(&bound(name))?.clone()))))
         .collect();
-    Ok((definition, Inputs { input, secrets, outputs: Value::Object(serde_json::Map::new()) }))
+    Ok((
+        definition,
+        Inputs {
+            input,
+            secrets,
+            outputs: Value::Object(serde_json::Map::new()),
+        },
+    ))
 }
 
-fn timings(run: &Run, queued: Duration, browser_start: Duration, report: Option<&Report>) -> Timings {
+fn timings(
+    run: &Run,
+    queued: Duration,
+    browser_start: Duration,
+    report: Option<&Report>,
+) -> Timings {
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let mut timings = Timings {
         queued: millis(queued),
@@ -268,7 +377,11 @@ fn timings(run: &Run, queued: Duration, browser_start: Duration, report: Option<
         ..Timings::default()
     };
     if let Some(report) = report {
-        timings.states = report.state_timings.iter().map(|(name, took)| (name.clone(), millis(*took))).collect();
+        timings.states = report
+            .state_timings
+            .iter()
+            .map(|(name, took)| (name.clone(), millis(*took)))
+            .collect();
         timings.awaiting_user = millis(report.awaiting_user);
         timings.artifacts = millis(report.artifacts);
     }

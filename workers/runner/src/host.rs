@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{ArtifactId, InputRequestId};
 use domain::definition::Secret;
 use domain::run::{Event, InputField, InputRequest, Rejected, Run, Status};
+use domain::{ArtifactId, InputRequestId};
 use engine::{Answer, Host, Interrupted, NewArtifact, Question};
 use platform::retry::{Backoff, random_fraction};
 use platform::socks_proxy::SocksProxy;
@@ -16,7 +16,10 @@ use crate::Worker;
 use crate::possession::Possession;
 
 /// How long to wait between two tries of a call that AWS did not take. The lease bounds how often that is.
-pub(crate) const TRY_AGAIN: Backoff = Backoff { first: Duration::from_millis(100), cap: Duration::from_secs(5) };
+pub(crate) const TRY_AGAIN: Backoff = Backoff {
+    first: Duration::from_millis(100),
+    cap: Duration::from_secs(5),
+};
 
 /// The host of one run.
 pub(crate) struct RunHost<'r> {
@@ -74,13 +77,20 @@ fn fault(error: StoreError) -> Interrupted {
 #[async_trait]
 impl Host for RunHost<'_> {
     async fn enter_state(&mut self, name: &str) -> Result<(), Interrupted> {
-        let event = Event::EnteredState { attempt: self.possession.attempt(), name: name.to_owned() };
+        let event = Event::EnteredState {
+            attempt: self.possession.attempt(),
+            name: name.to_owned(),
+        };
         self.commit(&event).await?;
         tracing::info!(state = name, "Entered a state");
         Ok(())
     }
 
-    async fn ask_user(&mut self, question: Question, screenshot: Option<Vec<u8>>) -> Result<Answer, Interrupted> {
+    async fn ask_user(
+        &mut self,
+        question: Question,
+        screenshot: Option<Vec<u8>>,
+    ) -> Result<Answer, Interrupted> {
         // Showing the picture to the person comes with the language's whole askUser.
         drop(screenshot);
         let at = now();
@@ -100,7 +110,12 @@ impl Host for RunHost<'_> {
             tries_left: question.tries_left,
         };
         let (id, expires_at) = (request.id, request.expires_at);
-        let run = self.commit(&Event::AskedUser { attempt: self.possession.attempt(), request }).await?;
+        let run = self
+            .commit(&Event::AskedUser {
+                attempt: self.possession.attempt(),
+                request,
+            })
+            .await?;
         tracing::info!(input_request_id = %id, "The run waits for a person");
 
         // The slot is free while the run waits, as long as not too many wait; else the run keeps its slot.
@@ -108,7 +123,9 @@ impl Host for RunHost<'_> {
         if waiting.is_some() {
             self.slot = None;
         }
-        let answered = self.possession.until(|newest| newest.sequence > run.sequence);
+        let answered = self
+            .possession
+            .until(|newest| newest.sequence > run.sequence);
         let expired = tokio::time::sleep(expires_at.since(now()));
         let answer = tokio::select! {
             newest = answered => self.take_answer(&newest, id).await,
@@ -149,7 +166,12 @@ impl Host for RunHost<'_> {
 
     async fn explain_refusal(&mut self, url: &str) -> Option<String> {
         let host = url::Url::parse(url).ok()?.host_str()?.to_owned();
-        let refused = self.proxy.blocked().into_iter().rev().find(|blocked| blocked.host == host)?;
+        let refused = self
+            .proxy
+            .blocked()
+            .into_iter()
+            .rev()
+            .find(|blocked| blocked.host == host)?;
         Some(refused.reason.to_string())
     }
 }
@@ -157,9 +179,15 @@ impl Host for RunHost<'_> {
 impl RunHost<'_> {
     /// What came of a question when its time was over: an answer that was a moment faster has won. A later one is
     /// refused, because the question's time is part of it.
-    async fn at_the_deadline(&mut self, asked: &Run, id: InputRequestId) -> Result<Answer, Interrupted> {
+    async fn at_the_deadline(
+        &mut self,
+        asked: &Run,
+        id: InputRequestId,
+    ) -> Result<Answer, Interrupted> {
         let store = &self.worker.store;
-        let run = persist(|| store.run(asked.id)).await?.ok_or(Interrupted::TakenAway)?;
+        let run = persist(|| store.run(asked.id))
+            .await?
+            .ok_or(Interrupted::TakenAway)?;
         self.possession.see(run.clone());
         if run.sequence == asked.sequence {
             return Ok(Answer::TimedOut);
@@ -172,8 +200,15 @@ impl RunHost<'_> {
             return Err(Interrupted::TakenAway);
         }
         let store = &self.worker.store;
-        let values = persist(|| store.take_answer(run, id)).await?.ok_or(Interrupted::TakenAway)?;
-        Ok(Answer::Given(values.into_iter().map(|(name, value)| (name, Secret::new(value))).collect()))
+        let values = persist(|| store.take_answer(run, id))
+            .await?
+            .ok_or(Interrupted::TakenAway)?;
+        Ok(Answer::Given(
+            values
+                .into_iter()
+                .map(|(name, value)| (name, Secret::new(value)))
+                .collect(),
+        ))
     }
 }
 

@@ -18,8 +18,12 @@ use crate::{Worker, execution};
 const WAIT: Duration = Duration::from_secs(20);
 
 /// How long to wait after the queue could not be read, growing up to the last one.
-const BACK_OFF: [Duration; 4] =
-    [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(15)];
+const BACK_OFF: [Duration; 4] = [
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(15),
+];
 
 /// A run that was claimed, with what executing it needs.
 pub(crate) struct Claimed {
@@ -54,10 +58,13 @@ pub(crate) async fn take_runs(worker: &Arc<Worker>) {
                 failures = 0;
                 if let Some(claimed) = claim(worker, message, slot).await {
                     let run = claimed.run.clone();
-                    let (run_id, organization_id, attempt) = (run.id, run.organization_id, run.attempt);
+                    let (run_id, organization_id, attempt) =
+                        (run.id, run.organization_id, run.attempt);
                     let span = tracing::info_span!("run", %run_id, %organization_id, attempt);
                     let worker = Arc::clone(worker);
-                    let task = running.spawn(async move { execution::execute(&worker, claimed).await }.instrument(span));
+                    let task = running.spawn(
+                        async move { execution::execute(&worker, claimed).await }.instrument(span),
+                    );
                     in_hand.insert(task.id(), run);
                 }
             }
@@ -69,7 +76,10 @@ pub(crate) async fn take_runs(worker: &Arc<Worker>) {
         next.set(next_message(worker, &slots, failures));
     }
     drop(next);
-    tracing::info!(in_hand = in_hand.len(), "The runner stops; it takes no more runs");
+    tracing::info!(
+        in_hand = in_hand.len(),
+        "The runner stops; it takes no more runs"
+    );
     while let Some(ended) = running.join_next_with_id().await {
         bury(worker, &mut in_hand, ended).await;
     }
@@ -95,10 +105,18 @@ async fn next_message(
 
 /// Claims the run that a message names. The message goes as soon as the claim is committed, or can't be: from there
 /// on the lease is what recovers the run. Where AWS fails, the message stays and comes back.
-async fn claim(worker: &Worker, message: QueueMessage, slot: OwnedSemaphorePermit) -> Option<Claimed> {
+async fn claim(
+    worker: &Worker,
+    message: QueueMessage,
+    slot: OwnedSemaphorePermit,
+) -> Option<Claimed> {
     let Ok(named) = serde_json::from_str::<RunMessage>(&message.body) else {
         // Returned as often as the queue's redrive policy allows, it goes to the dead-letter queue, where it alarms.
-        tracing::error!(message_id = message.id, received = message.received, "A message can't be parsed");
+        tracing::error!(
+            message_id = message.id,
+            received = message.received,
+            "A message can't be parsed"
+        );
         if let Err(error) = worker.store.return_message(Queue::Runs, &message).await {
             tracing::warn!(%error, "A message could not be returned");
         }
@@ -117,11 +135,18 @@ async fn claim(worker: &Worker, message: QueueMessage, slot: OwnedSemaphorePermi
             return None;
         }
     };
-    let event = Event::Claimed { worker_id: worker.id.clone(), lease: worker.settings.lease };
+    let event = Event::Claimed {
+        worker_id: worker.id.clone(),
+        lease: worker.settings.lease,
+    };
     match worker.store.transition(run, &event, now()).await {
         Ok(Transition::Committed(run)) => {
             acknowledge(worker, &message).await;
-            Some(Claimed { run: *run, at, slot })
+            Some(Claimed {
+                run: *run,
+                at,
+                slot,
+            })
         }
         Ok(Transition::Rejected { run, why }) => {
             tracing::debug!(run_id = %run.id, %why, "A message came too often or too late");
@@ -143,7 +168,11 @@ async fn acknowledge(worker: &Worker, message: &QueueMessage) {
 }
 
 /// Forgets a run that has ended here. One that panicked is failed: a panic is a defect, and only of this run.
-async fn bury(worker: &Worker, in_hand: &mut HashMap<Id, Run>, ended: Result<(Id, ()), tokio::task::JoinError>) {
+async fn bury(
+    worker: &Worker,
+    in_hand: &mut HashMap<Id, Run>,
+    ended: Result<(Id, ()), tokio::task::JoinError>,
+) {
     let error = match ended {
         Ok((id, ())) => {
             in_hand.remove(&id);
@@ -151,11 +180,20 @@ async fn bury(worker: &Worker, in_hand: &mut HashMap<Id, Run>, ended: Result<(Id
         }
         Err(error) => error,
     };
-    let Some(run) = in_hand.remove(&error.id()) else { return };
+    let Some(run) = in_hand.remove(&error.id()) else {
+        return;
+    };
     tracing::error!(run_id = %run.id, attempt = run.attempt, "A run panicked");
-    let failure = Failure::outside_of_steps(FailureCode::Internal, "the service failed; the failure has been recorded");
+    let failure = Failure::outside_of_steps(
+        FailureCode::Internal,
+        "the service failed; the failure has been recorded",
+    );
     let (run_id, attempt) = (run.id, run.attempt);
-    let event = Event::Finished { attempt, finish: Finish::Failed(failure), timings: Timings::default() };
+    let event = Event::Finished {
+        attempt,
+        finish: Finish::Failed(failure),
+        timings: Timings::default(),
+    };
     if let Err(error) = worker.store.transition(run, &event, now()).await {
         // Its lease ends, and the sweeper does the rest.
         tracing::warn!(%run_id, %error, "A run that panicked could not be failed");

@@ -12,7 +12,14 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Renews a run's lease until it is lost, and returns then: a later attempt has it, or its end has come by this
 /// process's own monotonic clock, whatever anybody's wall clock says. It is a future beside the work in one `select!`,
 /// so that there is no way out of a run on which it goes on.
-pub(crate) async fn keep(store: &Store, run_id: RunId, attempt: u32, claimed_at: Instant, lease: Duration, every: Duration) {
+pub(crate) async fn keep(
+    store: &Store,
+    run_id: RunId,
+    attempt: u32,
+    claimed_at: Instant,
+    lease: Duration,
+    every: Duration,
+) {
     let mut ends_at = claimed_at + lease;
     let mut beat_at = claimed_at + every;
     loop {
@@ -24,7 +31,13 @@ pub(crate) async fn keep(store: &Store, run_id: RunId, attempt: u32, claimed_at:
             () = sleep_until(beat_at) => {}
         }
         let asked_at = Instant::now();
-        let renewal = store.renew_lease(run_id, Lease { attempt, expires_at: now().plus(lease) });
+        let renewal = store.renew_lease(
+            run_id,
+            Lease {
+                attempt,
+                expires_at: now().plus(lease),
+            },
+        );
         let renewed = tokio::select! {
             () = sleep_until(ends_at) => continue,
             renewed = renewal => renewed,

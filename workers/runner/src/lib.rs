@@ -50,15 +50,28 @@ pub async fn run(
         Some(path) => path.clone(),
         None => browser::find_executable()?,
     };
-    std::fs::create_dir_all(&settings.scratch_dir)
-        .with_context(|| format!("the scratch folder {} can't be made", settings.scratch_dir.display()))?;
+    std::fs::create_dir_all(&settings.scratch_dir).with_context(|| {
+        format!(
+            "the scratch folder {} can't be made",
+            settings.scratch_dir.display()
+        )
+    })?;
     let removed = browser::remove_leftovers(&settings.scratch_dir)?;
     if removed > 0 {
         tracing::info!(removed, "Removed what a dead runner's browsers had left");
     }
-    let browsers = Browsers::new(executable, settings.scratch_dir.clone(), settings.browser_pool, allow_addresses);
+    let browsers = Browsers::new(
+        executable,
+        settings.scratch_dir.clone(),
+        settings.browser_pool,
+        allow_addresses,
+    );
     let worker = Arc::new(Worker {
-        id: format!("{}-{:08x}", std::process::id(), u32::from_be_bytes(store::fresh_random())),
+        id: format!(
+            "{}-{:08x}",
+            std::process::id(),
+            u32::from_be_bytes(store::fresh_random())
+        ),
         waiting: Arc::new(tokio::sync::Semaphore::new(settings.waiting_slots as usize)),
         possessions: Possessions::default(),
         settings,
@@ -66,7 +79,11 @@ pub async fn run(
         browsers,
         stop,
     });
-    tracing::info!(worker_id = worker.id, slots = worker.settings.slots, "The runner takes runs");
+    tracing::info!(
+        worker_id = worker.id,
+        slots = worker.settings.slots,
+        "The runner takes runs"
+    );
     // Neither the pool nor the look at the table outlives the intake: both end when it returns.
     tokio::select! {
         () = worker.browsers.keep_ready() => {}
@@ -88,7 +105,10 @@ pub async fn main(orphaned: impl Future<Output = ()>) -> anyhow::Result<()> {
     platform::telemetry::init(&Logs::read(&environment)?)?;
     let shutdown = platform::shutdown::Shutdown::on_signals()?;
     let stop = shutdown.token();
-    let store = Store::new(&Connection::from_environment().await, Resources::read(&environment)?);
+    let store = Store::new(
+        &Connection::from_environment().await,
+        Resources::read(&environment)?,
+    );
     let allow_addresses = Outgoing::read(&environment)?.allow_addresses;
     let settings = Settings::read(&environment)?;
     let scratch_dir = settings.scratch_dir.clone();

@@ -32,7 +32,12 @@ impl Possessions {
         let (id, attempt) = (run.id, run.attempt);
         let newest = watch::Sender::new(run);
         self.lock().insert(id, newest.clone());
-        Possession { attempt, id, newest, all: self }
+        Possession {
+            attempt,
+            id,
+            newest,
+            all: self,
+        }
     }
 
     /// Reads all runs in hand again, once a second, for ever.
@@ -92,7 +97,10 @@ impl Possession<'_> {
     /// Waits until the run, as it is seen, fulfils a condition.
     pub(crate) async fn until(&self, condition: impl Fn(&Run) -> bool) -> Run {
         let mut newest = self.newest.subscribe();
-        let found = newest.wait_for(|run| condition(run)).await.map(|run| run.clone());
+        let found = newest
+            .wait_for(|run| condition(run))
+            .await
+            .map(|run| run.clone());
         match found {
             Ok(run) => run,
             // The sender is this possession's own, so it can't be gone.

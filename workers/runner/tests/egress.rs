@@ -21,12 +21,18 @@ struct Guarded {
 
 async fn launch(proxy: &SocksProxy) -> Guarded {
     let scratch = tempfile::tempdir().expect("a folder");
-    let executable = browser::find_or_install(&mut |_| {}).await.expect("a browser");
+    let executable = browser::find_or_install(&mut |_| {})
+        .await
+        .expect("a browser");
     let mut options = LaunchOptions::new(executable, scratch.path());
     options.socks_proxy = Some(proxy.address());
     let mut browser = Browser::launch(&options).await.expect("the browser starts");
     let page = browser.page().await.expect("a page");
-    Guarded { browser, page, _scratch: scratch }
+    Guarded {
+        browser,
+        page,
+        _scratch: scratch,
+    }
 }
 
 /// Serves one page to whoever asks. The answer for `/gate` waits for a request for `/open`.
@@ -46,7 +52,12 @@ async fn serve_page(page: String) -> (u16, JoinSet<()>) {
 
 async fn answer_one(mut stream: TcpStream, page: String, gate: Arc<Notify>) {
     let mut request = Vec::new();
-    while !request.ends_with(b"\r\n\r\n") && stream.read_buf(&mut request).await.is_ok_and(|read| read > 0) {}
+    while !request.ends_with(b"\r\n\r\n")
+        && stream
+            .read_buf(&mut request)
+            .await
+            .is_ok_and(|read| read > 0)
+    {}
     if request.starts_with(b"GET /gate ") {
         gate.notified().await;
     } else if request.starts_with(b"GET /open ") {
@@ -62,18 +73,42 @@ async fn answer_one(mut stream: TcpStream, page: String, gate: Arc<Notify>) {
 #[tokio::test]
 async fn the_browser_reaches_loopback_only_where_the_proxy_allows_it() {
     let (port, _task) = serve_page("<p>practice site</p>".to_owned()).await;
-    let open = SocksProxy::start(AllowAddresses::AndLoopback).await.expect("a proxy");
-    let closed = SocksProxy::start(AllowAddresses::PublicOnly).await.expect("a proxy");
+    let open = SocksProxy::start(AllowAddresses::AndLoopback)
+        .await
+        .expect("a proxy");
+    let closed = SocksProxy::start(AllowAddresses::PublicOnly)
+        .await
+        .expect("a proxy");
     let allowed = launch(&open).await;
     let refused = launch(&closed).await;
     for host in ["127.0.0.1", "localhost"] {
         let url = format!("http://{host}:{port}/");
-        allowed.page.goto(&url, PATIENCE).await.expect("loopback is allowed here");
-        assert!(allowed.page.dom_snapshot().await.expect("a document").contains("practice site"));
+        allowed
+            .page
+            .goto(&url, PATIENCE)
+            .await
+            .expect("loopback is allowed here");
+        assert!(
+            allowed
+                .page
+                .dom_snapshot()
+                .await
+                .expect("a document")
+                .contains("practice site")
+        );
 
-        refused.page.goto(&url, PATIENCE).await.expect_err("loopback is refused here");
+        refused
+            .page
+            .goto(&url, PATIENCE)
+            .await
+            .expect_err("loopback is refused here");
         let blocked = closed.blocked();
-        assert!(blocked.iter().any(|blocked| blocked.host == host && blocked.port == port), "{blocked:?}");
+        assert!(
+            blocked
+                .iter()
+                .any(|blocked| blocked.host == host && blocked.port == port),
+            "{blocked:?}"
+        );
     }
     allowed.browser.close().await;
     refused.browser.close().await;
@@ -95,7 +130,9 @@ async fn the_browser_sends_no_webrtc_packets_around_the_proxy() {
         </script><img src=/gate>"
     );
     let (port, _task) = serve_page(page).await;
-    let proxy = SocksProxy::start(AllowAddresses::AndLoopback).await.expect("a proxy");
+    let proxy = SocksProxy::start(AllowAddresses::AndLoopback)
+        .await
+        .expect("a proxy");
     let guarded = launch(&proxy).await;
     let mut packet = [0; 64];
     let url = format!("http://127.0.0.1:{port}/");

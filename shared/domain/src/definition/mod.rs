@@ -127,7 +127,10 @@ impl Definition {
     fn decode(node: Option<Node>, mut problems: Problems) -> Result<Self, Vec<ValidationError>> {
         let definition = node.and_then(|node| decode::definition(&node, &mut problems));
         // What is stored is the JSON, which escapes can make longer than a YAML text.
-        if definition.as_ref().is_some_and(|definition| definition.source.to_string().len() > MOST_BYTES) {
+        if definition
+            .as_ref()
+            .is_some_and(|definition| definition.source.to_string().len() > MOST_BYTES)
+        {
             problems.report(&Place::default(), size_message());
         }
         match definition {

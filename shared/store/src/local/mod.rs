@@ -14,25 +14,51 @@ use crate::{Connection, Result, StoreError};
 /// [`StoreError`].
 pub async fn queue_floor(connection: &Connection, messages: usize) -> Result<Vec<Duration>> {
     let sqs = aws_sdk_sqs::Client::new(connection.sdk_config());
-    let name = format!("legwork-floor-{:08x}", u32::from_be_bytes(crate::fresh_random()));
+    let name = format!(
+        "legwork-floor-{:08x}",
+        u32::from_be_bytes(crate::fresh_random())
+    );
     let queue = sqs.create_queue().queue_name(name).send().await;
-    let queue = queue.map_err(|error| StoreError::from_sdk("CreateQueue", &error))?.queue_url.unwrap_or_default();
+    let queue = queue
+        .map_err(|error| StoreError::from_sdk("CreateQueue", &error))?
+        .queue_url
+        .unwrap_or_default();
     let mut took = Vec::with_capacity(messages);
     for _ in 0..messages {
         let received = async {
-            let poll = sqs.receive_message().queue_url(&queue).wait_time_seconds(20).send().await;
-            poll.map(|_| Instant::now()).map_err(|error| StoreError::from_sdk("ReceiveMessage", &error))
+            let poll = sqs
+                .receive_message()
+                .queue_url(&queue)
+                .wait_time_seconds(20)
+                .send()
+                .await;
+            poll.map(|_| Instant::now())
+                .map_err(|error| StoreError::from_sdk("ReceiveMessage", &error))
         };
         let sent = async {
             // The long poll must be waiting already when the message comes.
             tokio::time::sleep(Duration::from_millis(137)).await;
-            let sent = sqs.send_message().queue_url(&queue).message_body("{}").send().await;
-            sent.map(|_| Instant::now()).map_err(|error| StoreError::from_sdk("SendMessage", &error))
+            let sent = sqs
+                .send_message()
+                .queue_url(&queue)
+                .message_body("{}")
+                .send()
+                .await;
+            sent.map(|_| Instant::now())
+                .map_err(|error| StoreError::from_sdk("SendMessage", &error))
         };
         let (received, sent) = tokio::try_join!(received, sent)?;
         took.push(received.saturating_duration_since(sent));
-        sqs.purge_queue().queue_url(&queue).send().await.map_err(|error| StoreError::from_sdk("PurgeQueue", &error))?;
+        sqs.purge_queue()
+            .queue_url(&queue)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("PurgeQueue", &error))?;
     }
-    sqs.delete_queue().queue_url(&queue).send().await.map_err(|error| StoreError::from_sdk("DeleteQueue", &error))?;
+    sqs.delete_queue()
+        .queue_url(&queue)
+        .send()
+        .await
+        .map_err(|error| StoreError::from_sdk("DeleteQueue", &error))?;
     Ok(took)
 }

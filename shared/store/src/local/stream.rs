@@ -48,7 +48,10 @@ impl StreamReader {
             .send()
             .await
             .map_err(|error| StoreError::from_sdk("DescribeStream", &error))?;
-        let shards = answer.stream_description.and_then(|stream| stream.shards).unwrap_or_default();
+        let shards = answer
+            .stream_description
+            .and_then(|stream| stream.shards)
+            .unwrap_or_default();
         for shard_id in shards.into_iter().filter_map(|shard| shard.shard_id) {
             if self.iterators.contains_key(&shard_id) {
                 continue;
@@ -74,7 +77,9 @@ impl StreamReader {
     pub async fn read(&mut self) -> Result<Vec<Batch>> {
         let mut batches = Vec::new();
         for iterator in self.iterators.values_mut() {
-            let Some(current) = iterator.clone() else { continue };
+            let Some(current) = iterator.clone() else {
+                continue;
+            };
             let answer = self
                 .client
                 .get_records()
@@ -84,13 +89,22 @@ impl StreamReader {
                 .await
                 .map_err(|error| StoreError::from_sdk("GetRecords", &error))?;
             *iterator = answer.next_shard_iterator;
-            let records: Vec<_> =
-                answer.records.unwrap_or_default().into_iter().filter(passes_the_filter).map(as_lambda_sees_it).collect();
+            let records: Vec<_> = answer
+                .records
+                .unwrap_or_default()
+                .into_iter()
+                .filter(passes_the_filter)
+                .map(as_lambda_sees_it)
+                .collect();
             if records.is_empty() {
                 continue;
             }
-            let event = serde_json::from_value(json!({ "Records": records }))
-                .map_err(|error| StoreError::Corrupt { what: "a stream record".to_owned(), reason: error.to_string() })?;
+            let event = serde_json::from_value(json!({ "Records": records })).map_err(|error| {
+                StoreError::Corrupt {
+                    what: "a stream record".to_owned(),
+                    reason: error.to_string(),
+                }
+            })?;
             batches.push(Batch { event });
         }
         Ok(batches)
@@ -101,14 +115,23 @@ impl StreamReader {
 fn passes_the_filter(record: &Record) -> bool {
     use aws_sdk_dynamodbstreams::types::OperationType::{Insert, Modify};
     let is_change = matches!(record.event_name(), Some(Insert | Modify));
-    let sort_key = record.dynamodb().and_then(|data| data.keys()).and_then(|keys| keys.get("sk"));
-    is_change && sort_key.and_then(|sk| sk.as_s().ok()).is_some_and(|sk| sk == "RUN" || sk == "JOBRUN")
+    let sort_key = record
+        .dynamodb()
+        .and_then(|data| data.keys())
+        .and_then(|keys| keys.get("sk"));
+    is_change
+        && sort_key
+            .and_then(|sk| sk.as_s().ok())
+            .is_some_and(|sk| sk == "RUN" || sk == "JOBRUN")
 }
 
 fn as_lambda_sees_it(record: Record) -> serde_json::Value {
-    let data = record.dynamodb.unwrap_or_else(|| aws_sdk_dynamodbstreams::types::StreamRecord::builder().build());
+    let data = record
+        .dynamodb
+        .unwrap_or_else(|| aws_sdk_dynamodbstreams::types::StreamRecord::builder().build());
     let image = |image: Option<std::collections::HashMap<_, _>>| {
-        serde_json::to_value(serde_dynamo::Item::from(image.unwrap_or_default())).unwrap_or_default()
+        serde_json::to_value(serde_dynamo::Item::from(image.unwrap_or_default()))
+            .unwrap_or_default()
     };
     json!({
         "eventID": record.event_id,

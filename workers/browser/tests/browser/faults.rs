@@ -181,7 +181,8 @@ async fn a_group_that_is_not_the_browser_is_left_alone() {
 async fn locale_time_zone_agent_and_headers_reach_the_page_and_the_server() {
     let site = crate::site::Site::start(&[("/", "<pre>{{request}}</pre>")]).await;
     let scratch = tempfile::tempdir().unwrap();
-    let mut options = LaunchOptions::new(find_or_install(&mut |_| {}).await.unwrap(), scratch.path());
+    let mut options =
+        LaunchOptions::new(find_or_install(&mut |_| {}).await.unwrap(), scratch.path());
     options.locale = Some("de-DE".to_owned());
     options.time_zone = Some("Asia/Tokyo".to_owned());
     options.user_agent = Some("Legwork test".to_owned());
@@ -209,7 +210,8 @@ async fn every_name_goes_to_the_proxy_even_loopback() {
     let site = crate::site::Site::start(&[("/", "reached")]).await;
     let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let scratch = tempfile::tempdir().unwrap();
-    let mut options = LaunchOptions::new(find_or_install(&mut |_| {}).await.unwrap(), scratch.path());
+    let mut options =
+        LaunchOptions::new(find_or_install(&mut |_| {}).await.unwrap(), scratch.path());
     options.socks_proxy = Some(proxy.local_addr().unwrap());
     // Nobody serves the proxy: what went around it would reach the site.
     drop(proxy);

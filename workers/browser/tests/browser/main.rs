@@ -37,7 +37,8 @@ impl Stage {
     pub(crate) async fn at(pages: &[(&str, &str)]) -> Self {
         let site = Site::start(pages).await;
         let scratch = tempfile::tempdir().unwrap();
-        let options = LaunchOptions::new(find_or_install(&mut |_| {}).await.unwrap(), scratch.path());
+        let options =
+            LaunchOptions::new(find_or_install(&mut |_| {}).await.unwrap(), scratch.path());
         let mut browser = Browser::launch(&options).await.unwrap();
         let page = browser.page().await.unwrap();
         page.goto(&site.url("/"), PATIENCE).await.unwrap();

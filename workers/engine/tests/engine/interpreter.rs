@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use browser::Error;
-use domain::wire::ArtifactType;
 use domain::definition::Secret;
+use domain::wire::ArtifactType;
 use domain::{Failure, FailureCode};
 use engine::{Answer, Interrupted, Outcome};
 use serde_json::{Value, json};
