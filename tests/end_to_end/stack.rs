@@ -138,14 +138,6 @@ impl Stack {
         (status, body)
     }
 
-    pub(crate) fn process_id(&self) -> u32 {
-        self.process.id()
-    }
-
-    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
-        self.runtime.block_on(future)
-    }
-
     fn send(&self, request: reqwest::RequestBuilder) -> (u16, String) {
         self.runtime.block_on(async {
             let answer = request.send().await.expect("the server answers");

@@ -74,20 +74,22 @@ fn time_pick_up(stack: &Stack, workflow: &str) -> (Instant, Instant, String) {
 
 /// What nothing that polls this queue could be faster than.
 fn queue_floor(stack: &Stack) -> u128 {
-    stack.block_on(async {
-        let text = |name: &str| stack.setting(name);
-        let connection = store::Connection::to_emulator(
-            &text("awsEndpointUrl"),
-            &text("awsRegion"),
-            &text("awsAccessKeyId"),
-            &text("awsSecretAccessKey"),
-        )
-        .await;
-        let mut took = store::local::queue_floor(&connection, RUNS)
-            .await
-            .expect("the emulator's queue works");
-        percentile(&mut took, 50)
-    })
+    tokio::runtime::Runtime::new()
+        .expect("a runtime")
+        .block_on(async {
+            let text = |name: &str| stack.setting(name);
+            let connection = store::Connection::to_emulator(
+                &text("awsEndpointUrl"),
+                &text("awsRegion"),
+                &text("awsAccessKeyId"),
+                &text("awsSecretAccessKey"),
+            )
+            .await;
+            let mut took = store::local::queue_floor(&connection, RUNS)
+                .await
+                .expect("the emulator's queue works");
+            percentile(&mut took, 50)
+        })
 }
 
 fn percentile(durations: &mut [Duration], percent: usize) -> u128 {
@@ -97,7 +99,10 @@ fn percentile(durations: &mut [Duration], percent: usize) -> u128 {
 
 fn report_memory(stack: &Stack) {
     let mut total = 0;
-    let stack_pid = stack.process_id();
+    let stack_pid = stack.local()["pid"]
+        .as_u64()
+        .and_then(|pid| u32::try_from(pid).ok())
+        .expect("a process id");
     for (pid, command) in descendants(stack_pid) {
         if command.contains("chrom") || command.contains("headless") {
             continue;
