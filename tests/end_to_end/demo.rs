@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::stack::{legwork, processes_of};
+use crate::stack::{assert_nothing_is_left, legwork};
 
 #[test]
 fn the_demo_goes_the_whole_way_and_leaves_nothing_behind() {
@@ -35,23 +35,5 @@ fn the_demo_goes_the_whole_way_and_leaves_nothing_behind() {
     }
     assert!(!said.contains("FAIL"), "{said}");
 
-    assert!(
-        !folder.path().join(".legwork/local.json").exists(),
-        "local.json goes when the stack stops"
-    );
-    assert_eq!(processes_of(folder.path()), Vec::<String>::new());
-    let left: Vec<_> = std::fs::read_dir(folder.path())
-        .expect("the folder")
-        .filter_map(Result::ok)
-        .collect();
-    let left: Vec<_> = left
-        .iter()
-        .map(std::fs::DirEntry::file_name)
-        .filter(|name| name != ".legwork")
-        .collect();
-    assert_eq!(
-        left,
-        Vec::<std::ffi::OsString>::new(),
-        "temporary folders are left"
-    );
+    assert_nothing_is_left(folder.path());
 }

@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::stack::{Stack, processes_of, signal};
+use crate::stack::{Stack, assert_nothing_is_left, processes_of, signal};
 
 /// A lease that ends soon, so that the tests need not wait for the thirty seconds of the default.
 const SHORT_LEASE: [(&str, &str); 2] = [
@@ -94,22 +94,7 @@ fn a_runner_that_stops_gives_back_the_run_and_ctrl_c_leaves_nothing_behind() {
     );
 
     assert!(stack.stop().success());
-    assert!(!stack.local_file().exists());
-    assert_eq!(processes_of(&folder), Vec::<String>::new());
-    let left: Vec<_> = std::fs::read_dir(&folder)
-        .expect("the folder")
-        .filter_map(Result::ok)
-        .collect();
-    let left: Vec<_> = left
-        .iter()
-        .map(std::fs::DirEntry::file_name)
-        .filter(|name| name != ".legwork")
-        .collect();
-    assert_eq!(
-        left,
-        Vec::<std::ffi::OsString>::new(),
-        "temporary folders are left"
-    );
+    assert_nothing_is_left(&folder);
 }
 
 #[test]

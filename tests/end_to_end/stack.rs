@@ -260,6 +260,17 @@ pub(crate) fn processes_of(folder: &Path) -> Vec<String> {
         .collect()
 }
 
+/// Fails if a stack that has ended left a process, or anything in its folder but `.legwork`, which is kept: temporary
+/// folders of tests are there too.
+pub(crate) fn assert_nothing_is_left(folder: &Path) {
+    assert!(!folder.join(".legwork/local.json").exists());
+    assert_eq!(processes_of(folder), Vec::<String>::new());
+    let entries = std::fs::read_dir(folder).expect("the folder");
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    let left: Vec<_> = names.filter(|name| name != ".legwork").collect();
+    assert!(left.is_empty(), "temporary folders are left: {left:?}");
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "a look at the outside world from time to time, not a synchronisation"
