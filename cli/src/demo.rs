@@ -7,13 +7,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use domain::run::Status;
 use domain::webhook::EventType;
 use domain::wire::{HistoryView, RunView};
 use localstack::{LocalFile, ReceivedWebhook, Stack};
-use platform::webhook_signature::{self, Secret, SignedHeaders};
+use platform::webhook_signature::Secret;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -396,7 +394,7 @@ async fn check_webhooks(
             }
             sequences.extend(body.pointer("/data/sequence").and_then(Value::as_u64));
             types.extend(body.get("type").and_then(Value::as_str).map(str::to_owned));
-            all_signed &= is_signed(webhook, secret);
+            all_signed &= webhook.verify(secret).is_ok();
         }
         sequences.sort_unstable();
         sequences.dedup();
@@ -416,23 +414,6 @@ async fn check_webhooks(
         }
         tokio::time::sleep(POLL_EVERY).await;
     }
-}
-
-fn is_signed(webhook: &ReceivedWebhook, secret: &Secret) -> bool {
-    let header = |name: &str| {
-        webhook
-            .headers
-            .get(name)
-            .map(String::as_str)
-            .unwrap_or_default()
-    };
-    let headers = SignedHeaders {
-        id: header(webhook_signature::header::ID),
-        timestamp: header(webhook_signature::header::TIMESTAMP),
-        signature: header(webhook_signature::header::SIGNATURE),
-    };
-    let body = STANDARD.decode(&webhook.body_base64).unwrap_or_default();
-    webhook_signature::verify(secret, headers, &body, webhook.received_at.as_seconds()).is_ok()
 }
 
 fn show_timings(run: &RunView) {

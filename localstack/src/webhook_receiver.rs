@@ -11,6 +11,7 @@ use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::Timestamp;
+use platform::webhook_signature::{self, Secret, SignedHeaders, VerifyError};
 use serde::{Deserialize, Serialize};
 
 /// How many are kept; the oldest go first.
@@ -32,6 +33,29 @@ pub struct ReceivedWebhook {
     pub body_base64: String,
     /// The body as text.
     pub body: String,
+}
+
+impl ReceivedWebhook {
+    /// Checks its Standard Webhooks signature, as its receiver would have when it arrived.
+    ///
+    /// # Errors
+    /// Why it must not be trusted.
+    pub fn verify(&self, secret: &Secret) -> Result<(), VerifyError> {
+        let header = |name: &str| {
+            self.headers
+                .get(name)
+                .map(String::as_str)
+                .unwrap_or_default()
+        };
+        let headers = SignedHeaders {
+            id: header(webhook_signature::header::ID),
+            timestamp: header(webhook_signature::header::TIMESTAMP),
+            signature: header(webhook_signature::header::SIGNATURE),
+        };
+        // What is no base64 becomes a body that no signature fits.
+        let body = STANDARD.decode(&self.body_base64).unwrap_or_default();
+        webhook_signature::verify(secret, headers, &body, self.received_at.as_seconds())
+    }
 }
 
 type Received = Arc<Mutex<Vec<ReceivedWebhook>>>;

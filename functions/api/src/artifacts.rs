@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::caller::Caller;
 use crate::segment::Segment;
-use crate::{Api, Problem};
+use crate::{Api, Problem, runs};
 
 /// For how long a download URL works.
 const URL_VALID_FOR: Duration = Duration::from_secs(15 * 60);
@@ -48,13 +48,7 @@ pub(crate) async fn list(
     caller: Caller,
     Segment(id): Segment,
 ) -> Result<Json<Page<ArtifactView>>, Problem> {
-    let not_found = || Problem::not_found("workflow run", &id);
-    let parsed: RunId = id.parse().map_err(|_| not_found())?;
-    let run = api
-        .store
-        .run_of(caller.organization_id, parsed)
-        .await?
-        .ok_or_else(not_found)?;
+    let run = runs::find_run(&api, &caller, &id).await?;
     let mut data = Vec::new();
     for artifact in api.store.artifacts(&run).await? {
         let url = api.store.presign_artifact(&artifact, URL_VALID_FOR).await?;

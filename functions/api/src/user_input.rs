@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use domain::InputRequestId;
 use domain::run::{InputRequest, Phase, Rejected};
-use domain::{InputRequestId, RunId};
 use serde::Deserialize;
 use store::{Role, Transition, now};
 
@@ -37,17 +37,11 @@ pub(crate) async fn answer(
     body: Body,
 ) -> Result<Response, Problem> {
     caller.must_be(Role::Operator)?;
-    let not_found = || Problem::not_found("workflow run", &id);
-    let parsed: RunId = id.parse().map_err(|_| not_found())?;
     let Answer {
         input_request_id,
         values,
     } = body.json()?;
-    let run = api
-        .store
-        .run_of(caller.organization_id, parsed)
-        .await?
-        .ok_or_else(not_found)?;
+    let run = runs::find_run(&api, &caller, &id).await?;
     if let Phase::AwaitingUserInput { request, .. } = &run.phase
         && request.id == input_request_id
     {
