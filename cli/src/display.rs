@@ -13,6 +13,11 @@ pub(crate) fn line(text: &str) {
     println!("{text}");
 }
 
+/// Says something beside the result.
+pub(crate) fn note(text: &str) {
+    eprintln!("{text}");
+}
+
 /// Says what begins.
 pub(crate) fn heading(text: &str) {
     if std::io::stdout().is_terminal() {

@@ -1,9 +1,13 @@
 //! `legwork`: the whole of it on one machine.
 
+mod api_key;
 mod client;
 mod demo;
 mod display;
+mod excerpt;
+mod import;
 mod up;
+mod validate;
 
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -47,6 +51,29 @@ enum Command {
         #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..))]
         sweep_every: u16,
     },
+    /// Makes an API key in a deployment's table, such as its first one, and prints it, once.
+    ///
+    /// LEGWORK_TABLE names the table; credentials and region are found as the AWS command line finds them.
+    ApiKey {
+        /// The user whom what is created with the key is attributed to.
+        #[arg(long)]
+        user: String,
+        /// The organization; a new one if it is left out.
+        #[arg(long, value_name = "ID")]
+        organization: Option<domain::OrganizationId>,
+        /// What the key's holder may do: viewer, operator or admin.
+        #[arg(long, default_value = "admin", value_parser = role)]
+        role: store::Role,
+        /// What the key is for.
+        #[arg(long, default_value = "first key")]
+        name: String,
+    },
+    /// Checks workflow definitions, and runs nothing.
+    ///
+    /// Exit code 0: all are right; 1: one is wrong; 2: one can't be read.
+    Validate(validate::Arguments),
+    /// Makes a workflow of a recording of the Chrome DevTools Recorder.
+    Import(import::Arguments),
     /// A runner, as the stack starts it: stops on SIGTERM, and when its standard input ends.
     #[command(hide = true)]
     Runner,
@@ -55,7 +82,16 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let mut failure_code = ExitCode::FAILURE;
     let ended = match arguments.command {
+        Command::Validate(arguments) => {
+            failure_code = ExitCode::from(2);
+            validate::main(&arguments)
+        }
+        Command::Import(arguments) => {
+            failure_code = ExitCode::from(2);
+            import::main(&arguments)
+        }
         Command::Demo => demo::main().await,
         Command::Up {
             workers,
@@ -63,6 +99,12 @@ async fn main() -> ExitCode {
             data,
             sweep_every,
         } => up::main(workers, port, data, sweep_every).await,
+        Command::ApiKey {
+            user,
+            organization,
+            role,
+            name,
+        } => api_key::main(organization, role, user, name).await,
         Command::Runner => runner::main(parent_gone())
             .await
             .map(|()| ExitCode::SUCCESS),
@@ -71,9 +113,13 @@ async fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             display::error(&error);
-            ExitCode::FAILURE
+            failure_code
         }
     }
+}
+
+fn role(text: &str) -> Result<store::Role, String> {
+    serde_json::from_value(text.into()).map_err(|_| "expected viewer, operator or admin".to_owned())
 }
 
 /// A stack in the working directory, with this executable for its runners.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Why a run ended as `FAILED`. The list is closed: clients may match on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum FailureCode {
     /// Somebody cancelled the run.
@@ -46,6 +47,7 @@ pub enum FailureCode {
 
 /// What a run that `FAILED` says about it, on the wire as it is here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
     /// From the closed list.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use crate::Timestamp;
@@ -18,7 +18,7 @@ pub struct InvalidId {
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
         pub struct $name(Uuid);
 
@@ -62,6 +62,13 @@ macro_rules! ids {
                 Ok(Self(uuid))
             }
         }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
     )+};
 }
 
@@ -80,6 +87,8 @@ ids! {
     ArtifactId,
     /// Names a question that a run asks a person.
     InputRequestId,
+    /// Names an API key, without giving away the key.
+    ApiKeyId,
     /// Names a webhook endpoint.
     WebhookEndpointId,
     /// Names one event for one endpoint; the same for all its attempts (the `webhook-id` header).

@@ -5,7 +5,11 @@
 pub mod definition;
 mod failure;
 mod ids;
+pub mod input_schema;
 pub mod job_run;
+#[cfg(feature = "openapi")]
+mod openapi;
+pub mod recording;
 pub mod run;
 mod time;
 pub mod webhook;
@@ -13,7 +17,7 @@ pub mod wire;
 
 pub use failure::{Failure, FailureCode};
 pub use ids::{
-    ArtifactId, DeliveryId, InputRequestId, InvalidId, JobId, JobRunId, OrganizationId, RunId,
-    WebhookEndpointId, WorkflowId,
+    ApiKeyId, ArtifactId, DeliveryId, InputRequestId, InvalidId, JobId, JobRunId, OrganizationId,
+    RunId, WebhookEndpointId, WorkflowId,
 };
 pub use time::Timestamp;

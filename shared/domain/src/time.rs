@@ -62,6 +62,10 @@ impl FromStr for Timestamp {
     type Err = InvalidTimestamp;
 
     fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
+        // The library takes more than RFC 3339, section 5.6: other separators, and names of time zones.
+        if text.as_bytes().get(10) != Some(&b'T') || text.ends_with(']') {
+            return Err(InvalidTimestamp);
+        }
         let time: jiff::Timestamp = text.parse().map_err(|_| InvalidTimestamp)?;
         Ok(Self::from_millis(time.as_millisecond()))
     }
@@ -94,5 +98,13 @@ mod tests {
             "2025-11-23T05:41:09.1234+01:00".parse(),
             Ok(Timestamp::from_millis(1_763_872_869_123))
         );
+        for other in [
+            "2025-11-23 04:41:09Z",
+            "2025-11-23T04:41:09Z[UTC]",
+            "2025-11-23",
+            "2025-11-23T04:41:09",
+        ] {
+            assert_eq!(other.parse::<Timestamp>(), Err(InvalidTimestamp), "{other}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use crate::{Timestamp, WebhookEndpointId};
 
 /// What a webhook can be about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum EventType {
     /// A run was created.
     #[serde(rename = "workflow_run.created")]

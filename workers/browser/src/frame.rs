@@ -6,12 +6,18 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::deadline::Deadline;
+use crate::frames::Context;
+use crate::helper::{SCRIPT, WORLD};
 use crate::page::{Page, millis, value};
-use crate::target::{Context, HELPER, WORLD};
 use crate::{Error, Locator};
+
+/// How long after its document the browser may take to tell of the helper script's context in it.
+/// Making another one at once would cost two round trips and the script once more.
+const TELLING_OF_A_CONTEXT: Duration = Duration::from_millis(100);
 
 /// One document, by the context of the helper script in it.
 #[derive(Clone, Debug)]
@@ -120,7 +126,12 @@ impl Page {
                 deadline,
             )
             .await?;
-        let Some(frame) = description["node"]["frameId"].as_str().map(str::to_owned) else {
+        let node = &description["node"];
+        let Some(frame) = node["frameId"].as_str().map(str::to_owned) else {
+            if matches!(node["localName"].as_str(), Some("iframe" | "frame")) {
+                // It was taken out of the page a moment ago; what comes in its place is looked for.
+                return Err(Error::DocumentReplaced);
+            }
             return Err(Error::NotActionable {
                 locator: owner.to_string(),
                 after: deadline.allowed(),
@@ -151,22 +162,9 @@ impl Page {
     ) -> Result<Result<(f64, f64), String>, Error> {
         let (mut x, mut y) = point;
         for owner in scope.owners.iter().rev() {
-            let params = json!({
-                "objectId": owner.object,
-                "functionDeclaration": "function (x, y) { return legwork.place(this, x, y) }",
-                "arguments": [{"value": x}, {"value": y}],
-                "returnByValue": true,
-            });
-            let answer = self
-                .target
-                .connection
-                .call(&owner.session, "Runtime.callFunctionOn", params, deadline)
+            let placement: Placement = self
+                .ask_owner(owner, "place", json!([x, y]), deadline)
                 .await?;
-            let placement: Placement =
-                serde_json::from_value(value(answer)?).map_err(|error| Error::Protocol {
-                    method: "legwork.place".to_owned(),
-                    message: error.to_string(),
-                })?;
             if let Some(cover) = placement.covered_by {
                 return Ok(Err(format!(
                     "{cover} covers the frame {} there",
@@ -176,6 +174,48 @@ impl Page {
             (x, y) = (placement.x, placement.y);
         }
         Ok(Ok((x, y)))
+    }
+
+    /// Where the documents of a scope begin, each in the one around it, innermost first.
+    pub(crate) async fn origins<T: DeserializeOwned>(
+        &self,
+        scope: &Scope,
+        deadline: Deadline,
+    ) -> Result<Vec<T>, Error> {
+        let mut origins = Vec::new();
+        for owner in scope.owners.iter().rev() {
+            let answer = self.ask_owner(owner, "origin", json!([]), deadline).await?;
+            origins.push(answer);
+        }
+        Ok(origins)
+    }
+
+    /// Calls a function of the helper script with an iframe's element.
+    async fn ask_owner<T: DeserializeOwned>(
+        &self,
+        owner: &Owner,
+        function: &str,
+        arguments: Value,
+        deadline: Deadline,
+    ) -> Result<T, Error> {
+        let declaration =
+            format!("function (...rest) {{ return legwork.{function}(this, ...rest) }}");
+        let arguments = arguments.as_array().into_iter().flatten();
+        let arguments: Vec<Value> = arguments.map(|value| json!({"value": value})).collect();
+        let params = json!({
+            "objectId": owner.object,
+            "functionDeclaration": declaration,
+            "arguments": arguments,
+            "returnByValue": true,
+        });
+        let connection = &self.target.connection;
+        let answer = connection
+            .call(&owner.session, "Runtime.callFunctionOn", params, deadline)
+            .await?;
+        serde_json::from_value(value(answer)?).map_err(|error| Error::Protocol {
+            method: format!("{WORLD}.{function}"),
+            message: error.to_string(),
+        })
     }
 
     /// Waits for one element and gives the object that stands for it in the protocol.
@@ -189,6 +229,11 @@ impl Page {
         let arguments = json!([locator, millis(patience.min(deadline.remaining()))]);
         let found: Found<()> = self.ask(scope, "hold", &arguments, deadline).await?;
         found.one(locator, deadline)?;
+        self.held(scope, deadline).await
+    }
+
+    /// The object that stands for the element that the helper script holds.
+    pub(crate) async fn held(&self, scope: &Scope, deadline: Deadline) -> Result<String, Error> {
         let params = json!({"expression": "legwork.held", "uniqueContextId": scope.context.id});
         let answer = self
             .target
@@ -206,9 +251,13 @@ impl Page {
     /// browser did not make one by itself, it is made here.
     async fn context(&self, frame: &str, deadline: Deadline) -> Result<Context, Error> {
         loop {
-            self.target.look(crate::target::State::check)?;
-            if let Some(context) = self.target.context(frame) {
-                return Ok(context);
+            let moment = Deadline::after(TELLING_OF_A_CONTEXT.min(deadline.remaining()));
+            let told = self
+                .target
+                .until(moment, "a context", |state| state.context(frame));
+            match told.await {
+                Err(Error::TimedOut { .. }) => {}
+                told => return told,
             }
             if deadline.has_passed() {
                 return Err(Error::TimedOut {
@@ -233,7 +282,7 @@ impl Page {
             .call(&session, "Page.createIsolatedWorld", params, deadline)
             .await?;
         let context: &Value = &answer["executionContextId"];
-        let params = json!({"expression": HELPER, "contextId": context});
+        let params = json!({"expression": SCRIPT, "contextId": context});
         connection
             .call(&session, "Runtime.evaluate", params, deadline)
             .await?;

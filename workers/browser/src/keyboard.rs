@@ -35,9 +35,69 @@ const NAMED: [(&str, u32, &str); 27] = [
     ("F12", 123, ""),
 ];
 
-const MODIFIERS: [(&str, u32); 4] = [("Alt", 1), ("Control", 2), ("Meta", 4), ("Shift", 8)];
+/// The keys of a US keyboard that type a sign: its code, its virtual key, what it types alone and
+/// with Shift.
+const SIGNS: [(&str, u32, &str); 21] = [
+    ("Backquote", 192, "`~"),
+    ("Minus", 189, "-_"),
+    ("Equal", 187, "=+"),
+    ("BracketLeft", 219, "[{"),
+    ("BracketRight", 221, "]}"),
+    ("Backslash", 220, "\\|"),
+    ("Semicolon", 186, ";:"),
+    ("Quote", 222, "'\""),
+    ("Comma", 188, ",<"),
+    ("Period", 190, ".>"),
+    ("Slash", 191, "/?"),
+    ("Digit1", 49, "1!"),
+    ("Digit2", 50, "2@"),
+    ("Digit3", 51, "3#"),
+    ("Digit4", 52, "4$"),
+    ("Digit5", 53, "5%"),
+    ("Digit6", 54, "6^"),
+    ("Digit7", 55, "7&"),
+    ("Digit8", 56, "8*"),
+    ("Digit9", 57, "9("),
+    ("Digit0", 48, "0)"),
+];
 
-/// Modifiers under which a key types nothing.
+/// A key that is held while something else is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Modifier {
+    /// `Alt`.
+    Alt,
+    /// `Control`.
+    Control,
+    /// `Meta`, the key of the operating system.
+    Meta,
+    /// `Shift`.
+    Shift,
+}
+
+impl Modifier {
+    const ALL: [(&'static str, Self); 4] = [
+        ("Alt", Self::Alt),
+        ("Control", Self::Control),
+        ("Meta", Self::Meta),
+        ("Shift", Self::Shift),
+    ];
+
+    /// The number that the protocol gives to these held together.
+    pub(crate) fn bits(held: &[Self]) -> u32 {
+        held.iter().fold(0, |bits, modifier| bits | modifier.bit())
+    }
+
+    fn bit(self) -> u32 {
+        match self {
+            Self::Alt => 1,
+            Self::Control => 2,
+            Self::Meta => 4,
+            Self::Shift => 8,
+        }
+    }
+}
+
+/// Modifiers under which a key types nothing: Alt, Control, Meta.
 const SILENCING: u32 = 1 | 2 | 4;
 
 /// One key, with the modifiers that are held.
@@ -55,12 +115,12 @@ impl KeyPress {
     pub(crate) fn parse(name: &str) -> Result<Self, Error> {
         let mut modifiers = 0;
         let mut rest = name;
-        while let Some((modifier, bit)) = MODIFIERS
-            .iter()
-            .find(|(modifier, _)| rest.starts_with(&format!("{modifier}+")))
-        {
-            modifiers |= bit;
-            rest = &rest[modifier.len() + 1..];
+        while let Some((after, modifier)) = Modifier::ALL.iter().find_map(|(name, modifier)| {
+            let after = rest.strip_prefix(name)?.strip_prefix('+')?;
+            Some((after, modifier))
+        }) {
+            modifiers |= modifier.bit();
+            rest = after;
         }
         let silent = modifiers & SILENCING != 0;
         let typed = |text: &str| {
@@ -86,13 +146,7 @@ impl KeyPress {
                 message: "there is no such key; use a character or a name such as Enter, Tab, ArrowDown, Control+A".to_owned(),
             });
         };
-        let upper = character.to_ascii_uppercase();
-        let code = match upper {
-            'A'..='Z' => format!("Key{upper}"),
-            '0'..='9' => format!("Digit{upper}"),
-            _ => String::new(),
-        };
-        let virtual_key = if code.is_empty() { 0 } else { u32::from(upper) };
+        let (code, virtual_key) = key_of(character).unwrap_or_default();
         Ok(Self {
             modifiers,
             key: character.to_string(),
@@ -124,6 +178,41 @@ impl KeyPress {
     }
 }
 
+/// The code and the virtual key of the key that types a character on a US keyboard.
+fn key_of(character: char) -> Option<(String, u32)> {
+    if character.is_ascii_alphabetic() {
+        let upper = character.to_ascii_uppercase();
+        return Some((format!("Key{upper}"), u32::from(upper)));
+    }
+    let sign = SIGNS.iter().find(|(.., types)| types.contains(character));
+    sign.map(|(code, virtual_key, _)| ((*code).to_owned(), *virtual_key))
+}
+
+/// The events that type one character: those of its key, with Shift where the keyboard needs it,
+/// or the bare text if no key has it.
+pub(crate) fn keys_of(character: char) -> Vec<(&'static str, Value)> {
+    let name = match character {
+        '\n' | '\r' => "Enter".to_owned(),
+        '\t' => "Tab".to_owned(),
+        ' ' => "Space".to_owned(),
+        other if key_of(other).is_some() => other.to_string(),
+        other => {
+            let text = json!({"text": other.to_string()});
+            return vec![("Input.insertText", text)];
+        }
+    };
+    let is_shifted = character.is_ascii_uppercase()
+        || SIGNS.iter().any(|(.., types)| types.ends_with(character));
+    match KeyPress::parse(&name) {
+        Ok(mut press) => {
+            press.modifiers |= if is_shifted { Modifier::Shift.bit() } else { 0 };
+            press.events().into()
+        }
+        // Each name above is a key.
+        Err(_) => Vec::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +228,17 @@ mod tests {
     fn a_plus_is_a_key_too() {
         let press = KeyPress::parse("Control++").expect("a key");
         assert_eq!(press.key, "+");
+    }
+
+    #[test]
+    fn a_character_is_typed_by_its_key_or_inserted() {
+        let shifted = keys_of('?');
+        assert_eq!(shifted[0].1["code"], "Slash");
+        assert_eq!(shifted[0].1["modifiers"], 8);
+        assert_eq!(shifted[0].1["text"], "?");
+        assert_eq!(keys_of('7')[0].1["modifiers"], 0);
+        assert_eq!(keys_of('\n')[0].1["key"], "Enter");
+        assert_eq!(keys_of('é'), [("Input.insertText", json!({"text": "é"}))]);
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub struct LaunchOptions {
     pub user_agent: Option<String>,
     /// Headers that are sent with every request.
     pub extra_headers: Vec<(String, String)>,
+    /// A download that turns out to be larger is given up, and what came of it is removed.
+    pub max_download_bytes: u64,
 }
 
 impl LaunchOptions {
@@ -67,6 +69,7 @@ impl LaunchOptions {
             time_zone: None,
             user_agent: None,
             extra_headers: Vec::new(),
+            max_download_bytes: 1024 * 1024 * 1024,
         }
     }
 }
@@ -88,6 +91,7 @@ impl fmt::Debug for LaunchOptions {
             .field("time_zone", &self.time_zone)
             .field("user_agent", &self.user_agent)
             .field("extra_headers", &names)
+            .field("max_download_bytes", &self.max_download_bytes)
             .finish()
     }
 }

@@ -1,16 +1,72 @@
 //! Going to a URL, and knowing whether the page got there.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde_json::json;
 
 use crate::Error;
 use crate::deadline::Deadline;
+use crate::feed::Subscription;
+use crate::frames::Frame;
 use crate::page::Page;
-use crate::target::Frame;
+use crate::response::status_of;
+use crate::tabs::Domain;
 
 /// How long after an aborted navigation the news of a crash may take.
 const TELLING_OF_A_CRASH: Duration = Duration::from_millis(500);
+
+/// What tells of the way to a document.
+const WAY: &[&str] = &["Network.requestWillBeSent", "Network.responseReceived"];
+
+/// How many answers are noted on the way: what comes later than so many is not the document.
+const WAY_MAILBOX: usize = 4096;
+
+/// How far a document has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LoadState {
+    /// The answer has begun to come, and the old document has gone.
+    Committed,
+    /// It has been parsed whole, and its deferred scripts have run (`DOMContentLoaded`).
+    DomContentLoaded,
+    /// Its pictures, styles and frames have come too (`load`).
+    Loaded,
+    /// No request was under way for half a second, in the page and all its frames. A page that
+    /// always asks for something never gets there; wait for what you need instead.
+    NetworkIdle,
+}
+
+impl fmt::Display for LoadState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Committed => "the first bytes",
+            Self::DomContentLoaded => "the whole document",
+            Self::Loaded => "the load event",
+            Self::NetworkIdle => "the idle network",
+        })
+    }
+}
+
+/// Where a navigation ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// The document's URL.
+    pub url: String,
+    /// The HTTP status of the document; nothing if it did not come over HTTP, or from the page's
+    /// cache of documents.
+    pub status: Option<u16>,
+    /// The HTTP redirects that led to it, first to last. What scripts did is not among them.
+    pub redirects: Vec<Redirect>,
+}
+
+/// One step of a chain of redirects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// The URL that sent the browser elsewhere.
+    pub url: String,
+    /// With which status.
+    pub status: u16,
+}
 
 impl Page {
     /// Goes to a URL and waits for the load event. A URL that turns out to be a download is
@@ -18,19 +74,33 @@ impl Page {
     ///
     /// # Errors
     ///
-    /// [`Error::Navigation`] with Chromium's reason if the page can't be loaded;
-    /// [`Error::TimedOut`] if the load event does not come in time.
-    pub async fn goto(&self, url: &str, timeout: Duration) -> Result<(), Error> {
+    /// [`Error::Navigation`] with Chromium's reason, and the URL that redirects led to, if the page
+    /// can't be loaded, and for files of this machine, which are no pages; [`Error::TimedOut`] if the load event does not come in time.
+    pub async fn goto(&self, url: &str, timeout: Duration) -> Result<Arrival, Error> {
+        self.goto_until(url, LoadState::Loaded, timeout).await
+    }
+
+    /// Goes to a URL and waits until its document has come as far as this.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Page::goto`].
+    pub async fn goto_until(
+        &self,
+        url: &str,
+        state: LoadState,
+        timeout: Duration,
+    ) -> Result<Arrival, Error> {
         let deadline = Deadline::after(timeout);
-        let target = &self.target;
-        let answer = target
-            .connection
-            .call(
-                &target.session,
-                "Page.navigate",
-                json!({"url": url}),
-                deadline,
-            )
+        if let Some(scheme) = local_scheme(url) {
+            return Err(Error::Navigation {
+                url: url.to_owned(),
+                reason: format!("pages of the scheme {scheme} are this machine's own"),
+            });
+        }
+        let mut way = self.watch_way();
+        let answer = self
+            .call("Page.navigate", json!({"url": url}), deadline)
             .await;
         let answer = match answer {
             Ok(answer) => answer,
@@ -50,29 +120,25 @@ impl Page {
             Err(error) => return Err(error),
         };
         if answer["isDownload"].as_bool() == Some(true) {
-            return Ok(());
+            return Ok(way.arrival(url, None));
         }
         if let Some(reason) = answer["errorText"].as_str().filter(|text| !text.is_empty()) {
             if reason == "net::ERR_ABORTED" {
                 self.not_crashed().await?;
             }
             return Err(Error::Navigation {
-                url: url.to_owned(),
+                url: way.last_url(answer["loaderId"].as_str(), url),
                 reason: reason.to_owned(),
             });
         }
         // Without a new document (a fragment) there is nothing to wait for.
         let Some(loader) = answer["loaderId"].as_str() else {
-            return Ok(());
+            return Ok(way.arrival(url, None));
         };
-        let awaited = format!("the load event of {url}");
         // If the document sends the page elsewhere before it has loaded, the next one counts.
-        target
-            .until(deadline, &awaited, |state| {
-                let frame = state.frame(&target.main_frame)?;
-                (frame.has_shown(loader) && frame.is_loaded).then_some(())
-            })
-            .await
+        self.reaches(state, url, |frame| frame.has_shown(loader), deadline)
+            .await?;
+        Ok(way.arrival(&self.whereabouts(), self.document().as_deref()))
     }
 
     /// Loads the page again and waits for the load event.
@@ -80,17 +146,18 @@ impl Page {
     /// # Errors
     ///
     /// As for [`Page::goto`].
-    pub async fn reload(&self, timeout: Duration) -> Result<(), Error> {
+    pub async fn reload(&self, timeout: Duration) -> Result<Arrival, Error> {
         let deadline = Deadline::after(timeout);
         self.settled(deadline).await?;
+        let mut way = self.watch_way();
         let before = self.document();
-        let target = &self.target;
-        target
-            .connection
-            .call(&target.session, "Page.reload", json!({}), deadline)
+        self.call("Page.reload", json!({}), deadline).await?;
+        let url = self.whereabouts();
+        let is_new = |frame: &Frame| frame.document() != before;
+        self.reaches(LoadState::Loaded, &url, is_new, deadline)
             .await?;
-        self.loaded_after(&before, "the page to load again", deadline)
-            .await
+        self.reached()?;
+        Ok(way.arrival(&self.whereabouts(), self.document().as_deref()))
     }
 
     /// Goes back one entry of the page's history and waits for the load event.
@@ -98,35 +165,65 @@ impl Page {
     /// # Errors
     ///
     /// As for [`Page::goto`]; [`Error::Navigation`] if there is nothing to go back to.
-    pub async fn back(&self, timeout: Duration) -> Result<(), Error> {
+    pub async fn back(&self, timeout: Duration) -> Result<Arrival, Error> {
+        self.travel(-1, "the page before", timeout).await
+    }
+
+    /// Goes forward one entry of the page's history and waits for the load event.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Page::goto`]; [`Error::Navigation`] if there is nothing to go forward to.
+    pub async fn forward(&self, timeout: Duration) -> Result<Arrival, Error> {
+        self.travel(1, "the page after", timeout).await
+    }
+
+    async fn travel(
+        &self,
+        entries: i64,
+        whereto: &str,
+        timeout: Duration,
+    ) -> Result<Arrival, Error> {
         let deadline = Deadline::after(timeout);
         self.settled(deadline).await?;
-        let target = &self.target;
-        let call = |method, params| {
-            target
-                .connection
-                .call(&target.session, method, params, deadline)
-        };
-        let history = call("Page.getNavigationHistory", json!({})).await?;
+        let mut way = self.watch_way();
+        let history = self
+            .call("Page.getNavigationHistory", json!({}), deadline)
+            .await?;
         let entry = history["currentIndex"]
-            .as_u64()
-            .and_then(|index| usize::try_from(index).ok()?.checked_sub(1))
+            .as_i64()
+            .and_then(|index| usize::try_from(index + entries).ok())
             .and_then(|index| history["entries"].get(index));
         let Some(entry) = entry else {
             return Err(Error::Navigation {
-                url: "the page before".to_owned(),
+                url: whereto.to_owned(),
                 reason: "there is none".to_owned(),
             });
         };
         let url = entry["url"].as_str().unwrap_or_default();
         let params = json!({"entryId": entry["id"]});
-        call("Page.navigateToHistoryEntry", params).await?;
-        // A step back within one document makes no new one: the URL decides.
-        let awaited = format!("the page to be back at {url}");
+        self.call("Page.navigateToHistoryEntry", params, deadline)
+            .await?;
+        // A step within one document makes no new one: the URL decides.
+        self.reaches(LoadState::Loaded, url, |frame| frame.url == url, deadline)
+            .await?;
+        Ok(way.arrival(&self.whereabouts(), self.document().as_deref()))
+    }
+
+    /// Waits until the main frame is at what was wanted, and has come as far as this.
+    async fn reaches(
+        &self,
+        state: LoadState,
+        url: &str,
+        is_there: impl Fn(&Frame) -> bool,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let target = &self.target;
+        let awaited = format!("{state} of {url}");
         target
-            .until(deadline, &awaited, |state| {
-                let frame = state.frame(&target.main_frame)?;
-                (frame.url == url && frame.is_loaded).then_some(())
+            .until(deadline, &awaited, |known| {
+                let frame = known.frame(&target.main_frame)?;
+                (is_there(frame) && known.has_reached(&target.main_frame, state)).then_some(())
             })
             .await
     }
@@ -170,24 +267,91 @@ impl Page {
         }
     }
 
-    fn document(&self) -> Option<String> {
+    /// The main frame's present document, by its loader.
+    pub(crate) fn document(&self) -> Option<String> {
         self.target
             .look(|state| state.frame(&self.target.main_frame)?.document())
     }
 
-    async fn loaded_after(
-        &self,
-        before: &Option<String>,
-        awaited: &str,
-        deadline: Deadline,
-    ) -> Result<(), Error> {
-        let target = &self.target;
-        target
-            .until(deadline, awaited, |state| {
-                let frame = state.frame(&target.main_frame)?;
-                (frame.document() != *before && frame.is_loaded).then_some(())
-            })
-            .await?;
-        self.reached()
+    fn whereabouts(&self) -> String {
+        self.target.look(|state| {
+            let frame = state.frame(&self.target.main_frame);
+            frame.map_or_else(String::new, |frame| frame.url.clone())
+        })
+    }
+
+    /// From here on, the answers to navigations are noted.
+    fn watch_way(&self) -> Way {
+        let tabs = &self.target.tabs;
+        Way {
+            frame: self.target.main_frame.clone(),
+            subscription: tabs
+                .feed
+                .subscribe(Some(&self.target.main_frame), WAY, WAY_MAILBOX),
+            _network: tabs.switch_on("Network.enable"),
+        }
+    }
+}
+
+/// The scheme of a URL that would show this machine's files, read as browsers read it: spaces
+/// before it don't count, nor do line ends and tabs anywhere.
+fn local_scheme(url: &str) -> Option<&'static str> {
+    let url: String = url
+        .trim_start_matches(|c: char| c <= ' ')
+        .chars()
+        .filter(|c| !matches!(c, '\t' | '\n' | '\r'))
+        .collect();
+    let (scheme, _) = url.split_once(':')?;
+    ["file", "filesystem", "view-source", "content"]
+        .into_iter()
+        .find(|local| scheme.eq_ignore_ascii_case(local))
+}
+
+/// Notes the answers that lead to a document.
+struct Way {
+    frame: String,
+    subscription: Subscription,
+    _network: Domain,
+}
+
+impl Way {
+    /// The last URL that was asked for on the way to the document with this loader: redirects may
+    /// have led away from the first one.
+    fn last_url(&mut self, loader: Option<&str>, first: &str) -> String {
+        let mut last = first.to_owned();
+        while let Some(event) = self.subscription.next_now() {
+            if let Some(url) = event.params["request"]["url"].as_str()
+                && event.params["requestId"].as_str() == loader
+            {
+                url.clone_into(&mut last);
+            }
+        }
+        last
+    }
+
+    /// What is known of the way to the document with this loader.
+    fn arrival(&mut self, url: &str, loader: Option<&str>) -> Arrival {
+        let mut arrival = Arrival {
+            url: url.to_owned(),
+            status: None,
+            redirects: Vec::new(),
+        };
+        while let Some(event) = self.subscription.next_now() {
+            let params = &event.params;
+            // The request for a document has the id of the document's loader.
+            if params["frameId"] != *self.frame || params["requestId"].as_str() != loader {
+                continue;
+            }
+            if let Some(redirect) = params.get("redirectResponse") {
+                arrival.redirects.push(Redirect {
+                    url: redirect["url"].as_str().unwrap_or_default().to_owned(),
+                    status: status_of(redirect),
+                });
+            }
+            if let Some(response) = params.get("response") {
+                arrival.status = Some(status_of(response)).filter(|status| *status > 0);
+            }
+        }
+        arrival
     }
 }

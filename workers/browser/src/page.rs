@@ -6,11 +6,10 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::connection::Connection;
 use crate::deadline::Deadline;
-use crate::download::Downloads;
 use crate::frame::Scope;
-use crate::target::{HELPER, Target, WORLD};
+use crate::helper::{SCRIPT, WORLD};
+use crate::target::Target;
 use crate::{DownloadWaiter, Error};
 
 /// How long a question that has no time-out of its own may take.
@@ -26,35 +25,9 @@ pub struct Page {
 }
 
 impl Page {
-    /// Attaches to the page with this target id and prepares it.
-    pub(crate) async fn attach(
-        connection: &Connection,
-        target_id: &str,
-        downloads: Arc<Downloads>,
-        setup: Vec<(&'static str, Value)>,
-        deadline: Deadline,
-    ) -> Result<Self, Error> {
-        let params = json!({"targetId": target_id, "flatten": true});
-        let answer = connection
-            .call("", "Target.attachToTarget", params, deadline)
-            .await?;
-        let session = answer["sessionId"].as_str().unwrap_or_default().to_owned();
-        // The id of a page's main frame is the id of its target.
-        let target = Arc::new(Target::new(
-            connection.clone(),
-            session,
-            target_id.to_owned(),
-            downloads,
-            setup,
-        ));
-        connection.listen(&target.session, Arc::new(Arc::clone(&target)));
-        let calls: Vec<_> = target
-            .setup()
-            .map(|(method, params)| connection.start(&target.session, method, params))
-            .collect();
-        for call in calls {
-            call.wait(deadline).await?;
-        }
+    /// The page of a target, once it is prepared.
+    pub(crate) async fn of(target: Arc<Target>, deadline: Deadline) -> Result<Self, Error> {
+        target.prepared(deadline).await?;
         Ok(Self { target })
     }
 
@@ -80,43 +53,39 @@ impl Page {
             .await
     }
 
-    /// Evaluates an expression of the caller's in the page's own world, awaits it if it is a
-    /// promise, and gives its value as JSON. It is stopped at the time-out.
+    /// Calls a method of the DevTools protocol in the page's own session, for what this client has
+    /// no method for. What it switches on or changes, the client does not know of.
     ///
     /// # Errors
     ///
-    /// [`Error::Script`] if it throws, [`Error::TimedOut`] if it does not end,
-    /// [`Error::DocumentReplaced`] if the page navigates away under it: it may have had effects,
-    /// so it is not evaluated again.
-    pub async fn evaluate(&self, expression: &str, timeout: Duration) -> Result<Value, Error> {
-        let deadline = Deadline::after(timeout);
-        self.settled(deadline).await?;
-        let params = json!({
-            "expression": expression,
-            "awaitPromise": true,
-            "returnByValue": true,
-            "userGesture": true,
-            "timeout": millis(timeout),
-        });
-        let answer = self
-            .target
-            .connection
-            .call(&self.target.session, "Runtime.evaluate", params, deadline)
-            .await;
-        match answer {
-            Ok(answer) => value(answer),
-            Err(Error::Protocol { message, .. }) if message.contains("terminated") => {
-                Err(timed_out_script(deadline))
-            }
-            Err(Error::TimedOut { .. }) => Err(timed_out_script(deadline)),
-            Err(error) => Err(error),
-        }
+    /// [`Error::Protocol`] if the browser refuses; [`Error::TimedOut`] without an answer.
+    pub async fn protocol(
+        &self,
+        method: &str,
+        params: Value,
+        timeout: Duration,
+    ) -> Result<Value, Error> {
+        self.call(method, params, Deadline::after(timeout)).await
     }
 
     /// Registers for the next download. Call it before the action that starts the download, and
     /// wait on what it gives after it.
     pub fn expect_download(&self) -> DownloadWaiter {
-        self.target.downloads.expect()
+        self.target.tabs.downloads.expect(Arc::clone(&self.target))
+    }
+
+    /// Calls a method in the page's own session.
+    pub(crate) async fn call(
+        &self,
+        method: &str,
+        params: Value,
+        deadline: Deadline,
+    ) -> Result<Value, Error> {
+        let target = &self.target;
+        target
+            .connection
+            .call(&target.session, method, params, deadline)
+            .await
     }
 
     /// Waits for a navigation of the main frame that is under way.
@@ -130,7 +99,7 @@ impl Page {
         self.settled(deadline).await?;
         let parsed = self
             .target
-            .until(Deadline::after(PARSING), "the document", |state| {
+            .until(deadline.within(PARSING), "the document", |state| {
                 let frame = state.frame(&self.target.main_frame)?;
                 frame.is_readable().then_some(())
             })
@@ -190,7 +159,7 @@ impl Page {
     /// Brings the helper script to a document that the browser did not run it in. What failed for
     /// the lack of it is to be asked again.
     async fn bring_helper<T>(&self, scope: &Scope, deadline: Deadline) -> Result<T, Error> {
-        let params = json!({"expression": HELPER, "uniqueContextId": scope.context.id});
+        let params = json!({"expression": SCRIPT, "uniqueContextId": scope.context.id});
         let connection = &self.target.connection;
         connection
             .call(&scope.context.session, "Runtime.evaluate", params, deadline)
@@ -245,12 +214,4 @@ pub(crate) fn value(mut answer: Value) -> Result<Value, Error> {
 
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn timed_out_script(deadline: Deadline) -> Error {
-    Error::TimedOut {
-        awaited: "a script to end".to_owned(),
-        after: deadline.allowed(),
-        found: "it was still running".to_owned(),
-    }
 }

@@ -5,8 +5,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -17,14 +17,15 @@ use tokio::process::Child;
 use tokio::task::JoinSet;
 
 use crate::Error;
-use crate::connection::{Connection, Listener};
+use crate::connection::Connection;
 use crate::deadline::Deadline;
 use crate::download::Downloads;
+use crate::emulation::{header_params, user_agent_override};
 use crate::launch::{LaunchOptions, arguments, environment};
 use crate::leftovers::{folder_name, remember};
 use crate::page::Page;
 use crate::proc::members;
-use crate::target::Target;
+use crate::tabs::Tabs;
 
 /// How long a browser may take to answer its first call.
 const START: Duration = Duration::from_secs(30);
@@ -39,9 +40,7 @@ static LAST: AtomicU64 = AtomicU64::new(0);
 /// removes the folder.
 pub struct Browser {
     connection: Connection,
-    events: Arc<Events>,
-    setup: Vec<(&'static str, Value)>,
-    page: Option<Page>,
+    tabs: Arc<Tabs>,
     child: Child,
     group: Group,
     _tasks: JoinSet<()>,
@@ -51,12 +50,6 @@ pub struct Browser {
 struct Group {
     id: Option<Pid>,
     folder: PathBuf,
-}
-
-/// Hears what the browser says of itself.
-struct Events {
-    downloads: Arc<Downloads>,
-    page: Mutex<Option<Arc<Target>>>,
 }
 
 impl Browser {
@@ -81,16 +74,14 @@ impl Browser {
 
         let mut tasks = JoinSet::new();
         let connection = Connection::open(to_browser, from_browser, &mut tasks)?;
-        let events = Arc::new(Events {
-            downloads: Arc::new(Downloads::new(folder.join("downloads"))),
-            page: Mutex::default(),
-        });
-        connection.listen("", Arc::clone(&events) as Arc<dyn Listener>);
+        let downloads = Arc::new(Downloads::new(
+            folder.join("downloads"),
+            options.max_download_bytes,
+        ));
+        let tabs = Arc::new(Tabs::new(connection.clone(), downloads, setup(options)));
         let mut browser = Self {
             connection,
-            events,
-            setup: setup(options),
-            page: None,
+            tabs,
             child,
             group,
             _tasks: tasks,
@@ -99,7 +90,7 @@ impl Browser {
         Ok(browser)
     }
 
-    /// The first call: where downloads go.
+    /// The first calls: where downloads go, and that every page is attached.
     async fn start(&mut self, folder: &Path) -> Result<(), Error> {
         let params = json!({
             "behavior": "allowAndName",
@@ -107,10 +98,15 @@ impl Browser {
             "eventsEnabled": true,
         });
         let deadline = Deadline::after(START);
+        let attaching = self.tabs.attach_all();
         let answer = self
             .connection
             .call("", "Browser.setDownloadBehavior", params, deadline)
             .await;
+        let answer = match answer {
+            Ok(_) => attaching.wait(deadline).await,
+            Err(error) => Err(error),
+        };
         match answer {
             Ok(_) => Ok(()),
             Err(error) => Err(Error::Launch {
@@ -119,43 +115,21 @@ impl Browser {
         }
     }
 
-    /// The browser's page, ready to be used. It is the same page each time.
+    /// The browser's page, ready to be used: the first one that is open. If none is, one is made.
     ///
     /// # Errors
     ///
     /// [`Error::Closed`] if the browser has gone, [`Error::Protocol`] if it refuses.
-    pub async fn page(&mut self) -> Result<Page, Error> {
-        if let Some(page) = &self.page {
-            return Ok(page.clone());
-        }
+    pub async fn page(&self) -> Result<Page, Error> {
         let deadline = Deadline::after(START);
-        let targets = self
-            .connection
-            .call("", "Target.getTargets", json!({}), deadline)
-            .await?;
-        let mut targets = targets["targetInfos"].as_array().into_iter().flatten();
-        let first = targets.find(|target| target["type"] == "page");
-        let id = match first {
-            Some(target) => target["targetId"].clone(),
-            None => {
-                let params = json!({"url": "about:blank"});
-                let call = self
-                    .connection
-                    .call("", "Target.createTarget", params, deadline);
-                call.await?["targetId"].clone()
+        let first = match self.tabs.pages().into_iter().next() {
+            Some(page) => page,
+            None if self.tabs.last_number() == 0 => {
+                self.tabs.opened_after(0, None, deadline).await?
             }
+            None => self.tabs.open(deadline).await?,
         };
-        let page = Page::attach(
-            &self.connection,
-            id.as_str().unwrap_or_default(),
-            Arc::clone(&self.events.downloads),
-            self.setup.clone(),
-            deadline,
-        )
-        .await?;
-        *self.events.page() = Some(Arc::clone(&page.target));
-        self.page = Some(page.clone());
-        Ok(page)
+        Page::of(first, deadline).await
     }
 
     /// Ends the browser and waits until its processes and its folder are gone.
@@ -173,6 +147,11 @@ impl Browser {
             }
             tokio::time::sleep(STEP).await;
         }
+    }
+
+    /// What its pages have in common.
+    pub(crate) fn tabs(&self) -> &Arc<Tabs> {
+        &self.tabs
     }
 
     /// The id of the browser's main process, which is also that of its process group.
@@ -225,37 +204,6 @@ impl Drop for Group {
     }
 }
 
-impl Events {
-    fn page(&self) -> std::sync::MutexGuard<'_, Option<Arc<Target>>> {
-        self.page.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Listener for Events {
-    fn hear(&self, _session: &str, method: &str, params: &Value) {
-        let page = self.page().clone();
-        match method {
-            "Browser.downloadWillBegin" => {
-                if let (Some(page), Some(frame)) = (page, params["frameId"].as_str()) {
-                    page.navigation_became_download(frame);
-                }
-                self.downloads.begin(params);
-            }
-            "Browser.downloadProgress" => self.downloads.progress(params),
-            "Target.detachedFromTarget" => {
-                if let Some(page) = page.filter(|page| params["sessionId"] == *page.session) {
-                    page.detach();
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn lose(&self) {
-        self.downloads.close();
-    }
-}
-
 /// Makes a new folder. One of the same name may be there, from an earlier process with this id.
 fn make_folder(scratch_dir: &Path) -> io::Result<PathBuf> {
     fs::create_dir_all(scratch_dir)?;
@@ -278,14 +226,14 @@ fn setup(options: &LaunchOptions) -> Vec<(&'static str, Value)> {
     if let Some(locale) = &options.locale {
         setup.push(("Emulation.setLocaleOverride", json!({"locale": locale})));
     }
+    if let Some(user_agent) = &options.user_agent {
+        let params = user_agent_override(user_agent, options.locale.as_deref());
+        setup.push(("Emulation.setUserAgentOverride", params));
+    }
     if !options.extra_headers.is_empty() {
-        let headers: serde_json::Map<String, Value> = options
-            .extra_headers
-            .iter()
-            .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
-            .collect();
+        let params = header_params(&options.extra_headers);
         setup.push(("Network.enable", json!({})));
-        setup.push(("Network.setExtraHTTPHeaders", json!({"headers": headers})));
+        setup.push(("Network.setExtraHTTPHeaders", params));
     }
     setup
 }

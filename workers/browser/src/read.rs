@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::deadline::Deadline;
 use crate::frame::Found;
@@ -36,6 +36,8 @@ pub enum Read {
     Checked,
     /// The present value of a field.
     Value,
+    /// This of every match inside the row, as a JSON list.
+    Each(Box<Read>),
 }
 
 impl Page {
@@ -74,8 +76,13 @@ impl Page {
         name: &str,
         timeout: Duration,
     ) -> Result<Option<String>, Error> {
-        self.read_one(locator, "attribute", Some(name), Deadline::after(timeout))
-            .await
+        self.read_one(
+            locator,
+            "attribute",
+            Some(name.into()),
+            Deadline::after(timeout),
+        )
+        .await
     }
 
     /// Whether one element, which must be there, is enabled.
@@ -109,7 +116,7 @@ impl Page {
         &self,
         locator: &Locator,
         function: &str,
-        arguments: serde_json::Value,
+        arguments: Value,
     ) -> Result<T, Error> {
         let deadline = Deadline::after(QUESTION);
         loop {
@@ -130,7 +137,7 @@ impl Page {
         &self,
         locator: &Locator,
         function: &str,
-        name: Option<&str>,
+        argument: Option<Value>,
         deadline: Deadline,
     ) -> Result<T, Error> {
         loop {
@@ -139,9 +146,9 @@ impl Page {
                 self.reached()?;
                 let scope = self.scope(locator, deadline.allowed(), deadline).await?;
                 let left = millis(deadline.remaining());
-                let arguments = match name {
+                let arguments = match &argument {
                     None => json!([locator, left]),
-                    Some(name) => json!([locator, name, left]),
+                    Some(argument) => json!([locator, argument, left]),
                 };
                 let found: Found<T> = self.ask(&scope, function, &arguments, deadline).await?;
                 found.one(locator, deadline)
@@ -151,20 +158,5 @@ impl Page {
                 other => return other,
             }
         }
-    }
-
-    /// The box of one element in the coordinates of the page's whole document.
-    pub(crate) async fn element_box(
-        &self,
-        locator: &Locator,
-        deadline: Deadline,
-    ) -> Result<serde_json::Value, Error> {
-        if locator.document().is_some() {
-            return Err(Error::BadSelector {
-                selector: locator.to_string(),
-                message: "a picture of an element inside of a frame is not possible yet".to_owned(),
-            });
-        }
-        self.read_one(locator, "box", None, deadline).await
     }
 }

@@ -3,169 +3,121 @@
 //! It only listens and remembers (and answers what would otherwise stop the page, such as a
 //! dialog); it starts nothing of its own accord.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use crate::Error;
-use crate::connection::{Connection, Failure, Listener};
+use crate::connection::{Call, Connection, Failure, Listener};
 use crate::deadline::Deadline;
-use crate::download::Downloads;
-
-/// The name of the isolated world in which the helper script runs.
-pub(crate) const WORLD: &str = "legwork";
-
-/// The helper script.
-pub(crate) const HELPER: &str = include_str!("helper.js");
-
-/// A navigation that was requested but not started by then is not going to start.
-const REQUEST_TO_START: Duration = Duration::from_millis(500);
-
-/// How many of a frame's past documents are remembered.
-const DOCUMENTS: usize = 16;
+use crate::frames::{Context, DOCUMENTS, End, REQUEST_TO_START, State};
+use crate::helper::{SCRIPT, WORLD};
+use crate::tabs::Tabs;
 
 /// One page, with the sessions of its own and of its cross-origin frames.
 pub(crate) struct Target {
     pub(crate) connection: Connection,
     pub(crate) session: String,
     pub(crate) main_frame: String,
-    pub(crate) downloads: Arc<Downloads>,
-    setup: Vec<(&'static str, Value)>,
+    pub(crate) tabs: Arc<Tabs>,
+    /// Whether it is a page of this client's own, whose requests never leave the browser.
+    is_hidden: bool,
+    /// The answers to what the page's own session was told first.
+    preparing: tokio::sync::Mutex<Vec<Call>>,
     state: Mutex<State>,
     changed: watch::Sender<()>,
 }
 
-#[derive(Default)]
-pub(crate) struct State {
-    frames: HashMap<String, Frame>,
-    end: Option<End>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Closed,
-    Crashed,
-    Detached,
-}
-
-/// One frame and its present document.
-#[derive(Default)]
-pub(crate) struct Frame {
-    session: String,
-    pub(crate) url: String,
-    /// What could not be loaded, when the document is an error page.
-    pub(crate) unreachable: Option<String>,
-    documents: VecDeque<String>,
-    pub(crate) is_interactive: bool,
-    pub(crate) is_loaded: bool,
-    context: Option<Context>,
-    navigation: Option<Navigation>,
-}
-
-/// Where the helper script of one document runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Context {
-    pub(crate) session: String,
-    pub(crate) id: String,
-}
-
-struct Navigation {
-    url: String,
-    since: Instant,
-    has_started: bool,
-}
-
-impl Frame {
-    /// Whether this loader's document is, or was lately, the frame's.
-    pub(crate) fn has_shown(&self, loader: &str) -> bool {
-        self.documents.iter().any(|document| document == loader)
-    }
-
-    /// The present document, by its loader.
-    pub(crate) fn document(&self) -> Option<String> {
-        self.documents.back().cloned()
-    }
-
-    /// Whether the present document has been parsed whole. A frame that has not navigated yet has
-    /// its first, empty document.
-    pub(crate) fn is_readable(&self) -> bool {
-        self.documents.is_empty() || self.is_interactive
-    }
-
-    /// Whether a new document is on its way.
-    pub(crate) fn is_navigating(&self) -> bool {
-        self.navigation
-            .as_ref()
-            .is_some_and(|n| n.has_started || n.since.elapsed() < REQUEST_TO_START)
-    }
-}
-
-impl State {
-    pub(crate) fn frame(&self, id: &str) -> Option<&Frame> {
-        self.frames.get(id)
-    }
-
-    fn frame_mut(&mut self, id: &str, session: &str) -> &mut Frame {
-        let frame = self.frames.entry(id.to_owned()).or_default();
-        session.clone_into(&mut frame.session);
-        frame
-    }
-
-    fn forget_contexts(&mut self, gone: impl Fn(&Context) -> bool) {
-        for frame in self.frames.values_mut() {
-            frame.context.take_if(|context| gone(context));
-        }
-    }
-}
-
 impl Target {
     pub(crate) fn new(
-        connection: Connection,
+        tabs: Arc<Tabs>,
+        is_hidden: bool,
         session: String,
         main_frame: String,
-        downloads: Arc<Downloads>,
-        setup: Vec<(&'static str, Value)>,
     ) -> Self {
         let mut state = State::default();
         state.frame_mut(&main_frame, &session);
         Self {
-            connection,
+            connection: tabs.connection.clone(),
             session,
             main_frame,
-            downloads,
-            setup,
+            tabs,
+            is_hidden,
+            preparing: tokio::sync::Mutex::default(),
             state: Mutex::new(state),
             changed: watch::Sender::default(),
         }
     }
 
-    /// What every session, of the page or of a cross-origin frame, is told first.
-    pub(crate) fn setup(&self) -> impl Iterator<Item = (&'static str, Value)> {
-        let script = json!({
-            "source": HELPER,
-            "worldName": WORLD,
-            "runImmediately": true,
-        });
-        let frames = json!({
-            "autoAttach": true,
-            "waitForDebuggerOnStart": true,
-            "flatten": true,
-            "filter": [{"type": "iframe"}],
-        });
-        [
-            ("Inspector.enable", json!({})),
-            ("Page.enable", json!({})),
-            ("Page.setLifecycleEventsEnabled", json!({"enabled": true})),
-            ("Runtime.enable", json!({})),
-            ("Page.addScriptToEvaluateOnNewDocument", script),
-            ("Target.setAutoAttach", frames),
-        ]
-        .into_iter()
-        .chain(self.setup.iter().cloned())
+    /// Tells the page's own session what every session is told, and lets the page go on.
+    pub(crate) fn prepare(&self, shared: Vec<(&'static str, Value)>) {
+        let calls = setup(shared)
+            .map(|(method, params)| self.connection.start(&self.session, method, params))
+            .collect();
+        self.connection
+            .tell(&self.session, "Runtime.runIfWaitingForDebugger", json!({}));
+        // Nobody else knows the page yet.
+        if let Ok(mut preparing) = self.preparing.try_lock() {
+            *preparing = calls;
+        }
+    }
+
+    /// Waits until the page's own session has done what it was told first.
+    pub(crate) async fn prepared(&self, deadline: Deadline) -> Result<(), Error> {
+        let mut preparing = self.preparing.lock().await;
+        while let Some(call) = preparing.pop() {
+            call.wait(deadline).await?;
+        }
+        Ok(())
+    }
+
+    /// The sessions of the page and of its cross-origin frames.
+    pub(crate) fn sessions(&self) -> Vec<String> {
+        let of_frames = self.look(|state| state.sessions.clone());
+        std::iter::once(self.session.clone())
+            .chain(of_frames)
+            .collect()
+    }
+
+    /// Whether the page can't be used any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.look(|state| state.end.is_some())
+    }
+
+    /// Whether the page has gone, with its browser or alone. One that crashed is still there.
+    pub(crate) fn has_detached(&self) -> bool {
+        self.look(|state| matches!(state.end, Some(End::Detached | End::Closed)))
+    }
+
+    /// Waits until the page has gone.
+    pub(crate) async fn gone(&self, deadline: Deadline) -> Result<(), Error> {
+        let mut changes = self.changed.subscribe();
+        loop {
+            changes.mark_unchanged();
+            match self.look(|state| state.end) {
+                Some(End::Detached) => return Ok(()),
+                Some(End::Closed) => return Err(Error::Closed),
+                None | Some(End::Crashed) => {}
+            }
+            let changed = tokio::time::timeout_at(deadline.at(), changes.changed());
+            if changed.await.is_err() {
+                return Err(Error::TimedOut {
+                    awaited: "the page to close".to_owned(),
+                    after: deadline.allowed(),
+                    found: "it is still there".to_owned(),
+                });
+            }
+        }
+    }
+
+    /// Ends when the page crashes, and never if it doesn't.
+    pub(crate) async fn crash(&self) {
+        let mut changes = self.changed.subscribe();
+        // The sender lives as long as this page.
+        let _ = changes
+            .wait_for(|()| self.look(|state| state.end == Some(End::Crashed)))
+            .await;
     }
 
     /// Looks at what is known now.
@@ -246,7 +198,12 @@ impl Target {
 
     /// The isolated world of a frame's present document.
     pub(crate) fn context(&self, frame: &str) -> Option<Context> {
-        self.look(|state| state.frame(frame)?.context.clone())
+        self.look(|state| state.context(frame))
+    }
+
+    /// The page's own world of a frame's present document.
+    pub(crate) fn page_context(&self, frame: &str) -> Option<Context> {
+        self.look(|state| state.frame(frame)?.page_context.clone())
     }
 
     /// The session that a frame's document belongs to.
@@ -260,9 +217,7 @@ impl Target {
 
     /// A download came of the navigation of this frame: no document will.
     pub(crate) fn navigation_became_download(&self, frame: &str) {
-        if let Some(frame) = self.state().frames.get_mut(frame) {
-            frame.navigation = None;
-        }
+        self.state().forget_navigation(frame);
         self.changed.send_replace(());
     }
 
@@ -277,178 +232,156 @@ impl Target {
     }
 
     fn end(&self, end: End) {
-        self.state().end.get_or_insert(end);
+        let mut state = self.state();
+        // A page that crashed may close later; that is the last that is heard of it.
+        if state
+            .end
+            .is_none_or(|before| before == End::Crashed && end != End::Crashed)
+        {
+            state.end = Some(end);
+        }
+        drop(state);
         self.changed.send_replace(());
     }
 
     fn hear_frame(&self, session: &str, method: &str, params: &Value) {
-        let text = |name: &str| params[name].as_str().unwrap_or_default();
-        let mut state = self.state();
-        match method {
-            "Page.frameNavigated" => {
-                let frame = &params["frame"];
-                let text = |name: &str| frame[name].as_str().unwrap_or_default();
-                let known = state.frame_mut(text("id"), session);
-                text("url").clone_into(&mut known.url);
-                known.unreachable = frame["unreachableUrl"].as_str().map(str::to_owned);
-                known.navigation = None;
-                known.is_interactive = false;
-                known.is_loaded = false;
-                known.documents.push_back(text("loaderId").to_owned());
-                if known.documents.len() > DOCUMENTS {
-                    known.documents.pop_front();
-                }
-            }
-            "Page.navigatedWithinDocument" => {
-                let known = state.frame_mut(text("frameId"), session);
-                text("url").clone_into(&mut known.url);
-                known
-                    .navigation
-                    .take_if(|navigation| !navigation.has_started);
-            }
-            "Page.frameAttached" => {
-                state.frame_mut(text("frameId"), session);
-            }
-            "Page.frameDetached" => {
-                // A swap only moves the frame to another process: its own session tells the rest.
-                if text("reason") != "swap" {
-                    state.frames.remove(text("frameId"));
-                }
-            }
-            "Page.frameRequestedNavigation" => {
-                if text("disposition") == "currentTab" && makes_document(text("url")) {
-                    let frame = state.frame_mut(text("frameId"), session);
-                    frame.navigation = Some(Navigation {
-                        url: text("url").to_owned(),
-                        since: Instant::now(),
-                        has_started: false,
-                    });
-                }
-            }
-            "Page.frameStartedNavigating" => {
-                let kind = text("navigationType");
-                if !kind.ends_with("ameDocument") && makes_document(text("url")) {
-                    let frame = state.frame_mut(text("frameId"), session);
-                    frame.navigation = Some(Navigation {
-                        url: text("url").to_owned(),
-                        since: Instant::now(),
-                        has_started: true,
-                    });
-                }
-            }
-            "Page.frameStoppedLoading" => {
-                let frame = state.frame_mut(text("frameId"), session);
-                frame.navigation = None;
-            }
-            "Page.lifecycleEvent" => {
-                let Some(frame) = state.frames.get_mut(text("frameId")) else {
-                    return;
-                };
-                let loader = text("loaderId");
-                if frame.documents.back().is_some_and(|last| last != loader) {
-                    return;
-                }
-                match text("name") {
-                    "DOMContentLoaded" => frame.is_interactive = true,
-                    "load" => frame.is_loaded = true,
-                    _ => return,
-                }
-            }
-            _ => return,
+        if let Some(origin) = params["frame"]["securityOrigin"].as_str()
+            && !self.is_hidden
+        {
+            self.tabs.visit(origin);
         }
-        drop(state);
-        self.changed.send_replace(());
+        if self.state().hear_frame(session, method, params) {
+            self.changed.send_replace(());
+        }
     }
 
     fn hear_context(&self, session: &str, method: &str, params: &Value) {
-        let mut state = self.state();
-        match method {
-            "Runtime.executionContextCreated" => {
-                let context = &params["context"];
-                let frame = context["auxData"]["frameId"].as_str();
-                if let (Some(WORLD), Some(frame), Some(id)) = (
-                    context["name"].as_str(),
-                    frame,
-                    context["uniqueId"].as_str(),
-                ) {
-                    let context = Context {
-                        session: session.to_owned(),
-                        id: id.to_owned(),
-                    };
-                    state.frame_mut(frame, session).context = Some(context);
-                }
-            }
-            "Runtime.executionContextDestroyed" => {
-                let id = params["executionContextUniqueId"]
-                    .as_str()
-                    .unwrap_or_default();
-                state.forget_contexts(|context| context.id == id);
-            }
-            _ => state.forget_contexts(|context| context.session == session),
-        }
-        drop(state);
+        self.state().hear_context(session, method, params);
         self.changed.send_replace(());
     }
 
     fn hear_target(self: &Arc<Self>, method: &str, params: &Value) {
         let session = params["sessionId"].as_str().unwrap_or_default();
+        if method == "Target.attachedToTarget" && params["targetInfo"]["type"] != "iframe" {
+            self.connection
+                .tell(session, "Runtime.runIfWaitingForDebugger", json!({}));
+            return;
+        }
         if method == "Target.attachedToTarget" {
             let frame = params["targetInfo"]["targetId"]
                 .as_str()
                 .unwrap_or_default();
             self.connection.listen(session, Arc::new(Arc::clone(self)));
-            for (method, params) in self.setup() {
+            {
+                let mut state = self.state();
+                state.sessions.push(session.to_owned());
+                state.frame_mut(frame, session).context = None;
+            }
+            // What is switched on from here on is told twice rather than not at all.
+            for (method, params) in setup(self.tabs.setup()) {
                 self.connection.tell(session, method, params);
             }
             self.connection
                 .tell(session, "Runtime.runIfWaitingForDebugger", json!({}));
-            let mut state = self.state();
-            state.frame_mut(frame, session).context = None;
         } else {
             self.connection.forget(
                 session,
                 &Failure::Refused("Inspected target navigated or closed".to_owned()),
             );
-            self.state()
-                .forget_contexts(|context| context.session == session);
+            let mut state = self.state();
+            state.sessions.retain(|known| known != session);
+            state.forget_contexts(|context| context.session == session);
         }
         self.changed.send_replace(());
     }
 
     fn hear_dialog(&self, session: &str, params: &Value) {
-        let kind = params["type"].as_str().unwrap_or_default();
-        tracing::debug!(kind, "a dialog was dismissed");
-        // A dialog stops the page until it is answered. Leaving a page is allowed, the rest is
-        // dismissed.
-        self.connection.tell(
-            session,
-            "Page.handleJavaScriptDialog",
-            json!({"accept": kind == "beforeunload"}),
-        );
+        let answer = self.tabs.dialogs().answer(params);
+        self.connection
+            .tell(session, "Page.handleJavaScriptDialog", answer);
     }
-}
 
-impl State {
-    /// Fails if the page has ended.
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        match self.end {
-            None => Ok(()),
-            Some(End::Closed) => Err(Error::Closed),
-            Some(End::Crashed) => Err(Error::Crashed),
-            Some(End::Detached) => Err(Error::Detached),
+    /// A request that waits for a word from here: on its way, or asked for a password.
+    fn hear_request(&self, session: &str, method: &str, params: &Value) {
+        let request = &params["requestId"];
+        if method == "Fetch.requestPaused" {
+            let (method, params) = if self.is_hidden {
+                let html = json!([{"name": "Content-Type", "value": "text/html"}]);
+                let empty =
+                    json!({"requestId": request, "responseCode": 200, "responseHeaders": html});
+                ("Fetch.fulfillRequest", empty)
+            } else {
+                ("Fetch.continueRequest", json!({"requestId": request}))
+            };
+            self.connection.tell(session, method, params);
+            return;
         }
+        let challenge = &params["authChallenge"];
+        let origin = challenge["origin"].as_str().unwrap_or_default();
+        let is_again = !self.note_authentication(request.as_str().unwrap_or_default());
+        let known = self
+            .tabs
+            .credentials_for(origin)
+            .filter(|_| challenge["source"] != "Proxy" && !is_again);
+        let answer = match known {
+            Some(known) => json!({
+                "response": "ProvideCredentials",
+                "username": known.username,
+                "password": known.password,
+            }),
+            None => json!({"response": "CancelAuth"}),
+        };
+        let params = json!({"requestId": request, "authChallengeResponse": answer});
+        self.connection
+            .tell(session, "Fetch.continueWithAuth", params);
+    }
+
+    /// Notes that a request was answered; says whether it was not before.
+    fn note_authentication(&self, request: &str) -> bool {
+        let mut state = self.state();
+        if state.authenticated.iter().any(|known| known == request) {
+            return false;
+        }
+        if state.authenticated.len() == DOCUMENTS {
+            state.authenticated.pop_front();
+        }
+        state.authenticated.push_back(request.to_owned());
+        true
     }
 }
 
-/// Whether a navigation to this URL ends with a new document in the frame.
-fn makes_document(url: &str) -> bool {
-    let scheme = url.split(':').next().unwrap_or_default();
-    ["http", "https", "file", "data", "about", "blob", "chrome"].contains(&scheme)
+/// What every session, of a page or of a cross-origin frame, is told first.
+fn setup(shared: Vec<(&'static str, Value)>) -> impl Iterator<Item = (&'static str, Value)> {
+    let script = json!({
+        "source": SCRIPT,
+        "worldName": WORLD,
+        "runImmediately": true,
+    });
+    let frames = json!({
+        "autoAttach": true,
+        "waitForDebuggerOnStart": true,
+        "flatten": true,
+        // Workers stand still too until they are told to go on, so they must be attached as well.
+        "filter": [{"type": "iframe"}, {"type": "worker"}],
+    });
+    [
+        ("Inspector.enable", json!({})),
+        ("Page.enable", json!({})),
+        ("Page.setLifecycleEventsEnabled", json!({"enabled": true})),
+        ("Runtime.enable", json!({})),
+        ("Page.addScriptToEvaluateOnNewDocument", script),
+        ("Target.setAutoAttach", frames),
+    ]
+    .into_iter()
+    .chain(shared)
 }
 
 /// What the connection holds; a page and its frames' sessions share one.
 impl Listener for Arc<Target> {
     fn hear(&self, session: &str, method: &str, params: &Value) {
+        self.tabs
+            .feed
+            .publish(&self.main_frame, session, method, params);
         match method {
             "Inspector.targetCrashed" if session == self.session => {
                 self.end(End::Crashed);
@@ -456,6 +389,9 @@ impl Listener for Arc<Target> {
             }
             "Inspector.targetCrashed" => self.connection.fail_calls(session, &Failure::Crashed),
             "Page.javascriptDialogOpening" => self.hear_dialog(session, params),
+            "Fetch.requestPaused" | "Fetch.authRequired" => {
+                self.hear_request(session, method, params);
+            }
             "Runtime.executionContextCreated"
             | "Runtime.executionContextDestroyed"
             | "Runtime.executionContextsCleared" => self.hear_context(session, method, params),

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, try_join_all};
 use futures::stream::{FuturesUnordered, StreamExt};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::deadline::Deadline;
 use crate::page::{Page, QUESTION, millis};
-use crate::{Condition, Error, Locator};
+use crate::{Condition, Error, LoadState, Locator};
 
 /// The page is asked anew after this long, so that what it says about why it still waits is fresh,
 /// and a wait that nobody needs any more ends.
@@ -42,7 +42,10 @@ impl Page {
     ///
     /// As for every question: the page or the browser has gone, or it does not answer.
     pub async fn holds(&self, condition: &Condition) -> Result<bool, Error> {
-        let deadline = Deadline::after(QUESTION);
+        self.holds_by(condition, Deadline::after(QUESTION)).await
+    }
+
+    async fn holds_by(&self, condition: &Condition, deadline: Deadline) -> Result<bool, Error> {
         loop {
             self.readable(deadline).await?;
             match self.check(condition, deadline).await {
@@ -62,17 +65,12 @@ impl Page {
                 return self.check_in(None, condition, deadline).await;
             }
             match condition {
-                Condition::Visible(locator) => {
-                    self.check_in(Some(locator), condition, deadline).await
+                // It is not happening at this moment.
+                Condition::Response(_) | Condition::Download => Ok(false),
+                Condition::Reached(state) => {
+                    let main = &self.target.main_frame;
+                    Ok(self.target.look(|known| known.has_reached(main, *state)))
                 }
-                Condition::Hidden(locator) => {
-                    let visible = Condition::Visible(locator.clone());
-                    Ok(!self.check_in(Some(locator), &visible, deadline).await?)
-                }
-                Condition::HasText { within, .. } => {
-                    self.check_in(within.as_ref(), condition, deadline).await
-                }
-                Condition::UrlMatches(_) => self.check_in(None, condition, deadline).await,
                 Condition::Expression(expression) => {
                     let value = self
                         .evaluate(&truth(expression), deadline.remaining())
@@ -95,6 +93,10 @@ impl Page {
                     }
                     Ok(true)
                 }
+                _ => {
+                    self.check_in(condition.locator(), condition, deadline)
+                        .await
+                }
             }
         }
         .boxed()
@@ -112,7 +114,7 @@ impl Page {
             Some(locator) => self.scope(locator, Duration::ZERO, deadline).await,
         };
         let scope = match scope {
-            Err(Error::NotFound { .. }) => return Ok(false),
+            Err(Error::NotFound { .. }) => return Ok(condition.is_absence()),
             other => other?,
         };
         let waited: Waited = self
@@ -131,32 +133,22 @@ impl Page {
                 return self.wait_in(None, condition, deadline).await;
             }
             match condition {
-                Condition::Visible(locator) | Condition::Hidden(locator) => {
-                    self.wait_in(Some(locator), condition, deadline).await
+                Condition::Reached(state) => self.wait_for_state(*state, deadline).await,
+                Condition::Response(pattern) => {
+                    let waiter = self.expect_response(pattern.clone())?;
+                    waiter.wait(deadline.remaining()).await.map(drop)
                 }
-                Condition::HasText { within, .. } => {
-                    self.wait_in(within.as_ref(), condition, deadline).await
+                Condition::Download => {
+                    let waiter = self.expect_download();
+                    waiter.wait(deadline.remaining()).await.map(drop)
                 }
-                Condition::UrlMatches(_) => self.wait_in(None, condition, deadline).await,
                 Condition::Expression(expression) => {
                     self.wait_for_expression(expression, condition, deadline)
                         .await
                 }
                 Condition::Any(parts) => self.wait_for_any(parts, condition, deadline).await,
-                Condition::All(parts) => loop {
-                    for part in parts {
-                        self.wait(part, deadline).await?;
-                    }
-                    // The first may have ceased to hold while the last was awaited.
-                    if self.holds(condition).await? {
-                        return Ok(());
-                    }
-                    if deadline.has_passed() {
-                        let found = "not all held at the same time".to_owned();
-                        return Err(timed_out(condition, deadline, found));
-                    }
-                    self.pause().await;
-                },
+                Condition::All(parts) => self.wait_for_all(parts, condition, deadline).await,
+                _ => self.wait_in(condition.locator(), condition, deadline).await,
             }
         }
         .boxed()
@@ -186,7 +178,7 @@ impl Page {
                 Ok(waited) => found = waited.found,
                 Err(Error::DocumentReplaced) => self.pause().await,
                 Err(Error::NotFound { locator, .. }) => {
-                    if matches!(condition, Condition::Hidden(_)) {
+                    if condition.is_absence() {
                         return Ok(());
                     }
                     found = format!("there is no frame {locator}");
@@ -222,6 +214,53 @@ impl Page {
             if deadline.has_passed() {
                 return Err(timed_out(condition, deadline, "it was not true".to_owned()));
             }
+        }
+    }
+
+    async fn wait_for_state(&self, state: LoadState, deadline: Deadline) -> Result<(), Error> {
+        self.settled(deadline).await?;
+        self.reached()?;
+        let main = &self.target.main_frame;
+        let awaited = state.to_string();
+        self.target
+            .until(deadline, &awaited, |known| {
+                known.has_reached(main, state).then_some(())
+            })
+            .await
+    }
+
+    async fn wait_for_all(
+        &self,
+        parts: &[Condition],
+        condition: &Condition,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        // What happens is listened for from the first moment on, side by side.
+        let (events, states): (Vec<_>, Vec<_>) = parts.iter().partition(|part| part.is_event());
+        try_join_all(events.into_iter().map(|part| self.wait(part, deadline))).await?;
+        loop {
+            for part in &states {
+                self.wait(part, deadline).await?;
+            }
+            // The first may have ceased to hold while the last was awaited.
+            let mut all_hold = true;
+            for part in &states {
+                all_hold = all_hold
+                    && match self.holds_by(part, deadline).await {
+                        Err(Error::TimedOut { found, .. }) => {
+                            return Err(timed_out(condition, deadline, found));
+                        }
+                        other => other?,
+                    };
+            }
+            if all_hold {
+                return Ok(());
+            }
+            if deadline.has_passed() {
+                let found = "not all held at the same time".to_owned();
+                return Err(timed_out(condition, deadline, found));
+            }
+            self.pause().await;
         }
     }
 

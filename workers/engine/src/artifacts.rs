@@ -2,8 +2,11 @@
 
 use std::collections::HashSet;
 
-use domain::definition::is_file_name;
-use serde_json::{Map, Value};
+use domain::definition::{FieldKind, FieldSpec, is_file_name};
+use indexmap::IndexMap;
+use serde_json::{Map, Value, json};
+
+use crate::cells::has_time;
 
 /// The artifact names that a run has used.
 #[derive(Default)]
@@ -96,6 +99,52 @@ pub(crate) fn records_as_csv<'n>(
     writer
         .into_inner()
         .map_err(|error| csv::Error::from(error.into_error()))
+}
+
+/// The JSON Schema (draft 2020-12) of records with these fields.
+pub(crate) fn schema_of_records(fields: &IndexMap<String, FieldSpec>) -> Vec<u8> {
+    let properties: Map<_, _> = fields
+        .iter()
+        .map(|(name, spec)| (name.clone(), schema_of_field(spec)))
+        .collect();
+    let names: Vec<_> = fields.keys().collect();
+    let schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": properties,
+            "required": names,
+            "additionalProperties": false,
+        },
+    });
+    format!("{schema:#}\n").into_bytes()
+}
+
+fn schema_of_field(spec: &FieldSpec) -> Value {
+    let (kind, format) = match &spec.kind {
+        FieldKind::Text => ("string", None),
+        FieldKind::Number(_) => ("number", None),
+        FieldKind::Date { .. } => ("string", Some("date")),
+        FieldKind::Boolean => ("boolean", None),
+        FieldKind::Link => ("string", Some("uri")),
+    };
+    let mut schema = if spec.is_list {
+        json!({"type": "array", "items": {"type": [kind, "null"]}})
+    } else if spec.required {
+        json!({"type": kind})
+    } else {
+        json!({"type": [kind, "null"]})
+    };
+    let has_time = matches!(&spec.kind, FieldKind::Date { format } if has_time(format));
+    if let Some(format) = format.filter(|_| !spec.is_list && !has_time) {
+        schema["format"] = format.into();
+    }
+    // A default may be of any type, and is one of what the field can be.
+    match &spec.default {
+        Some(default) => json!({"anyOf": [schema, {"const": default}]}),
+        None => schema,
+    }
 }
 
 #[cfg(test)]

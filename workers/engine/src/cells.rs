@@ -1,6 +1,8 @@
 //! What was read from a page, to typed values. Pure.
 
-use domain::definition::{FieldKind, FieldSpec};
+use std::collections::HashSet;
+
+use domain::definition::{FieldKind, FieldSpec, NumberStyle};
 use serde_json::{Number, Value};
 use url::Url;
 
@@ -10,18 +12,25 @@ pub(crate) fn convert(
     spec: &FieldSpec,
     page: Option<&Url>,
 ) -> Result<Value, String> {
-    let text = cell.map(str::trim);
-    let value = match (text, spec.kind) {
-        (None, _) => Value::Null,
-        (Some(""), FieldKind::Number | FieldKind::Boolean | FieldKind::Link) => Value::Null,
-        (Some(text), FieldKind::Text) => Value::from(text),
-        (Some(text), FieldKind::Number) => Value::Number(number(text)?),
-        (Some(text), FieldKind::Boolean) => Value::Bool(boolean(text)?),
-        (Some(text), FieldKind::Link) => Value::from(link(text, page)?),
+    let value = match cell {
+        Some(cell) if spec.is_list => list(cell, spec, page)?,
+        Some(cell) => single(cell, &spec.kind, page)?,
+        None => Value::Null,
     };
-    let is_missing = value.is_null() || value == "";
-    if spec.required && is_missing {
-        return Err(if cell.is_none() {
+    let is_missing = match &value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    };
+    if !is_missing {
+        return Ok(value);
+    }
+    if let Some(default) = &spec.default {
+        return Ok(default.clone());
+    }
+    if spec.required {
+        return Err(if cell.is_none() || spec.is_list {
             "its element is missing"
         } else {
             "it is empty"
@@ -31,8 +40,56 @@ pub(crate) fn convert(
     Ok(value)
 }
 
-/// Reads `$84,250.00`, `-3`, `(1,200.50)`, `EUR 7`, `12 €`: a decimal point, commas between thousands, a currency.
-fn number(text: &str) -> Result<Number, String> {
+/// The values of all elements that match: the browser gives their texts as a JSON list.
+fn list(cell: &str, spec: &FieldSpec, page: Option<&Url>) -> Result<Value, String> {
+    let texts: Vec<Option<String>> =
+        serde_json::from_str(cell).map_err(|_| "it is not a list".to_owned())?;
+    texts
+        .iter()
+        .enumerate()
+        .map(|(index, text)| match text {
+            Some(text) => {
+                single(text, &spec.kind, page).map_err(|why| format!("item {}: {why}", index + 1))
+            }
+            None => Ok(Value::Null),
+        })
+        .collect()
+}
+
+fn single(text: &str, kind: &FieldKind, page: Option<&Url>) -> Result<Value, String> {
+    let text = text.trim();
+    Ok(match kind {
+        FieldKind::Text => Value::from(text),
+        _ if text.is_empty() => Value::Null,
+        FieldKind::Number(style) => Value::Number(number(text, *style)?),
+        FieldKind::Date { format } => Value::from(date(text, format)?),
+        FieldKind::Boolean => Value::Bool(boolean(text)?),
+        FieldKind::Link => Value::from(link(text, page)?),
+    })
+}
+
+/// Whether a date's format also has a time.
+pub(crate) fn has_time(format: &str) -> bool {
+    ["%H", "%I", "%T", "%R", "%k", "%l", "%c", "%r", "%X"]
+        .iter()
+        .any(|directive| format.contains(directive))
+}
+
+/// Reads a date in a notation of strptime, and writes it as ISO 8601 does.
+fn date(text: &str, format: &str) -> Result<String, String> {
+    let refuse = || format!("`{}` is not a date like `{format}`", shorten(text));
+    let read = jiff::fmt::strtime::parse(format, text).map_err(|_| refuse())?;
+    if has_time(format) {
+        let time = read.to_datetime().map_err(|_| refuse())?;
+        return Ok(time.to_string());
+    }
+    let date = read.to_date().map_err(|_| refuse())?;
+    Ok(date.to_string())
+}
+
+/// Reads `$84,250.00`, `-3`, `(1,200.50)`, `EUR 7`, `12 €`, or with a comma before the fraction `1.200,50 €` and
+/// `1 200,50 zł`: a sign, groups of three, a fraction, a currency.
+fn number(text: &str, style: NumberStyle) -> Result<Number, String> {
     let refuse = || format!("`{}` is not a number", shorten(text));
     let is_negative_in_brackets = text.starts_with('(') && text.ends_with(')');
     let inner = if is_negative_in_brackets {
@@ -51,13 +108,21 @@ fn number(text: &str) -> Result<Number, String> {
         .trim_end_matches(|c: char| c.is_ascii_uppercase())
         .trim_matches(|c: char| c.is_whitespace() || is_sign(c) || is_currency(c));
     let letters = inner.chars().filter(char::is_ascii_uppercase).count();
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let mut groups = whole.split(',');
+    let (point, group) = match style {
+        NumberStyle::Point => ('.', ','),
+        NumberStyle::Comma => (',', '.'),
+    };
+    let (whole, fraction) = digits.split_once(point).unwrap_or((digits, ""));
+    let is_separator = |c: char| c == group || c.is_whitespace() || matches!(c, '\'' | '\u{2019}');
+    let separators: HashSet<char> = whole.chars().filter(|c| is_separator(*c)).collect();
+    let mut groups = whole.split(is_separator);
     let first = groups.next().unwrap_or_default();
-    let is_grouped = groups.clone().count() == 0
-        || (1..=3).contains(&first.len()) && groups.all(|group| group.len() == 3);
+    let is_grouped = separators.is_empty()
+        || separators.len() == 1
+            && (1..=3).contains(&first.len())
+            && groups.all(|group| group.len() == 3);
     let are_digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
-    let whole = whole.replace(',', "");
+    let whole = whole.replace(is_separator, "");
     if !is_grouped
         || whole.is_empty()
         || !are_digits(&whole)
@@ -120,7 +185,9 @@ mod tests {
             locator: None,
             read: Read::Text,
             kind,
+            is_list: false,
             required: false,
+            default: None,
         };
         convert(
             Some(text),
@@ -144,13 +211,83 @@ mod tests {
             ("−4", json!(-4)),
             ("", Value::Null),
         ] {
-            assert_eq!(read(text, FieldKind::Number), Ok(value), "{text}");
+            assert_eq!(
+                read(text, FieldKind::Number(NumberStyle::Point)),
+                Ok(value),
+                "{text}"
+            );
         }
         for text in [
             "abc", "1.234,56", "12,34", "1.2.3", "1-2", "5 of 7", "$", "--5", "KM7", "1e5",
         ] {
-            assert!(read(text, FieldKind::Number).is_err(), "{text}");
+            assert!(
+                read(text, FieldKind::Number(NumberStyle::Point)).is_err(),
+                "{text}"
+            );
         }
+    }
+
+    #[test]
+    fn numbers_are_read_as_other_countries_write_them() {
+        for (text, value) in [
+            ("1.234,56", json!(1234.56)),
+            ("1 234,5 zł", Value::Null),
+            ("1\u{202f}234,50 €", json!(1234.5)),
+            ("12,5", json!(12.5)),
+            ("1.234", json!(1234)),
+        ] {
+            let read = read(text, FieldKind::Number(NumberStyle::Comma));
+            match value {
+                // A currency's word in small letters is no number to be sure of.
+                Value::Null => assert!(read.is_err(), "{text}"),
+                value => assert_eq!(read, Ok(value), "{text}"),
+            }
+        }
+        assert_eq!(
+            read("1'234.50", FieldKind::Number(NumberStyle::Point)),
+            Ok(json!(1234.5))
+        );
+        assert!(read("1.2,3", FieldKind::Number(NumberStyle::Comma)).is_err());
+    }
+
+    #[test]
+    fn dates_are_written_as_iso_8601_and_what_is_none_is_refused() {
+        let read = |text, format: &str| {
+            let format = format.to_owned();
+            read(text, FieldKind::Date { format })
+        };
+        assert_eq!(read("31.05.2026", "%d.%m.%Y"), Ok(json!("2026-05-31")));
+        assert_eq!(read("May 3, 2026", "%B %d, %Y"), Ok(json!("2026-05-03")));
+        assert_eq!(
+            read("2026-05-31 14:05", "%Y-%m-%d %H:%M"),
+            Ok(json!("2026-05-31T14:05:00"))
+        );
+        for wrong in ["31.02.2026", "soon", "2026-05-31", "31.05.2026 x"] {
+            assert!(read(wrong, "%d.%m.%Y").is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_list_has_a_value_for_each_element_and_a_default_stands_for_none() {
+        let mut spec = FieldSpec {
+            locator: None,
+            read: Read::Text,
+            kind: FieldKind::Number(NumberStyle::Point),
+            is_list: true,
+            required: false,
+            default: None,
+        };
+        assert_eq!(
+            convert(Some(r#"["1", " 2 ", null]"#), &spec, None),
+            Ok(json!([1, 2, null]))
+        );
+        assert!(
+            convert(Some(r#"["1", "x"]"#), &spec, None).is_err_and(|why| why.contains("item 2"))
+        );
+        spec.default = Some(json!([0]));
+        assert_eq!(convert(Some("[]"), &spec, None), Ok(json!([0])));
+        spec.is_list = false;
+        assert_eq!(convert(Some(""), &spec, None), Ok(json!([0])));
     }
 
     #[test]
@@ -169,7 +306,9 @@ mod tests {
             locator: None,
             read: Read::Text,
             kind: FieldKind::Text,
+            is_list: false,
             required: true,
+            default: None,
         };
         assert!(convert(Some("  "), &spec, None).is_err());
         assert!(convert(None, &spec, None).is_err());

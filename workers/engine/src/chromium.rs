@@ -1,41 +1,124 @@
-//! The seam on a real page.
+//! The seam on real pages: the tabs of one browser.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use browser::{Condition, Download, Error, Field, Locator, Page, Screenshot};
-use domain::definition::Secret;
+use browser::{
+    Choice, Click, Condition, DialogAnswer, DialogPolicy, Download, Error, Field, Locator,
+    Modifier, MouseButton, Page, ResponsePattern, ResponseWaiter, Screenshot, Script, ScrollTo,
+    UrlPattern,
+};
+use domain::definition::{self, ClickOptions, Secret};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::time::Instant;
 
-use crate::seam::Browser;
+use crate::seam::{Browser, ReceivedResponse, Scrolling, UploadedContent, UploadedFile};
+
+/// How often the URLs of the tabs are looked at while one is awaited.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// The tabs of a browser.
+pub struct Chromium {
+    /// The present tab.
+    page: Page,
+    /// The tabs from which the run came to the present one, the last one last.
+    before: Vec<Page>,
+    expected: Option<ResponseWaiter>,
+    /// What was uploaded: the browser reads it when the site asks for it.
+    uploaded: Vec<TempDir>,
+}
+
+impl Chromium {
+    /// A browser that shows this page.
+    #[must_use]
+    pub fn new(page: Page) -> Self {
+        Self {
+            page,
+            before: Vec::new(),
+            expected: None,
+            uploaded: Vec::new(),
+        }
+    }
+
+    /// Puts a file where the browser can read it under its name.
+    fn place(folder: &TempDir, file: &UploadedFile) -> std::io::Result<std::path::PathBuf> {
+        let path = folder.path().join(&file.name);
+        match &file.content {
+            UploadedContent::Bytes(bytes) => std::fs::write(&path, bytes)?,
+            UploadedContent::File(from) => {
+                std::fs::copy(from, &path)?;
+            }
+        }
+        Ok(path)
+    }
+}
+
+fn modifier(modifier: definition::Modifier) -> Modifier {
+    match modifier {
+        definition::Modifier::Alt => Modifier::Alt,
+        definition::Modifier::Control => Modifier::Control,
+        definition::Modifier::Meta => Modifier::Meta,
+        definition::Modifier::Shift => Modifier::Shift,
+    }
+}
+
+/// Pixels of a definition, which are within a million.
+fn pixels(number: i64) -> f64 {
+    i32::try_from(number).map_or(0.0, f64::from)
+}
 
 #[async_trait]
-impl Browser for Page {
+impl Browser for Chromium {
     async fn goto(&mut self, url: &str, timeout: Duration) -> Result<(), Error> {
-        Page::goto(self, url, timeout).await
+        self.page.goto(url, timeout).await.map(drop)
     }
 
     async fn back(&mut self, timeout: Duration) -> Result<(), Error> {
-        Page::back(self, timeout).await
+        self.page.back(timeout).await.map(drop)
     }
 
     async fn reload(&mut self, timeout: Duration) -> Result<(), Error> {
-        Page::reload(self, timeout).await
+        self.page.reload(timeout).await.map(drop)
     }
 
     async fn url(&mut self) -> Result<String, Error> {
-        Page::url(self).await
+        self.page.url().await
     }
 
-    async fn click(&mut self, target: &Locator, timeout: Duration) -> Result<(), Error> {
-        Page::click(self, target, timeout).await
+    async fn click(
+        &mut self,
+        target: &Locator,
+        options: &ClickOptions,
+        timeout: Duration,
+    ) -> Result<(), Error> {
+        let click = Click {
+            button: match options.button {
+                definition::MouseButton::Left => MouseButton::Left,
+                definition::MouseButton::Middle => MouseButton::Middle,
+                definition::MouseButton::Right => MouseButton::Right,
+            },
+            modifiers: options.modifiers.iter().copied().map(modifier).collect(),
+            ..Click::default()
+        };
+        self.page.click_with(target, &click, timeout).await
     }
 
     async fn double_click(&mut self, target: &Locator, timeout: Duration) -> Result<(), Error> {
-        Page::double_click(self, target, timeout).await
+        self.page.double_click(target, timeout).await
     }
 
     async fn hover(&mut self, target: &Locator, timeout: Duration) -> Result<(), Error> {
-        Page::hover(self, target, timeout).await
+        self.page.hover(target, timeout).await
+    }
+
+    async fn drag(
+        &mut self,
+        source: &Locator,
+        target: &Locator,
+        timeout: Duration,
+    ) -> Result<(), Error> {
+        self.page.drag(source, target, timeout).await
     }
 
     async fn fill(
@@ -44,23 +127,100 @@ impl Browser for Page {
         value: &Secret,
         timeout: Duration,
     ) -> Result<(), Error> {
-        Page::fill(self, target, value.expose(), timeout).await
+        self.page.fill(target, value.expose(), timeout).await
     }
 
-    async fn press(&mut self, key: &str, timeout: Duration) -> Result<(), Error> {
-        Page::press(self, key, timeout).await
+    async fn press(
+        &mut self,
+        key: &str,
+        target: Option<&Locator>,
+        timeout: Duration,
+    ) -> Result<(), Error> {
+        match target {
+            Some(target) => self.page.press_on(target, key, timeout).await,
+            None => self.page.press(key, timeout).await,
+        }
+    }
+
+    async fn type_text(
+        &mut self,
+        target: &Locator,
+        text: &Secret,
+        delay: Duration,
+        timeout: Duration,
+    ) -> Result<(), Error> {
+        let typed = self.page.type_text(target, text.expose(), delay, timeout);
+        typed.await
+    }
+
+    async fn select(
+        &mut self,
+        list: &Locator,
+        options: &[String],
+        timeout: Duration,
+    ) -> Result<(), Error> {
+        let choices: Vec<_> = options.iter().cloned().map(Choice::Any).collect();
+        self.page
+            .select_options(list, &choices, timeout)
+            .await
+            .map(drop)
+    }
+
+    async fn set_checked(
+        &mut self,
+        target: &Locator,
+        is_checked: bool,
+        timeout: Duration,
+    ) -> Result<(), Error> {
+        self.page.set_checked(target, is_checked, timeout).await
+    }
+
+    async fn upload(
+        &mut self,
+        field: &Locator,
+        files: &[UploadedFile],
+        timeout: Duration,
+    ) -> Result<(), Error> {
+        let folder = TempDir::new()?;
+        let paths = files
+            .iter()
+            .map(|file| Self::place(&folder, file))
+            .collect::<std::io::Result<Vec<_>>>()?;
+        self.uploaded.push(folder);
+        let paths: Vec<_> = paths.iter().map(std::path::PathBuf::as_path).collect();
+        self.page.upload(field, &paths, timeout).await
+    }
+
+    async fn scroll(
+        &mut self,
+        target: Option<&Locator>,
+        to: Scrolling,
+        timeout: Duration,
+    ) -> Result<(), Error> {
+        let to = match to {
+            Scrolling::IntoView => ScrollTo::View,
+            Scrolling::Top => ScrollTo::Top,
+            Scrolling::Bottom => ScrollTo::Bottom,
+            Scrolling::By(x, y) => {
+                return self
+                    .page
+                    .scroll_by(target, pixels(x), pixels(y), timeout)
+                    .await;
+            }
+        };
+        self.page.scroll_to(target, to, timeout).await
     }
 
     async fn wait_for(&mut self, condition: &Condition, timeout: Duration) -> Result<(), Error> {
-        Page::wait_for(self, condition, timeout).await
+        self.page.wait_for(condition, timeout).await
     }
 
     async fn holds(&mut self, condition: &Condition) -> Result<bool, Error> {
-        Page::holds(self, condition).await
+        self.page.holds(condition).await
     }
 
     async fn is_enabled(&mut self, target: &Locator) -> Result<bool, Error> {
-        Page::is_enabled(self, target).await
+        self.page.is_enabled(target).await
     }
 
     async fn read_rows(
@@ -68,21 +228,138 @@ impl Browser for Page {
         rows: &Locator,
         fields: &[Field],
     ) -> Result<Vec<Vec<Option<String>>>, Error> {
-        Page::read_rows(self, rows, fields).await
+        self.page.read_rows(rows, fields).await
+    }
+
+    async fn evaluate(
+        &mut self,
+        function: &str,
+        argument: Value,
+        frame: Option<&Locator>,
+        timeout: Duration,
+    ) -> Result<Value, Error> {
+        let script = Script {
+            arguments: vec![argument],
+            frame: frame.cloned(),
+            ..Script::new(function)
+        };
+        self.page.run(&script, timeout).await
+    }
+
+    async fn expect_response(&mut self, pattern: ResponsePattern) -> Result<(), Error> {
+        self.expected = Some(self.page.expect_response(pattern)?);
+        Ok(())
+    }
+
+    async fn response(&mut self, timeout: Duration) -> Result<ReceivedResponse, Error> {
+        let Some(waiter) = self.expected.take() else {
+            return Err(Error::Script {
+                message: "no response was expected".to_owned(),
+            });
+        };
+        let began = Instant::now();
+        let mut response = waiter.wait(timeout).await?;
+        let left = timeout.saturating_sub(began.elapsed());
+        let body = match response.body(left).await {
+            Ok(body) => body,
+            // A redirect and many an answer to a POST have none.
+            Err(Error::Protocol { .. }) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        Ok(ReceivedResponse {
+            url: response.url,
+            status: response.status,
+            body,
+        })
     }
 
     async fn download(&mut self, click: &Locator, timeout: Duration) -> Result<Download, Error> {
-        let waiter = self.expect_download();
-        let began = tokio::time::Instant::now();
-        Page::click(self, click, timeout).await?;
+        let waiter = self.page.expect_download();
+        let began = Instant::now();
+        self.page.click(click, timeout).await?;
+        waiter.wait(timeout.saturating_sub(began.elapsed())).await
+    }
+
+    async fn download_url(&mut self, url: &str, timeout: Duration) -> Result<Download, Error> {
+        let waiter = self.page.expect_download();
+        let began = Instant::now();
+        match self.page.goto(url, timeout).await {
+            // A URL that downloads ends its navigation without a document.
+            Ok(_) | Err(Error::Navigation { .. }) => {}
+            Err(error) => return Err(error),
+        }
         waiter.wait(timeout.saturating_sub(began.elapsed())).await
     }
 
     async fn screenshot(&mut self, screenshot: &Screenshot) -> Result<Vec<u8>, Error> {
-        Page::screenshot(self, screenshot).await
+        self.page.screenshot(screenshot).await
+    }
+
+    async fn pdf(&mut self) -> Result<Vec<u8>, Error> {
+        self.page.pdf().await
     }
 
     async fn dom_snapshot(&mut self) -> Result<String, Error> {
-        Page::dom_snapshot(self).await
+        self.page.dom_snapshot().await
+    }
+
+    async fn answer_dialogs(&mut self, answer: DialogAnswer) -> Result<(), Error> {
+        self.page.set_dialog_policy(DialogPolicy {
+            answer,
+            ..DialogPolicy::default()
+        });
+        Ok(())
+    }
+
+    async fn open_tab(&mut self, click: &Locator, timeout: Duration) -> Result<(), Error> {
+        let waiter = self.page.expect_page();
+        let began = Instant::now();
+        self.page.click(click, timeout).await?;
+        let opened = waiter.wait(timeout.saturating_sub(began.elapsed())).await?;
+        self.before.push(std::mem::replace(&mut self.page, opened));
+        Ok(())
+    }
+
+    async fn switch_tab(&mut self, url: &str, timeout: Duration) -> Result<(), Error> {
+        let pattern = UrlPattern::glob(url);
+        let deadline = Instant::now() + timeout;
+        loop {
+            let mut found = Vec::new();
+            for page in self.page.pages().await? {
+                let present = match page.url().await {
+                    Ok(present) => present,
+                    // It was closed a moment ago.
+                    Err(Error::Detached) => continue,
+                    Err(error) => return Err(error),
+                };
+                if pattern.is_match(&present)? {
+                    page.bring_to_front().await?;
+                    self.before.push(std::mem::replace(&mut self.page, page));
+                    return Ok(());
+                }
+                let place = present.split(['?', '#']).next().unwrap_or_default();
+                found.push(place.to_owned());
+            }
+            if Instant::now() >= deadline {
+                return Err(Error::TimedOut {
+                    awaited: format!("a tab whose URL matches {pattern}"),
+                    after: timeout,
+                    found: format!("the open tabs are {}", found.join(", ")),
+                });
+            }
+            // The tab that a click opens is on its way, and no event tells of the URL of every tab.
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    async fn close_tab(&mut self, timeout: Duration) -> Result<(), Error> {
+        let Some(previous) = self.before.pop() else {
+            return Err(Error::Script {
+                message: "the only tab can't be closed".to_owned(),
+            });
+        };
+        let closed = std::mem::replace(&mut self.page, previous);
+        closed.close(timeout).await?;
+        self.page.bring_to_front().await
     }
 }

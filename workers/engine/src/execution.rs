@@ -1,20 +1,21 @@
 //! The way of one run through its states, and what is left behind when it ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use browser::{By, Condition, Locator, Screenshot};
-use domain::definition::{Definition, Scope, Secret, Step, When};
+use domain::definition::{Definition, Scope, Secret, State, Step, When};
 use domain::wire::ArtifactType;
 use domain::{Failure, FailureCode};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::artifacts::{ArtifactNames, content_type};
 use crate::failures::{Fault, Stop};
+use crate::flow::Waits;
 use crate::host::{ArtifactBody, Host, Interrupted, NewArtifact};
 use crate::mask::Mask;
 use crate::origins::AllowedOrigins;
-use crate::resolution::{Resolved, resolve_condition};
+use crate::resolution::{Resolved, Resolver};
 use crate::run_log::{Entry, RunLog, milliseconds};
 use crate::seam::Browser;
 
@@ -88,24 +89,21 @@ pub async fn execute(
         host,
         log: RunLog::begin(),
         names: ArtifactNames::default(),
+        keeps_artifacts: definition.uploads_artifacts(),
+        kept: HashMap::new(),
         secret_fields: Vec::new(),
+        elements: BTreeMap::new(),
+        frame: None,
         state: None,
+        limits: Vec::new(),
         position: None,
         state_timings: Vec::new(),
         awaiting_user: Duration::ZERO,
         artifacts: Duration::ZERO,
     };
-    let outcome = match execution.run(definition).await {
-        Ok(output) => Outcome::Completed { output },
-        Err(Stop::NoAction { reason }) => Outcome::NoAction {
-            reason: execution.mask().apply(&reason),
-        },
-        Err(Stop::Failed(fault)) => {
-            let page = execution.capture_failure(&fault).await?;
-            Outcome::Failed(execution.failure(fault, page.as_deref()))
-        }
-        Err(Stop::Interrupted(interrupted)) => return Err(interrupted),
-    };
+    let ended = execution.run(definition).await;
+    let outcome = execution.outcome(ended).await?;
+    let outcome = execution.run_final_states(definition, outcome).await?;
     execution.finish(outcome).await
 }
 
@@ -117,10 +115,20 @@ pub(crate) struct Execution<'e> {
     pub(crate) host: &'e mut dyn Host,
     log: RunLog,
     names: ArtifactNames,
+    /// Whether a step uploads what the run has made.
+    keeps_artifacts: bool,
+    /// The artifacts that may be uploaded.
+    pub(crate) kept: HashMap<String, ArtifactBody>,
     /// Fields into which a secret was filled: pictures cover them.
     pub(crate) secret_fields: Vec<Locator>,
+    /// The present elements of the loops around the step.
+    pub(crate) elements: BTreeMap<String, Locator>,
+    /// The iframe in which the step acts.
+    pub(crate) frame: Option<Locator>,
     /// The state that was entered last.
-    state: Option<CurrentState>,
+    state: Option<String>,
+    /// What bounds the time of what is being executed: the state, and the groups of steps.
+    limits: Vec<Limit>,
     /// What is being executed, such as `signing_in/steps/2 (click)`.
     pub(crate) position: Option<String>,
     state_timings: Vec<(String, Duration)>,
@@ -128,12 +136,13 @@ pub(crate) struct Execution<'e> {
     artifacts: Duration,
 }
 
-/// A state that was entered.
-struct CurrentState {
-    name: String,
+/// A time within which something must be done.
+struct Limit {
+    /// What it is, in the words of a failure.
+    what: String,
     began: Instant,
-    limit: Option<Duration>,
-    /// How long the run had waited for a person by then: that doesn't count against the limit.
+    limit: Duration,
+    /// How long the run had waited for a person by then: that doesn't count.
     awaited_before: Duration,
 }
 
@@ -144,39 +153,95 @@ impl Execution<'_> {
             &definition.allowed_origins,
             &self.scope,
         )?);
-        for state in &definition.states {
-            self.position = Some(format!("{}/when", state.name));
-            if let Some(when) = &state.when
-                && !self.check(when).await?
-            {
-                self.log.write(Entry {
-                    event: "state_skipped",
-                    state: Some(&state.name),
-                    message: Some("its `when` does not hold"),
-                    ..Entry::default()
-                });
-                continue;
-            }
-            self.host.enter_state(&state.name).await?;
-            self.log.write(Entry {
-                event: "state_entered",
-                state: Some(&state.name),
-                ..Entry::default()
-            });
-            let began = Instant::now();
-            self.state = Some(CurrentState {
-                name: state.name.clone(),
-                began,
-                limit: state.timeout,
-                awaited_before: self.awaiting_user,
-            });
-            let result = self.execute_steps(&state.name, &state.steps).await;
-            self.state_timings
-                .push((state.name.clone(), began.elapsed()));
-            result?;
+        for state in definition.states.iter().filter(|state| !state.is_final) {
+            self.execute_state(state).await?;
         }
         self.position = Some("output".to_owned());
         self.output(definition)
+    }
+
+    /// Says how the run ends, and keeps the page if it ends by a failure.
+    async fn outcome(
+        &mut self,
+        ended: Result<Option<Value>, Stop>,
+    ) -> Result<Outcome, Interrupted> {
+        match ended {
+            Ok(output) => Ok(Outcome::Completed { output }),
+            Err(Stop::NoAction { reason }) => Ok(Outcome::NoAction {
+                reason: self.mask().apply(&reason),
+            }),
+            Err(Stop::Failed(fault)) => {
+                let page = self.capture_failure(&fault).await?;
+                Ok(Outcome::Failed(self.failure(fault, page.as_deref())))
+            }
+            Err(Stop::Interrupted(interrupted)) => Err(interrupted),
+        }
+    }
+
+    /// Executes the states that are executed whatever happened. The first failure of a run is the one that it has.
+    async fn run_final_states(
+        &mut self,
+        definition: &Definition,
+        mut outcome: Outcome,
+    ) -> Result<Outcome, Interrupted> {
+        let browser_ended = matches!(&outcome, Outcome::Failed(failure) if failure.code == FailureCode::BrowserCrashed);
+        for state in definition.states.iter().filter(|state| state.is_final) {
+            if browser_ended {
+                self.log_state("state_skipped", &state.name, Some("the browser has gone"));
+                continue;
+            }
+            self.limits.clear();
+            self.elements.clear();
+            self.frame = None;
+            let ended = match self.execute_state(state).await {
+                Ok(()) => continue,
+                Err(stop) => self.outcome(Err(stop)).await?,
+            };
+            if let (Outcome::Failed(_), Outcome::Completed { .. } | Outcome::NoAction { .. }) =
+                (&ended, &outcome)
+            {
+                outcome = ended;
+            }
+        }
+        Ok(outcome)
+    }
+
+    async fn execute_state(&mut self, state: &State) -> Result<(), Stop> {
+        self.position = Some(format!("{}/when", state.name));
+        if let Some(when) = &state.when
+            && !self.check(when).await?
+        {
+            self.log_state(
+                "state_skipped",
+                &state.name,
+                Some("its `when` does not hold"),
+            );
+            return Ok(());
+        }
+        let limit = state
+            .timeout
+            .as_ref()
+            .map(|timeout| timeout.get(&self.scope))
+            .transpose()?;
+        self.host.enter_state(&state.name).await?;
+        self.log_state("state_entered", &state.name, None);
+        let began = Instant::now();
+        self.state = Some(state.name.clone());
+        self.begin_limit(format!("the state `{}`", state.name), limit);
+        let result = self.execute_steps(&state.name, &state.steps).await;
+        self.limits.clear();
+        self.state_timings
+            .push((state.name.clone(), began.elapsed()));
+        result
+    }
+
+    fn log_state(&mut self, event: &'static str, state: &str, message: Option<&str>) {
+        self.log.write(Entry {
+            event,
+            state: Some(state),
+            message,
+            ..Entry::default()
+        });
     }
 
     /// Executes the steps of a state, or of a step, one after another. Their positions begin with `prefix`.
@@ -189,31 +254,14 @@ impl Execution<'_> {
                 .unwrap_or_default();
             let position = format!("{prefix}/steps/{index}{id} ({})", step.verb.name());
             self.position = Some(position.clone());
-            let timeout = self.allow(step.timeout.unwrap_or(DEFAULT_STEP_TIMEOUT))?;
-            self.execute_step(&position, step, timeout).await?;
+            self.execute_step(&position, step).await?;
         }
         Ok(())
     }
 
-    async fn execute_step(
-        &mut self,
-        position: &str,
-        step: &Step,
-        timeout: Duration,
-    ) -> Result<(), Stop> {
+    async fn execute_step(&mut self, position: &str, step: &Step) -> Result<(), Stop> {
         let began = Instant::now();
-        let applies = match &step.when {
-            Some(when) => self.check(when).await,
-            None => Ok(true),
-        };
-        let result = match applies {
-            Ok(true) => self
-                .perform(&step.verb, position, timeout)
-                .await
-                .map(|()| "step_done"),
-            Ok(false) => Ok("step_skipped"),
-            Err(stop) => Err(stop),
-        };
+        let result = self.do_step(position, step).await;
         let (event, message) = match &result {
             Ok(event) => (*event, None),
             Err(Stop::Failed(fault)) => ("step_failed", Some(fault.message.as_str())),
@@ -222,43 +270,138 @@ impl Execution<'_> {
         };
         self.log.write(Entry {
             event,
-            state: self.state.as_ref().map(|state| state.name.as_str()),
+            state: self.state.as_deref(),
             step: Some(position),
             duration_ms: Some(milliseconds(began.elapsed())),
             message,
         });
-        result.map(|_| ())
+        let Some(on_error) = &step.on_error else {
+            return result.map(drop);
+        };
+        match result {
+            Ok(_) => self.scope.set(&on_error.variable, &Value::Null),
+            Err(Stop::Failed(fault)) if fault.can_be_passed_over() => {
+                let error = self.failure(fault, None);
+                self.scope.set(
+                    &on_error.variable,
+                    &json!({"code": error.code, "message": error.message, "step": error.step}),
+                );
+                self.position = Some(position.to_owned());
+            }
+            Err(stop) => return Err(stop),
+        }
+        Ok(())
     }
 
-    /// Cuts a time-out down to what is left of the state's.
-    pub(crate) fn allow(&self, timeout: Duration) -> Result<Duration, Stop> {
-        let Some((state, limit)) = self
-            .state
-            .as_ref()
-            .and_then(|state| Some((state, state.limit?)))
-        else {
-            return Ok(timeout);
-        };
-        let awaited = self.awaiting_user.saturating_sub(state.awaited_before);
-        let left = limit.saturating_sub(state.began.elapsed().saturating_sub(awaited));
-        if left.is_zero() {
-            let message = format!(
-                "the state `{}` took longer than {} ms",
-                state.name,
-                limit.as_millis()
-            );
-            return Err(Fault::passing(FailureCode::DeadlineExceeded, message).into());
+    /// Does a step if its condition holds, as often as its policy says. Gives the event for the log.
+    async fn do_step(&mut self, position: &str, step: &Step) -> Result<&'static str, Stop> {
+        if let Some(when) = &step.when
+            && !self.check(when).await?
+        {
+            return Ok("step_skipped");
         }
-        Ok(timeout.min(left))
+        let timeout = step
+            .timeout
+            .as_ref()
+            .map(|timeout| timeout.get(&self.scope))
+            .transpose()?;
+        let mut waits = step.retry.map(Waits::of);
+        loop {
+            let depth = self.limits.len();
+            let result = match timeout {
+                Some(timeout) if step.verb.inner_steps().next().is_some() => {
+                    self.begin_limit(format!("the step {position}"), Some(timeout));
+                    self.perform(&step.verb, position, timeout).await
+                }
+                _ => {
+                    let timeout = self.allow(timeout.unwrap_or(DEFAULT_STEP_TIMEOUT))?;
+                    self.perform(&step.verb, position, timeout).await
+                }
+            };
+            self.limits.truncate(depth);
+            let stop = match result {
+                Ok(()) => return Ok("step_done"),
+                Err(stop) => stop,
+            };
+            self.wait_for_retry(stop, waits.as_mut(), position).await?;
+        }
+    }
+
+    /// Waits before something is done again, or gives back why it is not.
+    pub(crate) async fn wait_for_retry(
+        &mut self,
+        stop: Stop,
+        waits: Option<&mut Waits>,
+        position: &str,
+    ) -> Result<(), Stop> {
+        let fault = match stop {
+            Stop::Failed(fault) if fault.can_be_retried() => fault,
+            stop => return Err(stop),
+        };
+        let Some(wait) = waits.and_then(Iterator::next) else {
+            return Err(fault.into());
+        };
+        self.log.write(Entry {
+            event: "retrying",
+            state: self.state.as_deref(),
+            step: Some(position),
+            duration_ms: Some(milliseconds(wait)),
+            message: Some(&fault.message),
+        });
+        let wait = self.allow(wait)?;
+        tokio::time::sleep(wait).await;
+        self.position = Some(position.to_owned());
+        Ok(())
+    }
+
+    fn begin_limit(&mut self, what: String, limit: Option<Duration>) {
+        if let Some(limit) = limit {
+            self.limits.push(Limit {
+                what,
+                began: Instant::now(),
+                limit,
+                awaited_before: self.awaiting_user,
+            });
+        }
+    }
+
+    /// Cuts a time-out down to what is left to the state and to the groups of steps around.
+    pub(crate) fn allow(&self, timeout: Duration) -> Result<Duration, Stop> {
+        let mut least = timeout;
+        for limit in &self.limits {
+            let awaited = self.awaiting_user.saturating_sub(limit.awaited_before);
+            let used = limit.began.elapsed().saturating_sub(awaited);
+            let left = limit.limit.saturating_sub(used);
+            if left.is_zero() {
+                let message = format!(
+                    "{} took longer than {} ms",
+                    limit.what,
+                    limit.limit.as_millis()
+                );
+                return Err(Fault::passing(FailureCode::DeadlineExceeded, message).into());
+            }
+            least = least.min(left);
+        }
+        Ok(least)
+    }
+
+    /// What names mean now.
+    pub(crate) fn resolver(&self) -> Resolver<'_> {
+        Resolver {
+            scope: &self.scope,
+            elements: &self.elements,
+            frame: self.frame.as_ref(),
+        }
     }
 
     /// Checks what a state, a step or an `assert` depends on.
     pub(crate) async fn check(&mut self, when: &When) -> Result<bool, Stop> {
-        let condition = match resolve_condition(&when.condition, &self.scope)? {
+        let condition = match self.resolver().condition(&when.condition)? {
             Resolved::Known(value) => return Ok(value),
             Resolved::Page(condition) => condition,
         };
-        match when.within {
+        let within = when.within.as_ref().map(|within| within.get(&self.scope));
+        match within.transpose()? {
             None => self.holds(&condition).await,
             Some(within) => match self.browser.wait_for(&condition, within).await {
                 Ok(()) => Ok(true),
@@ -274,21 +417,24 @@ impl Execution<'_> {
         held.map_err(|error| Fault::from_browser(&error, FailureCode::AssertionFailed).into())
     }
 
-    /// Stores an artifact under a name that no other has.
+    /// Stores an artifact under a name that no other has, and gives that name.
     pub(crate) async fn store(
         &mut self,
         artifact_type: ArtifactType,
         wanted_name: &str,
         body: ArtifactBody,
-    ) -> Result<(), Interrupted> {
+    ) -> Result<String, Interrupted> {
         let name = self.names.claim(wanted_name);
         let content_type = match artifact_type {
             ArtifactType::Log => "application/x-ndjson",
             _ => content_type(&name),
         };
+        if self.keeps_artifacts {
+            self.kept.insert(name.clone(), body.clone());
+        }
         let artifact = NewArtifact {
             artifact_type,
-            name,
+            name: name.clone(),
             content_type: content_type.to_owned(),
             body,
             state: self.state_name(),
@@ -296,7 +442,7 @@ impl Execution<'_> {
         let began = Instant::now();
         let stored = self.host.store_artifact(artifact).await;
         self.artifacts += began.elapsed();
-        stored
+        stored.map(|()| name)
     }
 
     /// What a picture shows: never a password, nor a field that holds a secret.
@@ -318,10 +464,10 @@ impl Execution<'_> {
     }
 
     fn state_name(&self) -> Option<String> {
-        self.state.as_ref().map(|state| state.name.clone())
+        self.state.clone()
     }
 
-    fn mask(&self) -> Mask {
+    pub(crate) fn mask(&self) -> Mask {
         Mask::new(self.scope.secret_values())
     }
 
@@ -332,7 +478,8 @@ impl Execution<'_> {
         let mut output = Map::new();
         for (name, template) in &definition.output {
             self.position = Some(format!("output/{name}"));
-            output.insert(name.clone(), template.value(&self.scope)?);
+            let value = template.value(&self.scope)?;
+            output.insert(name.clone(), self.mask().apply_to_value(value));
         }
         let output = Value::Object(output);
         let size_bytes = output.to_string().len();

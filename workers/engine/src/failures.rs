@@ -86,6 +86,27 @@ impl Fault {
         }
     }
 
+    /// Whether the run can go on after it, if the workflow says so.
+    pub(crate) fn can_be_passed_over(&self) -> bool {
+        !matches!(
+            self.code,
+            FailureCode::BrowserCrashed | FailureCode::DeadlineExceeded | FailureCode::Internal
+        )
+    }
+
+    /// Whether doing the same again can help.
+    pub(crate) fn can_be_retried(&self) -> bool {
+        matches!(
+            self.code,
+            FailureCode::AssertionFailed
+                | FailureCode::DownloadFailed
+                | FailureCode::ElementNotActionable
+                | FailureCode::ElementNotFound
+                | FailureCode::ExtractionFailed
+                | FailureCode::NavigationFailed
+        )
+    }
+
     /// Whether the browser can't be used any more.
     pub(crate) fn is_the_browsers_end(&self) -> bool {
         self.code == FailureCode::BrowserCrashed

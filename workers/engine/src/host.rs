@@ -28,6 +28,12 @@ pub trait Host: Send {
     async fn explain_refusal(&mut self, _url: &str) -> Option<String> {
         None
     }
+
+    /// Says why the guard of the browser's traffic could not reach a URL, if it was not refused: to the browser, all
+    /// its failures look the same.
+    async fn explain_failure(&mut self, _url: &str) -> Option<String> {
+        None
+    }
 }
 
 /// Why a run must not go on here. The engine stops at once and passes it through.

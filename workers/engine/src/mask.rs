@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde_json::Value;
+
 /// What stands for a secret.
 const MASKED: &str = "•••";
 /// Shorter values are not masked: they would take ordinary text with them, and show where they were.
@@ -31,9 +33,44 @@ impl Mask {
         Self { values }
     }
 
+    /// Gives a value of which no text, and no name in it, holds the values.
+    #[must_use]
+    pub fn apply_to_value(&self, value: Value) -> Value {
+        if self.values.is_empty() {
+            return value;
+        }
+        match value {
+            Value::String(text) => Value::String(self.apply(&text)),
+            Value::Array(items) => items
+                .into_iter()
+                .map(|item| self.apply_to_value(item))
+                .collect(),
+            Value::Object(entries) => Value::Object(
+                entries
+                    .into_iter()
+                    .map(|(name, value)| (self.apply(&name), self.apply_to_value(value)))
+                    .collect(),
+            ),
+            // A code of digits comes back as a number where a page or a script makes one of it.
+            Value::Number(number) => {
+                let text = number.to_string();
+                let masked = self.apply(&text);
+                if masked == text {
+                    Value::Number(number)
+                } else {
+                    Value::String(masked)
+                }
+            }
+            other => other,
+        }
+    }
+
     /// Gives the text without the values.
     #[must_use]
     pub fn apply(&self, text: &str) -> String {
+        if self.values.is_empty() {
+            return text.to_owned();
+        }
         let mut masked = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
@@ -53,6 +90,14 @@ impl Mask {
 
 /// How many bytes of the text's beginning are this value; `None` if it begins otherwise.
 fn prefix_bytes(text: &str, value: &Shapes) -> Option<usize> {
+    // Most places of a text don't begin a secret, and this is asked at each of them.
+    if !value
+        .first()?
+        .iter()
+        .any(|shape| text.starts_with(shape.as_str()))
+    {
+        return None;
+    }
     // Several ends are possible where one shape of a character begins another, as `%` does `%25`.
     let mut ends = vec![0];
     for shapes in value {

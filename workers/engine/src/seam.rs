@@ -1,12 +1,17 @@
 //! What the steps need of a browser. Chromium implements it; tests implement it with a script.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use browser::{Condition, Download, Error, Field, Locator, Screenshot};
-use domain::definition::Secret;
+use browser::{
+    Condition, DialogAnswer, Download, Error, Field, Locator, ResponsePattern, Screenshot,
+};
+use domain::definition::{ClickOptions, Secret};
+use serde_json::Value;
 
-/// A page in a browser. Each call ends within its time-out; those without one end within the browser's own.
+/// Tabs of a browser, one of which is the present one. Each call ends within its time-out; those without one end within
+/// the browser's own.
 #[async_trait]
 pub trait Browser: Send {
     /// Opens a URL and waits until it has loaded.
@@ -18,11 +23,23 @@ pub trait Browser: Send {
     /// Gives the page's URL.
     async fn url(&mut self) -> Result<String, Error>;
     /// Clicks an element, as soon as it can be clicked.
-    async fn click(&mut self, target: &Locator, timeout: Duration) -> Result<(), Error>;
+    async fn click(
+        &mut self,
+        target: &Locator,
+        options: &ClickOptions,
+        timeout: Duration,
+    ) -> Result<(), Error>;
     /// Clicks an element twice.
     async fn double_click(&mut self, target: &Locator, timeout: Duration) -> Result<(), Error>;
     /// Moves the pointer over an element.
     async fn hover(&mut self, target: &Locator, timeout: Duration) -> Result<(), Error>;
+    /// Drags an element to another.
+    async fn drag(
+        &mut self,
+        source: &Locator,
+        target: &Locator,
+        timeout: Duration,
+    ) -> Result<(), Error>;
     /// Replaces the text of a field.
     async fn fill(
         &mut self,
@@ -30,8 +47,49 @@ pub trait Browser: Send {
         value: &Secret,
         timeout: Duration,
     ) -> Result<(), Error>;
-    /// Presses a key where the focus is.
-    async fn press(&mut self, key: &str, timeout: Duration) -> Result<(), Error>;
+    /// Presses a key where the focus is, or in an element that gets it first.
+    async fn press(
+        &mut self,
+        key: &str,
+        target: Option<&Locator>,
+        timeout: Duration,
+    ) -> Result<(), Error>;
+    /// Types a text key by key, with this time between two keys.
+    async fn type_text(
+        &mut self,
+        target: &Locator,
+        text: &Secret,
+        delay: Duration,
+        timeout: Duration,
+    ) -> Result<(), Error>;
+    /// Chooses these options of a list, by label or value.
+    async fn select(
+        &mut self,
+        list: &Locator,
+        options: &[String],
+        timeout: Duration,
+    ) -> Result<(), Error>;
+    /// Makes sure that a box is checked, or not.
+    async fn set_checked(
+        &mut self,
+        target: &Locator,
+        is_checked: bool,
+        timeout: Duration,
+    ) -> Result<(), Error>;
+    /// Gives files to a field.
+    async fn upload(
+        &mut self,
+        field: &Locator,
+        files: &[UploadedFile],
+        timeout: Duration,
+    ) -> Result<(), Error>;
+    /// Scrolls an element, or the page.
+    async fn scroll(
+        &mut self,
+        target: Option<&Locator>,
+        to: Scrolling,
+        timeout: Duration,
+    ) -> Result<(), Error>;
     /// Waits until a condition holds.
     async fn wait_for(&mut self, condition: &Condition, timeout: Duration) -> Result<(), Error>;
     /// Checks a condition once, after a pending navigation.
@@ -44,10 +102,76 @@ pub trait Browser: Send {
         rows: &Locator,
         fields: &[Field],
     ) -> Result<Vec<Vec<Option<String>>>, Error>;
+    /// Calls a JavaScript function in the page, or in an iframe, and gives its value.
+    async fn evaluate(
+        &mut self,
+        function: &str,
+        argument: Value,
+        frame: Option<&Locator>,
+        timeout: Duration,
+    ) -> Result<Value, Error>;
+    /// Notes from here on the response that [`Browser::response`] waits for.
+    async fn expect_response(&mut self, pattern: ResponsePattern) -> Result<(), Error>;
+    /// Waits for the response that was expected last.
+    async fn response(&mut self, timeout: Duration) -> Result<ReceivedResponse, Error>;
     /// Clicks an element and waits for the whole file that this downloads.
     async fn download(&mut self, click: &Locator, timeout: Duration) -> Result<Download, Error>;
+    /// Goes to a URL and waits for the whole file that this downloads.
+    async fn download_url(&mut self, url: &str, timeout: Duration) -> Result<Download, Error>;
     /// Takes a picture as PNG.
     async fn screenshot(&mut self, screenshot: &Screenshot) -> Result<Vec<u8>, Error>;
+    /// Prints the page.
+    async fn pdf(&mut self) -> Result<Vec<u8>, Error>;
     /// Gives the document's HTML.
     async fn dom_snapshot(&mut self) -> Result<String, Error>;
+    /// Says how dialogs are answered from here on.
+    async fn answer_dialogs(&mut self, answer: DialogAnswer) -> Result<(), Error>;
+    /// Clicks an element that opens a tab, and goes on in it.
+    async fn open_tab(&mut self, click: &Locator, timeout: Duration) -> Result<(), Error>;
+    /// Goes on in the tab whose URL fits, in which `*` stands for anything.
+    async fn switch_tab(&mut self, url: &str, timeout: Duration) -> Result<(), Error>;
+    /// Closes the present tab, and goes on in the one before.
+    async fn close_tab(&mut self, timeout: Duration) -> Result<(), Error>;
+}
+
+/// How far something is scrolled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scrolling {
+    /// Until the element is in view.
+    IntoView,
+    /// To the beginning.
+    Top,
+    /// To the end.
+    Bottom,
+    /// By CSS pixels, to the right and down.
+    By(i64, i64),
+}
+
+/// A file for a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadedFile {
+    /// The name that the site sees.
+    pub name: String,
+    /// What is in it.
+    pub content: UploadedContent,
+}
+
+/// What is in a file for a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UploadedContent {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// What is in this file of the browser's.
+    File(PathBuf),
+}
+
+/// A response that was waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceivedResponse {
+    /// Its URL.
+    pub url: String,
+    /// Its HTTP status.
+    pub status: u16,
+    /// Its body; nothing if there is none.
+    pub body: Vec<u8>,
 }

@@ -1,18 +1,29 @@
 //! What each verb does. `extract` has a module of its own.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use browser::{Error, Locator};
 use domain::FailureCode;
-use domain::definition::{self, AskUser, FieldSpec, Template, Verb, is_file_name};
+use domain::definition::{
+    self, Data, DialogAnswer, DownloadStart, EvaluationError, FieldSpec, FileSource, ScrollTo,
+    Secret, Step, Tab, Template, Typed, Verb, is_file_name,
+};
 use domain::wire::ArtifactType;
+use indexmap::IndexMap;
+use serde_json::{Map, Value, json};
 
 use crate::cells::convert;
 use crate::execution::Execution;
 use crate::extraction::field;
 use crate::failures::{Fault, Stop};
-use crate::host::{Answer, ArtifactBody, Question};
-use crate::resolution::{Resolved, resolve_condition, resolve_locator};
+use crate::host::ArtifactBody;
+use crate::resolution::Resolved;
+use crate::seam::{Scrolling, UploadedContent, UploadedFile};
+
+/// How large a response, or what a script gives, may be that becomes a variable.
+const MOST_RESPONSE_BYTES: usize = 1024 * 1024;
 
 impl Execution<'_> {
     /// Does what a step says, within its time.
@@ -26,9 +37,9 @@ impl Execution<'_> {
             Verb::Goto { url } => self.goto(url, timeout).await,
             Verb::Back => navigated(self.browser.back(timeout).await),
             Verb::Reload => navigated(self.browser.reload(timeout).await),
-            Verb::Click(target) => {
+            Verb::Click { target, options } => {
                 let target = self.locate(target)?;
-                acted(self.browser.click(&target, timeout).await)
+                acted(self.browser.click(&target, options, timeout).await)
             }
             Verb::DoubleClick(target) => {
                 let target = self.locate(target)?;
@@ -38,30 +49,101 @@ impl Execution<'_> {
                 let target = self.locate(target)?;
                 acted(self.browser.hover(&target, timeout).await)
             }
-            Verb::Fill { field, value } => self.fill(field, value, timeout).await,
-            Verb::Press { key } => {
-                let key = key.text(&self.scope)?;
-                acted(self.browser.press(&key, timeout).await)
+            Verb::Drag { source, target } => {
+                let (source, target) = (self.locate(source)?, self.locate(target)?);
+                acted(self.browser.drag(&source, &target, timeout).await)
             }
+            Verb::Fill { field, value } => self.fill(field, value, timeout).await,
+            Verb::Press { key, target, times } => {
+                self.press(key, target.as_ref(), times.as_ref(), timeout)
+                    .await
+            }
+            Verb::Type {
+                field,
+                value,
+                delay,
+            } => {
+                let delay = delay.as_ref().map(|delay| delay.get(&self.scope));
+                let delay = delay.transpose()?.unwrap_or_default();
+                self.type_text(field, value, delay, timeout).await
+            }
+            Verb::Select { list, options } => {
+                let list = self.locate(list)?;
+                let options = options.iter().map(|option| option.text(&self.scope));
+                let options = options.collect::<Result<Vec<_>, _>>()?;
+                acted(self.browser.select(&list, &options, timeout).await)
+            }
+            Verb::Check { target, is_checked } => {
+                let target = self.locate(target)?;
+                acted(
+                    self.browser
+                        .set_checked(&target, *is_checked, timeout)
+                        .await,
+                )
+            }
+            Verb::Upload { field, files } => self.upload(field, files, timeout).await,
+            Verb::Scroll(scroll) => self.scroll(scroll, timeout).await,
             Verb::WaitFor(condition) => self.wait_for(condition, timeout).await,
+            Verb::AwaitResponse {
+                pattern,
+                during,
+                variable,
+            } => {
+                self.await_response(pattern, during, variable.as_deref(), position, timeout)
+                    .await
+            }
             Verb::Pause(time) => {
-                tokio::time::sleep(*time).await;
+                let time = self.allow(time.get(&self.scope)?)?;
+                tokio::time::sleep(time).await;
                 Ok(())
             }
             Verb::Extract(extract) => self.extract(extract, timeout).await,
             Verb::Get { field, variable } => self.get(field, variable, timeout).await,
             Verb::Set(values) => {
-                for (name, template) in values {
-                    let value = template.value(&self.scope)?;
+                for (name, data) in values {
+                    let value = data.value(&self.scope)?;
                     self.scope.set(name, &value);
                 }
                 Ok(())
             }
+            Verb::Evaluate {
+                script,
+                arguments,
+                variable,
+            } => {
+                self.evaluate(script, arguments, variable.as_deref(), timeout)
+                    .await
+            }
             Verb::AskUser(question) => self.ask_user(question, position).await,
-            Verb::Download { click, file_name } => {
-                self.download(click, file_name.as_ref(), timeout).await
+            Verb::Download {
+                start,
+                file_name,
+                variable,
+            } => {
+                self.download(start, file_name.as_ref(), variable.as_deref(), timeout)
+                    .await
             }
             Verb::Screenshot(screenshot) => self.screenshot(screenshot).await,
+            Verb::Pdf { file_name } => self.pdf(file_name.as_ref()).await,
+            Verb::Dialog(answer) => {
+                let answer = match answer {
+                    DialogAnswer::Dismiss => browser::DialogAnswer::Dismiss,
+                    DialogAnswer::Accept { text: None } => browser::DialogAnswer::Accept,
+                    DialogAnswer::Accept { text: Some(text) } => {
+                        browser::DialogAnswer::AcceptWith(text.text(&self.scope)?)
+                    }
+                };
+                acted(self.browser.answer_dialogs(answer).await)
+            }
+            Verb::Frame { frame, steps } => self.in_frame(frame, steps, position).await,
+            Verb::Tab(tab) => self.change_tab(tab, timeout).await,
+            Verb::If {
+                when,
+                then,
+                otherwise,
+            } => self.if_else(when, then, otherwise, position).await,
+            Verb::ForEach(each) => self.for_each(each, position).await,
+            Verb::Retry { policy, steps } => self.retry_group(*policy, steps, position).await,
             Verb::Assert { when, message } => {
                 if self.check(when).await? {
                     return Ok(());
@@ -98,16 +180,21 @@ impl Execution<'_> {
         }
     }
 
-    async fn goto(&mut self, url: &Template, timeout: Duration) -> Result<(), Stop> {
+    pub(crate) async fn goto(&mut self, url: &Template, timeout: Duration) -> Result<(), Stop> {
         let url = url.text(&self.scope)?;
         self.check_origin(&url)?;
         let Err(error) = self.browser.goto(&url, timeout).await else {
             return Ok(());
         };
-        if matches!(error, Error::Navigation { .. })
-            && let Some(reason) = self.host.explain_refusal(&url).await
-        {
-            return Err(Fault::lasting(FailureCode::AddressBlocked, reason).into());
+        // Where redirects led to, which need not be where it began.
+        if let Error::Navigation { url, .. } = &error {
+            if let Some(reason) = self.host.explain_refusal(url).await {
+                return Err(Fault::lasting(FailureCode::AddressBlocked, reason).into());
+            }
+            if let Some(reason) = self.host.explain_failure(url).await {
+                let message = format!("could not load {url}: {reason}");
+                return Err(Fault::passing(FailureCode::NavigationFailed, message).into());
+            }
         }
         Err(Fault::from_browser(&error, FailureCode::NavigationFailed).into())
     }
@@ -128,7 +215,25 @@ impl Execution<'_> {
         timeout: Duration,
     ) -> Result<(), Stop> {
         let target = self.locate(target)?;
-        let text = value.sensitive_text(&self.scope)?;
+        let text = self.text_to_enter(&target, value).await?;
+        acted(self.browser.fill(&target, &text, timeout).await)
+    }
+
+    async fn type_text(
+        &mut self,
+        target: &definition::Locator,
+        value: &Template,
+        delay: Duration,
+        timeout: Duration,
+    ) -> Result<(), Stop> {
+        let target = self.locate(target)?;
+        let text = self.text_to_enter(&target, value).await?;
+        let typed = self.browser.type_text(&target, &text, delay, timeout);
+        acted(typed.await)
+    }
+
+    /// Gives the text for a field. A secret is given only where the run may be, and pictures cover its field from then on.
+    async fn text_to_enter(&mut self, target: &Locator, value: &Template) -> Result<Secret, Stop> {
         if value.is_secret() {
             // A page to which the site led the run gets no secret unless the workflow names its origin.
             if self
@@ -142,11 +247,189 @@ impl Execution<'_> {
                 })?;
                 self.check_origin(&url)?;
             }
-            if !self.secret_fields.contains(&target) {
+            if !self.secret_fields.contains(target) {
                 self.secret_fields.push(target.clone());
             }
         }
-        acted(self.browser.fill(&target, &text, timeout).await)
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let unix_seconds = now.unwrap_or_default().as_secs();
+        Ok(value.sensitive_text(&mut self.scope, unix_seconds)?)
+    }
+
+    async fn press(
+        &mut self,
+        key: &Template,
+        target: Option<&definition::Locator>,
+        times: Option<&Typed<i64>>,
+        timeout: Duration,
+    ) -> Result<(), Stop> {
+        let key = key.text(&self.scope)?;
+        let target = target.map(|target| self.locate(target)).transpose()?;
+        let times = times.map(|times| times.get(&self.scope)).transpose()?;
+        let mut focus = target.as_ref();
+        for _ in 0..times.unwrap_or(1) {
+            // Only the first one needs to bring the focus.
+            acted(self.browser.press(&key, focus.take(), timeout).await)?;
+        }
+        Ok(())
+    }
+
+    async fn upload(
+        &mut self,
+        field: &definition::Locator,
+        sources: &[FileSource],
+        timeout: Duration,
+    ) -> Result<(), Stop> {
+        let field = self.locate(field)?;
+        let files = sources.iter().map(|source| self.file(source));
+        let files = files.collect::<Result<Vec<_>, _>>()?;
+        acted(self.browser.upload(&field, &files, timeout).await)
+    }
+
+    fn file(&self, source: &FileSource) -> Result<UploadedFile, Stop> {
+        match source {
+            FileSource::Artifact(name) => {
+                let name = name.text(&self.scope)?;
+                let content = match self.kept.get(&name) {
+                    Some(ArtifactBody::Bytes(bytes)) => UploadedContent::Bytes(bytes.clone()),
+                    Some(ArtifactBody::File(path)) => UploadedContent::File(path.clone()),
+                    None => {
+                        let message = format!("the run has made no artifact `{name}` so far");
+                        return Err(Fault::lasting(FailureCode::WorkflowInvalid, message).into());
+                    }
+                };
+                Ok(UploadedFile { name, content })
+            }
+            FileSource::Text { name, text } => Ok(UploadedFile {
+                name: self.file_name(name)?,
+                content: UploadedContent::Bytes(text.text(&self.scope)?.into_bytes()),
+            }),
+            FileSource::Base64 { name, base64 } => {
+                let text = base64.text(&self.scope)?;
+                let bytes = BASE64.decode(text.trim()).map_err(|_| {
+                    let message = format!("`{}` is not Base64", base64.source());
+                    Fault::lasting(FailureCode::WorkflowInvalid, message)
+                })?;
+                Ok(UploadedFile {
+                    name: self.file_name(name)?,
+                    content: UploadedContent::Bytes(bytes),
+                })
+            }
+        }
+    }
+
+    async fn scroll(&mut self, scroll: &definition::Scroll, timeout: Duration) -> Result<(), Stop> {
+        let target = scroll.target.as_ref().map(|target| self.locate(target));
+        let target = target.transpose()?.or_else(|| {
+            // Without an element, the document of the frame in which the step acts.
+            let frame = self.frame.clone()?;
+            Some(Locator::css("html").in_frame(frame))
+        });
+        let to = match &scroll.to {
+            None => Scrolling::IntoView,
+            Some(ScrollTo::Top) => Scrolling::Top,
+            Some(ScrollTo::Bottom) => Scrolling::Bottom,
+            Some(ScrollTo::By { x, y }) => Scrolling::By(x.get(&self.scope)?, y.get(&self.scope)?),
+        };
+        acted(self.browser.scroll(target.as_ref(), to, timeout).await)
+    }
+
+    async fn await_response(
+        &mut self,
+        pattern: &definition::ResponsePattern,
+        during: &[Step],
+        variable: Option<&str>,
+        position: &str,
+        timeout: Duration,
+    ) -> Result<(), Stop> {
+        let status = pattern
+            .status
+            .as_ref()
+            .map(|status| status.get(&self.scope));
+        let pattern = browser::ResponsePattern {
+            url: browser::UrlPattern::glob(pattern.url.text(&self.scope)?),
+            method: pattern.method.map(str::to_owned),
+            status: status
+                .transpose()?
+                .and_then(|status| u16::try_from(status).ok()),
+        };
+        let failed = |error: Error| Fault::from_browser(&error, FailureCode::AssertionFailed);
+        self.browser
+            .expect_response(pattern)
+            .await
+            .map_err(failed)?;
+        Box::pin(self.execute_steps(position, during)).await?;
+        self.position = Some(position.to_owned());
+        let response = self.browser.response(timeout).await.map_err(failed)?;
+        let Some(variable) = variable else {
+            return Ok(());
+        };
+        let body = if response.body.len() > MOST_RESPONSE_BYTES {
+            return Err(Fault::lasting(
+                FailureCode::ExtractionFailed,
+                format!("the response has more than {MOST_RESPONSE_BYTES} bytes: download it"),
+            )
+            .into());
+        } else {
+            serde_json::from_slice(&response.body)
+                .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&response.body)))
+        };
+        let value = json!({"url": response.url, "status": response.status, "body": body});
+        let value = self.mask().apply_to_value(value);
+        self.scope.set(variable, &value);
+        Ok(())
+    }
+
+    async fn evaluate(
+        &mut self,
+        script: &str,
+        arguments: &IndexMap<String, Data>,
+        variable: Option<&str>,
+        timeout: Duration,
+    ) -> Result<(), Stop> {
+        let arguments = arguments
+            .iter()
+            .map(|(name, data)| Ok((name.clone(), data.value(&self.scope)?)))
+            .collect::<Result<Map<_, _>, EvaluationError>>()?;
+        // The line of its own lets the script end in a comment.
+        let function = format!("(args) => (\n{script}\n)");
+        let value = self
+            .browser
+            .evaluate(
+                &function,
+                Value::Object(arguments),
+                self.frame.as_ref(),
+                timeout,
+            )
+            .await
+            .map_err(|error| Fault::from_browser(&error, FailureCode::ElementNotActionable))?;
+        if let Some(variable) = variable {
+            let size_bytes = value.to_string().len();
+            if size_bytes > MOST_RESPONSE_BYTES {
+                let message = format!(
+                    "the script gave {size_bytes} bytes, and may give {MOST_RESPONSE_BYTES}"
+                );
+                return Err(Fault::lasting(FailureCode::ExtractionFailed, message).into());
+            }
+            let value = self.mask().apply_to_value(value);
+            self.scope.set(variable, &value);
+        }
+        Ok(())
+    }
+
+    async fn change_tab(&mut self, tab: &Tab, timeout: Duration) -> Result<(), Stop> {
+        let changed = match tab {
+            Tab::Open(target) => {
+                let target = self.locate(target)?;
+                self.browser.open_tab(&target, timeout).await
+            }
+            Tab::Switch(pattern) => {
+                let pattern = pattern.text(&self.scope)?;
+                self.browser.switch_tab(&pattern, timeout).await
+            }
+            Tab::Close => self.browser.close_tab(timeout).await,
+        };
+        acted(changed)
     }
 
     async fn wait_for(
@@ -154,7 +437,7 @@ impl Execution<'_> {
         condition: &definition::Condition,
         timeout: Duration,
     ) -> Result<(), Stop> {
-        match resolve_condition(condition, &self.scope)? {
+        match self.resolver().condition(condition)? {
             Resolved::Known(true) => Ok(()),
             Resolved::Known(false) => Err(Fault::lasting(
                 FailureCode::AssertionFailed,
@@ -184,7 +467,7 @@ impl Execution<'_> {
             locator: None,
             ..spec.clone()
         };
-        let fields = [field(variable, &on_page, &self.scope)?];
+        let fields = [field(variable, &on_page, &self.resolver())?];
         let failed = |error: Error| Fault::from_browser(&error, FailureCode::ElementNotFound);
         let found = self
             .browser
@@ -204,94 +487,67 @@ impl Execution<'_> {
             return Err(Fault::lasting(FailureCode::ElementNotFound, message).into());
         };
         let page = self.browser.url().await.map_err(failed)?;
-        let cell = row.first().and_then(|cell| cell.as_deref());
-        let value =
-            convert(cell, &on_page, url::Url::parse(&page).ok().as_ref()).map_err(|why| {
-                Fault::lasting(FailureCode::ExtractionFailed, format!("{target}: {why}"))
-            })?;
+        let mask = self.mask();
+        let cell = row.first().and_then(Option::as_deref);
+        let cell = cell.map(|cell| mask.apply(cell));
+        let value = convert(
+            cell.as_deref(),
+            &on_page,
+            url::Url::parse(&page).ok().as_ref(),
+        )
+        .map_err(|why| Fault::lasting(FailureCode::ExtractionFailed, format!("{target}: {why}")))?;
         self.scope.set(variable, &value);
-        Ok(())
-    }
-
-    async fn ask_user(&mut self, question: &AskUser, position: &str) -> Result<(), Stop> {
-        let mut message = None;
-        for tries_left in (1..=question.tries).rev() {
-            self.ask_once(question, tries_left, message).await?;
-            Box::pin(self.execute_steps(position, &question.steps)).await?;
-            self.position = Some(position.to_owned());
-            let Some(rejected) = &question.rejected else {
-                return Ok(());
-            };
-            if !self.check(&rejected.when).await? {
-                return Ok(());
-            }
-            message = Some(match &rejected.message {
-                Some(message) => message.text(&self.scope)?,
-                None => "That was not accepted".to_owned(),
-            });
-        }
-        let message = format!(
-            "the site refused what was answered, {} times",
-            question.tries
-        );
-        Err(Fault::passing(FailureCode::UserInputRejected, message).into())
-    }
-
-    async fn ask_once(
-        &mut self,
-        question: &AskUser,
-        tries_left: u32,
-        message: Option<String>,
-    ) -> Result<(), Stop> {
-        let asked = Question {
-            prompt: question.prompt.text(&self.scope)?,
-            fields: question.fields.clone(),
-            timeout: question.timeout,
-            tries_left,
-            message,
-        };
-        let picture = self.picture(false, None);
-        let screenshot = self.browser.screenshot(&picture).await.ok();
-        let began = Instant::now();
-        let answer = self.host.ask_user(asked, screenshot).await;
-        self.awaiting_user += began.elapsed();
-        let mut values = match answer? {
-            Answer::Given(values) => values,
-            Answer::TimedOut => {
-                let message = format!("nobody answered within {} s", question.timeout.as_secs());
-                return Err(Fault::passing(FailureCode::UserInputTimeout, message).into());
-            }
-        };
-        for field in &question.fields {
-            let Some(value) = values.remove(&field.name) else {
-                let message = format!("the answer has no `{}`", field.name);
-                return Err(Fault::lasting(FailureCode::UserInputRejected, message).into());
-            };
-            self.scope.set_answer(&field.name, value);
-        }
         Ok(())
     }
 
     async fn download(
         &mut self,
-        click: &definition::Locator,
+        start: &DownloadStart,
         file_name: Option<&Template>,
+        variable: Option<&str>,
         timeout: Duration,
     ) -> Result<(), Stop> {
-        let target = self.locate(click)?;
         let name = file_name
             .map(|template| self.file_name(template))
             .transpose()?;
-        let download = self.browser.download(&target, timeout).await;
+        let download = match start {
+            DownloadStart::Click(target) => {
+                let target = self.locate(target)?;
+                self.browser.download(&target, timeout).await
+            }
+            DownloadStart::Url(url) => {
+                let url = url.text(&self.scope)?;
+                self.check_origin(&url)?;
+                self.browser.download_url(&url, timeout).await
+            }
+        };
         let download =
             download.map_err(|error| Fault::from_browser(&error, FailureCode::DownloadFailed))?;
-        let name = name.unwrap_or(download.suggested_file_name);
-        self.store(
-            ArtifactType::Download,
-            &name,
-            ArtifactBody::File(download.path),
-        )
-        .await?;
+        let name = name.unwrap_or_else(|| self.mask().apply(&download.suggested_file_name));
+        let size_bytes = download.size_bytes;
+        let name = self
+            .store(
+                ArtifactType::Download,
+                &name,
+                ArtifactBody::File(download.path),
+            )
+            .await?;
+        if let Some(variable) = variable {
+            self.scope
+                .set(variable, &json!({"name": name, "sizeBytes": size_bytes}));
+        }
+        Ok(())
+    }
+
+    async fn pdf(&mut self, file_name: Option<&Template>) -> Result<(), Stop> {
+        let name = match file_name {
+            Some(template) => self.file_name(template)?,
+            None => "page.pdf".to_owned(),
+        };
+        let pdf = self.browser.pdf().await;
+        let pdf = pdf.map_err(|error| Fault::from_browser(&error, FailureCode::ElementNotFound))?;
+        self.store(ArtifactType::Pdf, &name, ArtifactBody::Bytes(pdf))
+            .await?;
         Ok(())
     }
 
@@ -301,7 +557,8 @@ impl Execution<'_> {
             .as_ref()
             .map(|element| self.locate(element))
             .transpose()?;
-        let mut picture = self.picture(screenshot.full_page, element);
+        let full_page = screenshot.full_page.as_ref().map(|it| it.get(&self.scope));
+        let mut picture = self.picture(full_page.transpose()?.unwrap_or(false), element);
         for masked in &screenshot.mask {
             picture.mask.push(self.locate(masked)?);
         }
@@ -330,7 +587,7 @@ impl Execution<'_> {
     }
 
     pub(crate) fn locate(&self, locator: &definition::Locator) -> Result<Locator, Stop> {
-        Ok(resolve_locator(locator, &self.scope)?)
+        Ok(self.resolver().locator(locator)?)
     }
 
     fn applies(&self, condition: Option<&definition::Expression>) -> Result<bool, Stop> {

@@ -208,8 +208,8 @@ async fn work(
             };
         }
     };
-    let mut page = match guarded.browser.page().await {
-        Ok(page) => page,
+    let mut browser = match guarded.browser.page().await {
+        Ok(page) => engine::Chromium::new(page),
         Err(error) => {
             return End::GiveBack {
                 why: format!("the browser's page could not be opened: {error}"),
@@ -224,7 +224,7 @@ async fn work(
         proxy: &guarded.proxy,
         slot: Some(slot),
     };
-    let report = engine::execute(&definition, inputs, &mut page, &mut host).await;
+    let report = engine::execute(&definition, inputs, &mut browser, &mut host).await;
     match report {
         Ok(report) => {
             let timings = timings(&run, queued, browser_start, Some(&report));

@@ -8,7 +8,7 @@ use domain::run::{Event, InputField, InputRequest, Rejected, Run, Status};
 use domain::{ArtifactId, InputRequestId};
 use engine::{Answer, Host, Interrupted, NewArtifact, Question};
 use platform::retry::{Backoff, random_fraction};
-use platform::socks_proxy::SocksProxy;
+use platform::socks_proxy::{Failure, SocksProxy};
 use store::{StoreError, Transition, fresh_id, now};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -165,18 +165,26 @@ impl Host for RunHost<'_> {
     }
 
     async fn explain_refusal(&mut self, url: &str) -> Option<String> {
-        let host = url::Url::parse(url).ok()?.host_str()?.to_owned();
-        let refused = self
-            .proxy
-            .blocked()
-            .into_iter()
-            .rev()
-            .find(|blocked| blocked.host == host)?;
-        Some(refused.reason.to_string())
+        match self.failure_of(url)? {
+            Failure::Blocked(refused) => Some(refused.to_string()),
+            _ => None,
+        }
+    }
+
+    async fn explain_failure(&mut self, url: &str) -> Option<String> {
+        self.failure_of(url).map(|failure| failure.to_string())
     }
 }
 
 impl RunHost<'_> {
+    /// What the browser's proxy knows of a connection that did not come about.
+    fn failure_of(&self, url: &str) -> Option<Failure> {
+        let url = url::Url::parse(url).ok()?;
+        // An IPv6 address has brackets in a URL, and none for the proxy.
+        let host = url.host_str()?.trim_matches(['[', ']']);
+        self.proxy.failure_of(host, url.port_or_known_default()?)
+    }
+
     /// What came of a question when its time was over: an answer that was a moment faster has won. A later one is
     /// refused, because the question's time is part of it.
     async fn at_the_deadline(

@@ -1,62 +1,32 @@
 //! Decodes locators and conditions.
 
-use super::decode::{Decoder, Fields};
-use super::locator::{By, Condition, Locator, When};
+use super::css;
+use super::decode::Decoder;
+use super::fields::Fields;
+use super::grammar::{BY, CONDITION, CONDITIONS, LOCATOR, WHEN};
+use super::locator::{By, Condition, ElementState, Load, Locator, When};
 use super::node::{Kind, Node};
-use super::problem::Place;
+use super::problem::{Rule, Spot, closest};
+use super::roles::ROLES;
 use super::template::Template;
-
-/// The keys of which a locator has exactly one.
-const BY: &[&str] = &[
-    "role",
-    "label",
-    "placeholder",
-    "text",
-    "testId",
-    "css",
-    "xpath",
-];
-/// The keys of which a condition has exactly one, unless it is a locator.
-const CONDITIONS: &[&str] = &[
-    "visible",
-    "hidden",
-    "hasText",
-    "url",
-    "expression",
-    "any",
-    "all",
-];
+use super::xpath;
 
 impl Decoder<'_> {
     /// Reads a locator: a CSS selector, a map, or a list of alternatives.
     pub(super) fn locator(&mut self, node: &Node) -> Option<Locator> {
         match &node.kind {
-            Kind::String(_) => self.selector(node, true).map(|css| plain(By::Css(css))),
+            Kind::String(_) => self
+                .selector(node, css::check)
+                .map(|css| plain(By::Css(css))),
             Kind::Sequence(items) if node.swallowed.is_none() || items.len() > 1 => {
-                let alternatives = self.list(node, Self::locator);
-                if items.is_empty() {
-                    self.report(
-                        &node.place,
-                        "a list of alternatives has at least one locator",
-                    );
-                }
-                Some(plain(By::AnyOf(alternatives)))
+                Some(plain(By::AnyOf(self.some(node, "locator", Self::locator))))
             }
             Kind::Mapping(_) => {
-                let mut fields = self.fields(node, "a locator")?;
-                let locator = self.locator_in(&mut fields);
-                self.finish(&fields, &[]);
-                locator
+                let mut fields = self.fields(node, &LOCATOR)?;
+                self.locator_in(&mut fields)
             }
             _ => {
-                let message = match node.swallowed {
-                    Some(swallowed) => swallowed.to_owned(),
-                    None => format!(
-                        "a locator is a CSS selector, a map or a list, and here is {}",
-                        node.describe()
-                    ),
-                };
-                self.report(&node.place, message);
+                self.wrong_kind(node, "a locator: a CSS selector, a map or a list");
                 None
             }
         }
@@ -64,13 +34,6 @@ impl Decoder<'_> {
 
     /// Takes a locator's keys out of a map that also holds others.
     pub(super) fn locator_in(&mut self, fields: &mut Fields<'_>) -> Option<Locator> {
-        let written = BY.iter().filter(|key| fields.has(key)).count();
-        if written != 1 {
-            self.report(
-                fields.place,
-                format!("a locator has exactly one of {}", BY.join(", ")),
-            );
-        }
         let mut by = None;
         for key in BY {
             let Some(node) = fields.take(key) else {
@@ -79,29 +42,51 @@ impl Decoder<'_> {
             by = match *key {
                 "role" => {
                     let name = fields.take("name").and_then(|node| self.template(node));
-                    self.template(node).map(|role| By::Role { role, name })
+                    self.role(node).map(|role| By::Role { role, name })
                 }
                 "label" => self.template(node).map(By::Label),
                 "placeholder" => self.template(node).map(By::Placeholder),
                 "text" => self.template(node).map(By::Text),
                 "testId" => self.template(node).map(By::TestId),
-                "css" => self.selector(node, true).map(By::Css),
-                _ => self.selector(node, false).map(By::Xpath),
+                "css" => self.selector(node, css::check).map(By::Css),
+                "xpath" => self.selector(node, xpath::check).map(By::Xpath),
+                "element" => self.element(node).map(By::Element),
+                _ => Some(By::AnyOf(self.some(node, "locator", Self::locator))),
             };
         }
-        let exact = fields.take("exact").and_then(|node| self.boolean(node));
-        let nth = fields
-            .take("nth")
-            .and_then(|node| self.count(node, 0, 100_000));
+        let exact = fields.take("exact").and_then(|node| self.typed_flag(node));
+        let nth = self.take_typed_count(fields, "nth");
         let within = fields.take("within").and_then(|node| self.locator(node));
         let frame = fields.take("frame").and_then(|node| self.locator(node));
-        (written == 1).then_some(Locator {
+        if matches!(by, Some(By::Element(_)))
+            && (exact.is_some() || nth.is_some() || within.is_some() || frame.is_some())
+        {
+            self.report(
+                fields.place,
+                Rule::KeysConflict,
+                "`element` is one element already: nothing stands beside it",
+            );
+        }
+        Some(Locator {
             by: by?,
-            exact: exact.unwrap_or(false),
-            nth: nth.and_then(|nth| usize::try_from(nth).ok()),
+            exact,
+            nth,
             within: within.map(Box::new),
             frame: frame.map(Box::new),
         })
+    }
+
+    /// Takes a locator's keys, if there are any.
+    pub(super) fn optional_locator_in(&mut self, fields: &mut Fields<'_>) -> Option<Locator> {
+        let mut beside = ["name", "exact", "nth", "within", "frame"].into_iter();
+        if Self::has_locator(fields) {
+            return self.locator_in(fields);
+        }
+        if let Some(key) = beside.find(|key| fields.is_open(key)) {
+            let message = format!("`{key}` says which element, and none is named beside it");
+            self.report(fields.place, Rule::KeysConflict, message);
+        }
+        None
     }
 
     /// Whether a map has a locator's keys.
@@ -109,13 +94,26 @@ impl Decoder<'_> {
         BY.iter().any(|key| fields.has(key))
     }
 
-    /// Reads a CSS selector or an XPath expression, and finds what is certainly wrong with it.
-    fn selector(&mut self, node: &Node, has_escapes: bool) -> Option<Template> {
+    fn role(&mut self, node: &Node) -> Option<Template> {
+        let role = self.template(node)?;
+        if let Some(text) = role.literal()
+            && !ROLES.contains(&text)
+        {
+            let message = format!("there is no ARIA role `{text}`");
+            let suggestion = closest(text, ROLES.iter().copied());
+            self.suggest(&node.place, Rule::UnknownWord, message, suggestion);
+        }
+        Some(role)
+    }
+
+    /// Reads a selector and checks its syntax, as far as it is known beforehand.
+    fn selector(&mut self, node: &Node, check: fn(&str) -> Result<(), String>) -> Option<Template> {
         let template = self.template(node)?;
         if let Some(text) = template.literal()
-            && let Some(message) = selector_error(text, has_escapes)
+            && let Err(why) = check(text)
         {
-            self.report(&node.place, message);
+            let message = format!("the selector `{text}` can't be read: {why}");
+            self.report(&node.place, Rule::BadSelector, message);
             return None;
         }
         Some(template)
@@ -129,15 +127,15 @@ impl Decoder<'_> {
                 within: None,
             });
         }
-        let mut fields = self.fields(node, "a condition")?;
-        let when = self.when_in(&mut fields);
-        self.finish(&fields, &["response"]);
-        when
+        let mut fields = self.fields(node, &WHEN)?;
+        self.when_in(&mut fields)
     }
 
     /// Takes the keys of a condition and its `within` out of a map that also holds others.
     pub(super) fn when_in(&mut self, fields: &mut Fields<'_>) -> Option<When> {
-        let within = fields.take("within").and_then(|node| self.duration(node));
+        let within = fields
+            .take("within")
+            .and_then(|node| self.typed_duration(node));
         self.condition_in(fields)
             .map(|condition| When { condition, within })
     }
@@ -147,87 +145,130 @@ impl Decoder<'_> {
         if matches!(node.kind, Kind::String(_)) {
             return self.locator(node).map(Condition::Visible);
         }
-        let mut fields = self.fields(node, "a condition")?;
-        let condition = self.condition_in(&mut fields);
-        self.finish(&fields, &["response"]);
-        condition
+        let mut fields = self.fields(node, &CONDITION)?;
+        self.condition_in(&mut fields)
+    }
+
+    /// Reads a condition that is waited for.
+    pub(super) fn awaited(&mut self, node: &Node) -> Option<Condition> {
+        let condition = self.condition(node)?;
+        self.refuse_expressions(&condition, &node.place);
+        Some(condition)
     }
 
     /// Takes a condition's keys out of a map that also holds others. A locator's keys mean that it is visible.
-    pub(super) fn condition_in(&mut self, fields: &mut Fields<'_>) -> Option<Condition> {
+    fn condition_in(&mut self, fields: &mut Fields<'_>) -> Option<Condition> {
         let has_locator = Self::has_locator(fields);
-        let written: Vec<_> = CONDITIONS
-            .iter()
-            .copied()
-            .filter(|key| fields.has(key))
-            .collect();
-        let is_right = match written.as_slice() {
-            [] => has_locator,
-            ["hasText"] => true,
-            [_] => !has_locator,
-            _ => false,
+        let Some(key) = CONDITIONS.iter().copied().find(|key| fields.has(key)) else {
+            return self.locator_in(fields).map(Condition::Visible);
         };
-        if !is_right {
-            let message = format!(
-                "a condition has exactly one of {}, or is a locator",
-                CONDITIONS.join(", ")
-            );
-            self.report(fields.place, message);
+        if has_locator && key != "hasText" {
+            let message =
+                format!("`{key}` and a locator are two conditions: put them into `all` or `any`");
+            self.report(fields.place, Rule::KeysConflict, message);
+            return None;
         }
-        let mut condition = None;
-        for key in CONDITIONS {
-            let Some(node) = fields.take(key) else {
-                continue;
-            };
-            condition = match *key {
-                "visible" => self.locator(node).map(Condition::Visible),
-                "hidden" => self.locator(node).map(Condition::Hidden),
-                "hasText" => {
-                    let within = if has_locator {
-                        Some(self.locator_in(fields)?)
-                    } else {
-                        None
-                    };
-                    self.template(node)
-                        .map(|text| Condition::HasText { text, within })
-                }
-                "url" => self.template(node).map(Condition::Url),
-                "expression" => self.expression(node).map(Condition::Expression),
-                "any" => Some(Condition::Any(self.conditions(node))),
-                _ => Some(Condition::All(self.conditions(node))),
-            };
+        let within = if has_locator {
+            Some(self.locator_in(fields)?)
+        } else {
+            self.optional_locator_in(fields)
+        };
+        let node = fields.take(key)?;
+        match key {
+            "visible" => self.locator(node).map(Condition::Visible),
+            "hidden" => self.locator(node).map(Condition::Hidden),
+            "hasText" => self
+                .template(node)
+                .map(|text| Condition::HasText { text, within }),
+            "url" => self.template(node).map(Condition::Url),
+            "load" => self
+                .word(node, &["domContentLoaded", "loaded", "networkIdle"])
+                .map(|word| {
+                    Condition::Load(match word {
+                        "domContentLoaded" => Load::DomContentLoaded,
+                        "loaded" => Load::Loaded,
+                        _ => Load::NetworkIdle,
+                    })
+                }),
+            "script" => self.script_condition(node),
+            "expression" => self.expression(node).map(Condition::Expression),
+            "any" => Some(Condition::Any(self.some(
+                node,
+                "condition",
+                Self::condition,
+            ))),
+            "all" => Some(Condition::All(self.some(
+                node,
+                "condition",
+                Self::condition,
+            ))),
+            state => {
+                let state = ElementState::named(state)?;
+                self.locator(node)
+                    .map(|locator| Condition::State(state, locator))
+            }
         }
-        if written.is_empty() && has_locator {
-            condition = self.locator_in(fields).map(Condition::Visible);
-        }
-        condition.filter(|_| is_right)
     }
 
-    fn conditions(&mut self, node: &Node) -> Vec<Condition> {
-        if matches!(&node.kind, Kind::Sequence(items) if items.is_empty()) {
-            self.report(&node.place, "here must be at least one condition");
+    fn script_condition(&mut self, node: &Node) -> Option<Condition> {
+        if self.is_in_frame {
+            self.report(
+                &node.place,
+                Rule::KeysConflict,
+                "a script of a condition sees the page, not the frame: use a locator, or `evaluate`",
+            );
         }
-        self.list(node, Self::condition)
+        self.script(node).map(Condition::Script)
+    }
+
+    /// Reads JavaScript. It is text as it is: values come as arguments, never as parts of the code.
+    pub(super) fn script(&mut self, node: &Node) -> Option<String> {
+        let script = self.text(node)?;
+        if script.trim().is_empty() {
+            self.report(&node.place, Rule::Empty, "the script is empty");
+            return None;
+        }
+        if script.contains("{{") && script.contains("}}") {
+            self.report(
+                &node.place,
+                Rule::BadExpression,
+                "a script is text as it is: give it values as `args`, and read `args.name` in it",
+            );
+            return None;
+        }
+        Some(script.to_owned())
     }
 
     /// Reports expressions in a condition that is waited for: nothing on the page can change them.
-    pub(super) fn refuse_expressions(&mut self, condition: &Condition, place: &Place) {
+    fn refuse_expressions(&mut self, condition: &Condition, place: &Spot) {
         match condition {
-            Condition::Expression(_) => {
-                self.report(
-                    place,
-                    "an expression doesn't change while a step waits: use `when` or `assert`",
-                );
-            }
+            Condition::Expression(_) => self.report(
+                place,
+                Rule::KeysConflict,
+                "an expression doesn't change while a step waits: use `when` or `assert`",
+            ),
             Condition::Any(conditions) | Condition::All(conditions) => {
-                conditions
-                    .iter()
-                    .for_each(|condition| self.refuse_expressions(condition, place));
+                for condition in conditions {
+                    self.refuse_expressions(condition, place);
+                }
             }
             Condition::Visible(_)
             | Condition::Hidden(_)
             | Condition::HasText { .. }
-            | Condition::Url(_) => {}
+            | Condition::State(..)
+            | Condition::Url(_)
+            | Condition::Load(_)
+            | Condition::Script(_) => {}
+        }
+    }
+}
+
+impl When {
+    /// Whether it is certain beforehand that it never holds.
+    pub(super) fn never_holds(&self) -> bool {
+        match &self.condition {
+            Condition::Expression(expression) => expression.constant() == Some(false),
+            _ => false,
         }
     }
 }
@@ -235,41 +276,9 @@ impl Decoder<'_> {
 fn plain(by: By) -> Locator {
     Locator {
         by,
-        exact: false,
+        exact: None,
         nth: None,
         within: None,
         frame: None,
-    }
-}
-
-/// Says what is wrong with a selector whatever its language: something is empty, or isn't closed.
-fn selector_error(text: &str, has_escapes: bool) -> Option<String> {
-    if text.trim().is_empty() {
-        return Some("the selector is empty".to_owned());
-    }
-    let mut open = Vec::new();
-    let mut quote = None;
-    let mut escaped = false;
-    for c in text.chars() {
-        match (quote, c) {
-            _ if escaped => escaped = false,
-            (_, '\\') if has_escapes => escaped = true,
-            (Some(q), c) if c == q => quote = None,
-            (Some(_), _) => {}
-            (None, '"' | '\'') => quote = Some(c),
-            (None, '(') => open.push(')'),
-            (None, '[') => open.push(']'),
-            (None, ')' | ']') if open.pop() != Some(c) => {
-                return Some(format!("the selector `{text}` has a `{c}` too many"));
-            }
-            _ => {}
-        }
-    }
-    match (quote, open.pop()) {
-        (Some(quote), _) => Some(format!(
-            "the selector `{text}` has a {quote} that isn't closed"
-        )),
-        (None, Some(missing)) => Some(format!("the selector `{text}` lacks a `{missing}`")),
-        (None, None) => None,
     }
 }

@@ -1,574 +1,373 @@
-//! Decodes steps: one function for each verb that takes more than a locator.
+//! Decodes a step: what stands beside the verb, which verb it is, and the verbs that act on the page.
 
 use std::time::Duration;
 
-use indexmap::IndexMap;
-
-use super::decode::{Decoder, Fields};
-use super::node::{Entry, Kind, Node};
-use super::problem::closest;
-use super::step::{
-    AskUser, Extract, FieldKind, FieldSpec, QuestionField, QuestionKind, Read, Rejection,
-    Screenshot, Step, VERBS, Verb,
+use super::decode::Decoder;
+use super::fields::Fields;
+use super::grammar::{BESIDE, ON_ERROR, RETRY, RETRY_GROUP, STEP};
+use super::grammar_steps::{
+    CLICK, DISTANCE, DRAG, FILE, FILL, GOTO, PRESS, SCROLL, SELECT, TYPE, UPLOAD, VERBS,
 };
+use super::node::{Kind, Node};
+use super::problem::Rule;
+use super::step::{
+    ClickOptions, FileSource, Modifier, MouseButton, OnError, RetryPolicy, Scroll, ScrollTo, Step,
+    Verb,
+};
+use super::template::Template;
+use super::typed::Typed;
 
-/// How many pages an `extract` reads if it doesn't say so.
-const DEFAULT_PAGES: u64 = 100;
-/// How many pages an `extract` may ask for.
-const MOST_PAGES: u64 = 10_000;
-/// How long a person has to answer if the step doesn't say so.
-const DEFAULT_QUESTION_TIMEOUT: Duration = Duration::from_secs(10 * 60);
-/// How often a person may answer one question.
-const MOST_TRIES: u64 = 10;
-/// What stands beside a verb.
-const BESIDE: &[&str] = &["id", "when", "timeout"];
-/// What will stand beside a verb.
-const BESIDE_LATER: &[&str] = &["retry", "onError"];
+/// How long a second attempt waits if the policy doesn't say so.
+const DEFAULT_DELAY: Duration = Duration::from_secs(1);
+/// The longest wait between attempts if the policy doesn't say so.
+const DEFAULT_MAX_DELAY: Duration = Duration::from_secs(30);
+/// The variable that keeps an error if no other is named.
+const ERROR: &str = "error";
 
 impl Decoder<'_> {
     /// Reads a step.
     pub(super) fn step(&mut self, node: &Node) -> Option<Step> {
-        let mut fields = self.fields(node, "a step")?;
-        let id = fields
-            .take("id")
-            .and_then(|node| self.text(node))
-            .map(str::to_owned);
-        let when = fields.take("when").and_then(|node| self.when(node));
-        let timeout = fields.take("timeout").and_then(|node| self.duration(node));
+        let mut fields = self.fields(node, &STEP)?;
         let Kind::Mapping(entries) = &node.kind else {
             return None;
         };
-        let mut verb = None;
-        let mut verbs = 0;
-        for entry in entries {
-            let key = entry.key.as_str();
-            if BESIDE.contains(&key) {
-                continue;
-            }
-            if BESIDE_LATER.contains(&key) {
-                self.report(&entry.key_place, format!("`{key}` is not supported yet"));
-                continue;
-            }
-            verbs += 1;
-            verb = self.verb(entry);
-        }
-        if verbs != 1 {
-            let message = match verbs {
+        let verbs: Vec<_> = entries
+            .iter()
+            .filter(|entry| !BESIDE.iter().any(|key| key.name == entry.key))
+            .collect();
+        let is_retry_group = verbs.is_empty() && fields.has("retry");
+        if verbs.len() != 1 && !is_retry_group {
+            let message = match verbs.len() {
                 0 => "a step has a verb, such as `click`".to_owned(),
-                _ => format!(
-                    "a step has exactly one verb, and here are {verbs}: begin each with `- `"
+                count => format!(
+                    "a step has exactly one verb, and here are {count}: begin each with `- `"
                 ),
             };
-            self.report(&node.place, message);
+            self.report(&node.place, Rule::UnknownStep, message);
+        }
+        let id = fields
+            .take("id")
+            .and_then(|node| self.short_text(node, 100));
+        let when = fields.take("when").and_then(|node| self.when(node));
+        let timeout = fields
+            .take("timeout")
+            .and_then(|node| self.typed_duration(node));
+        let retry_node = fields.take("retry");
+        let on_error = fields.take("onError").and_then(|node| self.on_error(node));
+        let mut retry = None;
+        let mut verb = None;
+        match (retry_node, is_retry_group) {
+            (Some(node), true) => verb = self.retry_group(node),
+            (Some(node), false) => retry = self.retry(node),
+            (None, _) => {}
+        }
+        for entry in &verbs {
+            verb = match VERBS.iter().find(|key| key.name == entry.key) {
+                Some(key) => self.verb(key.name, &entry.value),
+                None => None,
+            };
+        }
+        if let Some(on_error) = &on_error {
+            self.define(&on_error.variable);
         }
         Some(Step {
             id,
             when,
             timeout,
+            retry,
+            on_error,
             verb: verb?,
         })
     }
 
-    fn verb(&mut self, entry: &Entry) -> Option<Verb> {
-        let node = &entry.value;
-        match entry.key.as_str() {
-            "goto" => self
-                .template_or_map(node, "url")
-                .map(|url| Verb::Goto { url }),
+    fn on_error(&mut self, node: &Node) -> Option<OnError> {
+        let variable = if matches!(node.kind, Kind::Mapping(_)) {
+            let mut fields = self.fields(node, &ON_ERROR)?;
+            self.take_name(&mut fields, "as")?
+        } else {
+            self.word(node, &["continue"])?;
+            ERROR.to_owned()
+        };
+        Some(OnError { variable })
+    }
+
+    fn retry(&mut self, node: &Node) -> Option<RetryPolicy> {
+        let mut fields = self.fields(node, &RETRY)?;
+        self.policy_in(&mut fields)
+    }
+
+    fn retry_group(&mut self, node: &Node) -> Option<Verb> {
+        let mut fields = self.fields(node, &RETRY_GROUP)?;
+        let policy = self.policy_in(&mut fields);
+        let steps = fields.take("steps").map(|node| self.steps(node));
+        Some(Verb::Retry {
+            policy: policy?,
+            steps: steps?,
+        })
+    }
+
+    fn policy_in(&mut self, fields: &mut Fields<'_>) -> Option<RetryPolicy> {
+        let max_attempts = self.take_count(fields, "maxAttempts");
+        let delay = fields.take("delay").and_then(|node| self.duration(node));
+        let backoff = self.take_word(fields, "backoff");
+        let max_delay = fields.take("maxDelay").and_then(|node| self.duration(node));
+        let delay = delay.unwrap_or(DEFAULT_DELAY);
+        Some(RetryPolicy {
+            max_attempts: u32::try_from(max_attempts?).ok()?,
+            delay,
+            doubles: backoff != Some("fixed"),
+            max_delay: max_delay.unwrap_or(DEFAULT_MAX_DELAY).max(delay),
+        })
+    }
+
+    fn verb(&mut self, name: &str, node: &Node) -> Option<Verb> {
+        match name {
+            "goto" => self.goto(node),
             "back" => self.nothing(node).map(|()| Verb::Back),
             "reload" => self.nothing(node).map(|()| Verb::Reload),
-            "click" => self.locator(node).map(Verb::Click),
+            "click" => self.click(node),
             "doubleClick" => self.locator(node).map(Verb::DoubleClick),
             "hover" => self.locator(node).map(Verb::Hover),
-            "press" => self
-                .template_or_map(node, "key")
-                .map(|key| Verb::Press { key }),
+            "drag" => self.drag(node),
             "fill" => self.fill(node),
+            "press" => self.press(node),
+            "type" => self.type_text(node),
+            "select" => self.select(node),
+            "check" | "uncheck" => self.locator(node).map(|target| Verb::Check {
+                target,
+                is_checked: name == "check",
+            }),
+            "upload" => self.upload(node),
+            "scroll" => self.scroll(node).map(Verb::Scroll),
             "waitFor" => self.wait_for(node),
             "extract" => self
                 .extract(node)
                 .map(|extract| Verb::Extract(Box::new(extract))),
             "get" => self.get(node),
             "set" => Some(Verb::Set(self.set(node))),
-            "askUser" => self.ask_user(node).map(Verb::AskUser),
+            "evaluate" => self.evaluate(node),
+            "askUser" => self
+                .ask_user(node)
+                .map(|question| Verb::AskUser(Box::new(question))),
             "download" => self.download(node),
             "screenshot" => self.screenshot(node).map(Verb::Screenshot),
+            "pdf" => self.pdf(node),
+            "dialog" => self.dialog(node).map(Verb::Dialog),
+            "frame" => self.frame(node),
+            "tab" => self.tab(node).map(Verb::Tab),
+            "if" => self.if_else(node),
+            "forEach" => self
+                .for_each(node)
+                .map(|each| Verb::ForEach(Box::new(each))),
             "assert" => self.assert(node),
             "fail" => self.fail(node),
             "endWithNoAction" => self.end_with_no_action(node),
-            unknown => {
-                if VERBS.iter().any(|(name, _)| *name == unknown) {
-                    self.report(
-                        &entry.key_place,
-                        format!("the step `{unknown}` is not supported yet"),
-                    );
-                } else {
-                    let known = VERBS
-                        .iter()
-                        .filter(|(_, is_ready)| *is_ready)
-                        .map(|(name, _)| *name);
-                    let suggestion = closest(unknown, known.chain(BESIDE.iter().copied()));
-                    self.suggest(
-                        &entry.key_place,
-                        format!("there is no step `{unknown}`"),
-                        suggestion,
-                    );
-                }
-                None
-            }
+            other => unreachable!("the grammar has the verb {other}, and nobody reads it"),
         }
-    }
-
-    /// Reads a text, or a map with that text under a key.
-    fn template_or_map(&mut self, node: &Node, key: &'static str) -> Option<super::Template> {
-        if !matches!(node.kind, Kind::Mapping(_)) || node.swallowed.is_some() && !has_key(node, key)
-        {
-            return self.template(node);
-        }
-        let mut fields = self.fields(node, "this step")?;
-        let template = self
-            .require(&mut fields, key)
-            .and_then(|node| self.template(node));
-        self.finish(&fields, &[]);
-        template
     }
 
     /// Reads the value of a verb that takes none: nothing, or an empty map.
-    fn nothing(&mut self, node: &Node) -> Option<()> {
-        if matches!(&node.kind, Kind::Null) {
-            return Some(());
+    pub(super) fn nothing(&mut self, node: &Node) -> Option<()> {
+        let is_nothing = match &node.kind {
+            Kind::Null => node.swallowed.is_none(),
+            Kind::Mapping(entries) => entries.is_empty(),
+            _ => false,
+        };
+        if !is_nothing {
+            self.wrong_kind(node, "nothing");
         }
-        let fields = self.fields(node, "what this step takes")?;
-        self.finish(&fields, &[]);
-        Some(())
+        is_nothing.then_some(())
+    }
+
+    fn goto(&mut self, node: &Node) -> Option<Verb> {
+        if !matches!(node.kind, Kind::Mapping(_)) {
+            return self.url(node).map(|url| Verb::Goto { url });
+        }
+        let mut fields = self.fields(node, &GOTO)?;
+        let url = fields.take("url").and_then(|node| self.url(node));
+        Some(Verb::Goto { url: url? })
+    }
+
+    /// Reads an absolute URL, which is checked as far as it is known beforehand.
+    pub(super) fn url(&mut self, node: &Node) -> Option<Template> {
+        let url = self.template(node)?;
+        if let Some(text) = url.literal() {
+            let is_web =
+                url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+            if !is_web {
+                let message = format!("`{text}` is not an absolute http or https URL");
+                self.report(&node.place, Rule::BadUrl, message);
+            }
+        }
+        Some(url)
+    }
+
+    fn click(&mut self, node: &Node) -> Option<Verb> {
+        if !matches!(node.kind, Kind::Mapping(_)) {
+            return self.locator(node).map(|target| Verb::Click {
+                target,
+                options: ClickOptions::default(),
+            });
+        }
+        let mut fields = self.fields(node, &CLICK)?;
+        let button = match self.take_word(&mut fields, "button") {
+            Some("middle") => MouseButton::Middle,
+            Some("right") => MouseButton::Right,
+            _ => MouseButton::Left,
+        };
+        let words = fields.words("modifiers");
+        let modifiers = fields.take("modifiers").map(|node| {
+            self.list(node, |decoder, node| {
+                Some(match decoder.word(node, words)? {
+                    "Alt" => Modifier::Alt,
+                    "Control" => Modifier::Control,
+                    "Meta" => Modifier::Meta,
+                    _ => Modifier::Shift,
+                })
+            })
+        });
+        Some(Verb::Click {
+            target: self.locator_in(&mut fields)?,
+            options: ClickOptions {
+                button,
+                modifiers: modifiers.unwrap_or_default(),
+            },
+        })
+    }
+
+    fn drag(&mut self, node: &Node) -> Option<Verb> {
+        let mut fields = self.fields(node, &DRAG)?;
+        let source = fields.take("source").and_then(|node| self.locator(node));
+        let target = fields.take("target").and_then(|node| self.locator(node));
+        Some(Verb::Drag {
+            source: source?,
+            target: target?,
+        })
     }
 
     fn fill(&mut self, node: &Node) -> Option<Verb> {
-        let mut fields = self.fields(node, "`fill`")?;
-        let value = self
-            .require(&mut fields, "value")
+        let mut fields = self.fields(node, &FILL)?;
+        let value = fields
+            .take("value")
             .and_then(|node| self.sensitive_template(node));
         let field = self.locator_in(&mut fields);
-        self.finish(&fields, &[]);
         Some(Verb::Fill {
             field: field?,
             value: value?,
         })
     }
 
-    fn wait_for(&mut self, node: &Node) -> Option<Verb> {
-        if has_key(node, "time") {
-            let mut fields = self.fields(node, "`waitFor`")?;
-            let time = fields.take("time").and_then(|node| self.duration(node));
-            self.finish(&fields, &[]);
-            return time.map(Verb::Pause);
-        }
-        let condition = self.condition(node)?;
-        self.refuse_expressions(&condition, &node.place);
-        Some(Verb::WaitFor(condition))
-    }
-
-    fn extract(&mut self, node: &Node) -> Option<Extract> {
-        let mut fields = self.fields(node, "`extract`")?;
-        let ready = fields.take("ready").and_then(|node| {
-            let condition = self.condition(node)?;
-            self.refuse_expressions(&condition, &node.place);
-            Some(condition)
-        });
-        let rows = self
-            .require(&mut fields, "rows")
-            .and_then(|node| self.locator(node));
-        let columns = self.require(&mut fields, "fields").map(|node| {
-            if matches!(&node.kind, Kind::Mapping(entries) if entries.is_empty()) {
-                self.report(&node.place, "a record has at least one field");
-            }
-            self.map(node, |decoder, _, node| decoder.field(node))
-        });
-        let next_page = fields.take("nextPage").and_then(|node| self.locator(node));
-        let max_pages = fields
-            .take("maxPages")
-            .and_then(|node| self.count(node, 1, MOST_PAGES));
-        let file_name = fields
-            .take("fileName")
-            .and_then(|node| self.file_name(node));
-        let variable_node = self.require(&mut fields, "as");
-        let variable = variable_node.and_then(|node| self.variable(node));
-        if let (Some(node), Some(name), None) = (variable_node, &variable, &file_name) {
-            for ending in ["json", "csv"] {
-                self.claim_artifact(&format!("{name}.{ending}"), &node.place);
-            }
-        }
-        self.finish(
-            &fields,
-            &["pages", "scroll", "loadMore", "unique", "uniqueBy"],
-        );
-        Some(Extract {
-            ready,
-            rows: rows?,
-            fields: columns?,
-            next_page,
-            max_pages: usize::try_from(max_pages.unwrap_or(DEFAULT_PAGES)).ok()?,
-            variable: variable?,
-            file_name,
-        })
-    }
-
-    /// Reads a field: a CSS selector, or a map of a locator and what is read of the element.
-    fn field(&mut self, node: &Node) -> Option<FieldSpec> {
+    fn press(&mut self, node: &Node) -> Option<Verb> {
         if !matches!(node.kind, Kind::Mapping(_)) {
-            let locator = Some(self.locator(node)?);
-            return Some(FieldSpec {
-                locator,
-                read: Read::Text,
-                kind: FieldKind::Text,
-                required: false,
+            return self.template(node).map(|key| Verb::Press {
+                key,
+                target: None,
+                times: None,
             });
         }
-        let mut fields = self.fields(node, "a field")?;
-        let field = self.field_in(&mut fields);
-        self.finish(&fields, &["default", "format", "locale", "list"]);
-        field
-    }
-
-    /// Takes the keys of a field out of a map that also holds others.
-    fn field_in(&mut self, fields: &mut Fields<'_>) -> Option<FieldSpec> {
-        let attribute = fields
-            .take("attribute")
-            .and_then(|node| self.text(node))
-            .map(str::to_owned);
-        let kind = match fields.take("type") {
-            None => Some((
-                attribute.clone().map_or(Read::Text, Read::Attribute),
-                FieldKind::Text,
-            )),
-            Some(node) => self.field_type(node, attribute.clone()),
-        };
-        let required = fields
-            .take("required")
-            .and_then(|node| self.boolean(node))
-            .unwrap_or(false);
-        let locator = if Self::has_locator(fields) {
-            Some(self.locator_in(fields)?)
-        } else {
-            None
-        };
-        let (read, kind) = kind?;
-        Some(FieldSpec {
-            locator,
-            read,
-            kind,
-            required,
+        let mut fields = self.fields(node, &PRESS)?;
+        let key = fields.take("key").and_then(|node| self.template(node));
+        let times = self.take_typed_count(&mut fields, "times");
+        let target = self.optional_locator_in(&mut fields);
+        Some(Verb::Press {
+            key: key?,
+            target,
+            times,
         })
     }
 
-    fn field_type(&mut self, node: &Node, attribute: Option<String>) -> Option<(Read, FieldKind)> {
-        const TYPES: &[&str] = &[
-            "string", "number", "boolean", "link", "html", "value", "checked",
-        ];
-        let name = self.text(node)?;
-        let text = || attribute.clone().map_or(Read::Text, Read::Attribute);
-        let field = match name {
-            "string" => (text(), FieldKind::Text),
-            "number" => (text(), FieldKind::Number),
-            "boolean" => (text(), FieldKind::Boolean),
-            "link" => (
-                Read::Attribute(attribute.clone().unwrap_or_else(|| "href".to_owned())),
-                FieldKind::Link,
-            ),
-            "html" => (Read::Html, FieldKind::Text),
-            "value" => (Read::Value, FieldKind::Text),
-            "checked" => (Read::Checked, FieldKind::Boolean),
-            "date" | "list" => {
-                self.report(
-                    &node.place,
-                    format!("the type `{name}` is not supported yet"),
-                );
-                return None;
-            }
-            _ => {
-                let message = format!("there is no type `{name}`, there are {}", TYPES.join(", "));
-                self.suggest(&node.place, message, closest(name, TYPES.iter().copied()));
-                return None;
-            }
-        };
-        if attribute.is_some() && matches!(name, "html" | "value" | "checked") {
-            self.report(
-                &node.place,
-                format!("the type `{name}` doesn't read an attribute"),
-            );
-            return None;
-        }
-        Some(field)
-    }
-
-    fn get(&mut self, node: &Node) -> Option<Verb> {
-        let mut fields = self.fields(node, "`get`")?;
-        let variable_node = self.require(&mut fields, "as");
-        let field = self.field_in(&mut fields);
-        if let Some(FieldSpec { locator: None, .. }) = field {
-            self.report(&node.place, "`get` needs a locator");
-        }
-        self.finish(&fields, &["default", "format", "locale"]);
-        let variable = variable_node.and_then(|node| self.variable(node));
-        Some(Verb::Get {
+    fn type_text(&mut self, node: &Node) -> Option<Verb> {
+        let mut fields = self.fields(node, &TYPE)?;
+        let value = fields
+            .take("value")
+            .and_then(|node| self.sensitive_template(node));
+        let delay = fields
+            .take("delay")
+            .and_then(|node| self.typed_duration(node));
+        let field = self.locator_in(&mut fields);
+        Some(Verb::Type {
             field: field?,
-            variable: variable?,
+            value: value?,
+            delay,
         })
     }
 
-    fn set(&mut self, node: &Node) -> IndexMap<String, super::Template> {
-        self.map(node, |decoder, entry, node| {
-            let template = decoder.template(node);
-            if decoder.check_name(&entry.key, &entry.key_place) {
-                decoder.define(&entry.key);
-            }
-            template
+    fn select(&mut self, node: &Node) -> Option<Verb> {
+        let mut fields = self.fields(node, &SELECT)?;
+        let options = fields.take("option").map(|node| match &node.kind {
+            Kind::Sequence(_) => self.some(node, "option", Self::template),
+            _ => self.template(node).into_iter().collect(),
+        });
+        let list = self.locator_in(&mut fields);
+        Some(Verb::Select {
+            list: list?,
+            options: options?,
         })
     }
 
-    fn ask_user(&mut self, node: &Node) -> Option<AskUser> {
-        let mut fields = self.fields(node, "`askUser`")?;
-        let prompt_node = self.require(&mut fields, "prompt");
-        let prompt = prompt_node.and_then(|node| self.template(node));
-        let timeout = fields.take("timeout").and_then(|node| self.duration(node));
-        let answer = fields.take("as");
-        let kind = fields
-            .take("type")
-            .and_then(|node| self.question_kind(node));
-        let questions = match (answer, fields.take("fields")) {
-            (Some(node), None) => self
-                .answer(node)
-                .into_iter()
-                .map(|name| QuestionField {
-                    label: prompt_node
-                        .and_then(|node| {
-                            if let Kind::String(text) = &node.kind {
-                                Some(text.clone())
-                            } else {
-                                None
-                            }
-                        })
-                        .unwrap_or_default(),
-                    name,
-                    kind: kind.unwrap_or(QuestionKind::Code),
-                })
-                .collect(),
-            (None, Some(node)) => self.list(node, Self::question_field),
-            _ => {
-                self.report(
-                    &node.place,
-                    "`askUser` has either `as`, for one answer, or `fields`, for several",
-                );
-                Vec::new()
-            }
-        };
-        let tries = fields
-            .take("tries")
-            .and_then(|node| self.count(node, 1, MOST_TRIES));
-        let steps_node = fields.take("steps");
-        let steps = steps_node
-            .map(|node| self.list(node, Self::step))
-            .unwrap_or_default();
-        let rejected = fields.take("rejected").map(|node| self.rejection(node));
-        if steps
-            .iter()
-            .any(|step| matches!(step.verb, Verb::AskUser(_)))
-        {
-            self.report(&node.place, "the steps of a question can't ask another one");
+    fn upload(&mut self, node: &Node) -> Option<Verb> {
+        let mut fields = self.fields(node, &UPLOAD)?;
+        let files = fields
+            .take("files")
+            .map(|node| self.some(node, "file", Self::file));
+        let field = self.locator_in(&mut fields);
+        Some(Verb::Upload {
+            field: field?,
+            files: files?,
+        })
+    }
+
+    fn file(&mut self, node: &Node) -> Option<FileSource> {
+        let mut fields = self.fields(node, &FILE)?;
+        let mut template = |key| fields.take(key).and_then(|node| self.template(node));
+        let name = template("fileName");
+        if let Some(artifact) = template("artifact") {
+            return Some(FileSource::Artifact(artifact));
         }
-        if tries.is_some_and(|tries| tries > 1) && rejected.is_none() {
-            self.report(
-                &node.place,
-                "`tries` needs `rejected`: what the page shows when the answer was wrong",
-            );
+        if let Some(text) = template("content") {
+            return Some(FileSource::Text { name: name?, text });
         }
-        if rejected.is_some() && steps_node.is_none() {
-            self.report(
-                &node.place,
-                "`rejected` needs `steps`: what is done with the answer before it is looked at",
-            );
-        }
-        self.finish(&fields, &[]);
-        Some(AskUser {
-            prompt: prompt?,
-            fields: questions,
-            timeout: timeout.unwrap_or(DEFAULT_QUESTION_TIMEOUT),
-            tries: u32::try_from(tries.unwrap_or(1)).ok()?,
-            steps,
-            rejected: required(rejected)?,
+        let base64 = template("base64")?;
+        Some(FileSource::Base64 {
+            name: name?,
+            base64,
         })
     }
 
-    fn rejection(&mut self, node: &Node) -> Option<Rejection> {
-        let mut fields = self.fields(node, "`rejected`")?;
-        let message = fields.take("message").and_then(|node| self.template(node));
-        let when = self.when_in(&mut fields);
-        self.finish(&fields, &["response"]);
-        Some(Rejection {
-            when: when?,
-            message,
-        })
-    }
-
-    fn question_field(&mut self, node: &Node) -> Option<QuestionField> {
-        let mut fields = self.fields(node, "a field")?;
-        let name = self
-            .require(&mut fields, "name")
-            .and_then(|node| self.answer(node));
-        let kind = fields
-            .take("type")
-            .and_then(|node| self.question_kind(node));
-        let label = fields
-            .take("label")
-            .and_then(|node| self.text(node))
-            .map(str::to_owned);
-        self.finish(&fields, &["options"]);
-        let name = name?;
-        Some(QuestionField {
-            label: label.unwrap_or_else(|| name.clone()),
-            kind: kind.unwrap_or(QuestionKind::Text),
-            name,
-        })
-    }
-
-    fn question_kind(&mut self, node: &Node) -> Option<QuestionKind> {
-        let kinds = [
-            QuestionKind::Code,
-            QuestionKind::Password,
-            QuestionKind::Text,
-        ];
-        let name = self.text(node)?;
-        let kind = kinds.into_iter().find(|kind| kind.name() == name);
-        match (kind, name) {
-            (None, "choice" | "confirmation") => self.report(
-                &node.place,
-                format!("the type `{name}` is not supported yet"),
-            ),
-            (None, _) => {
-                let suggestion = closest(name, kinds.map(QuestionKind::name));
-                self.suggest(
-                    &node.place,
-                    format!("there is no type `{name}`, there are code, password, text"),
-                    suggestion,
-                );
-            }
-            _ => {}
-        }
-        kind
-    }
-
-    fn download(&mut self, node: &Node) -> Option<Verb> {
-        let mut fields = self.fields(node, "`download`")?;
-        let click = self
-            .require(&mut fields, "click")
-            .and_then(|node| self.locator(node));
-        let file_name = fields
-            .take("fileName")
-            .and_then(|node| self.file_name(node));
-        self.finish(&fields, &["url", "as"]);
-        Some(Verb::Download {
-            click: click?,
-            file_name,
-        })
-    }
-
-    fn screenshot(&mut self, node: &Node) -> Option<Screenshot> {
-        if matches!(node.kind, Kind::Null) && node.swallowed.is_none() {
-            return Some(Screenshot {
-                file_name: None,
-                full_page: false,
-                element: None,
-                mask: Vec::new(),
+    fn scroll(&mut self, node: &Node) -> Option<Scroll> {
+        if matches!(node.kind, Kind::String(_)) {
+            let to = self.word(node, &["top", "bottom"])?;
+            return Some(Scroll {
+                target: None,
+                to: Some(if to == "top" {
+                    ScrollTo::Top
+                } else {
+                    ScrollTo::Bottom
+                }),
             });
         }
-        let mut fields = self.fields(node, "`screenshot`")?;
-        let file_name = fields
-            .take("fileName")
-            .and_then(|node| self.file_name(node));
-        let full_page = fields
-            .take("fullPage")
-            .and_then(|node| self.boolean(node))
-            .unwrap_or(false);
-        let mask = fields
-            .take("mask")
-            .map(|node| self.list(node, Self::locator))
-            .unwrap_or_default();
-        let element = if Self::has_locator(&fields) {
-            Some(self.locator_in(&mut fields)?)
-        } else {
-            None
+        let mut fields = self.fields(node, &SCROLL)?;
+        let to = match self.take_word(&mut fields, "to") {
+            Some("top") => Some(ScrollTo::Top),
+            Some(_) => Some(ScrollTo::Bottom),
+            None => fields.take("by").and_then(|node| {
+                let mut distance = self.fields(node, &DISTANCE)?;
+                let mut axis = |key| {
+                    self.take_typed_count(&mut distance, key)
+                        .unwrap_or(Typed::Fixed(0))
+                };
+                let (x, y) = (axis("x"), axis("y"));
+                Some(ScrollTo::By { x, y })
+            }),
         };
-        self.finish(&fields, &[]);
-        Some(Screenshot {
-            file_name,
-            full_page,
-            element,
-            mask,
-        })
+        let target = self.optional_locator_in(&mut fields);
+        if to.is_none() && target.is_none() {
+            self.report(
+                &node.place,
+                Rule::KeysConflict,
+                "`scroll` has `to`, `by` or a locator",
+            );
+        }
+        Some(Scroll { target, to })
     }
-
-    fn assert(&mut self, node: &Node) -> Option<Verb> {
-        let mut fields = self.fields(node, "`assert`")?;
-        let message = fields.take("message").and_then(|node| self.template(node));
-        let when = self.when_in(&mut fields);
-        self.finish(&fields, &["response"]);
-        Some(Verb::Assert {
-            when: when?,
-            message,
-        })
-    }
-
-    fn fail(&mut self, node: &Node) -> Option<Verb> {
-        let mut fields = self.fields(node, "`fail`")?;
-        let code = self.require(&mut fields, "code").and_then(|node| {
-            let code = self.text(node)?;
-            let is_code = (1..=64).contains(&code.len())
-                && code
-                    .chars()
-                    .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
-            if !is_code {
-                self.report(
-                    &node.place,
-                    format!("`{code}` is not a code: write it like `ACCOUNT_LOCKED`"),
-                );
-            }
-            is_code.then(|| code.to_owned())
-        });
-        let message = self
-            .require(&mut fields, "message")
-            .and_then(|node| self.template(node));
-        let condition = fields.take("if").map(|node| self.expression(node));
-        self.finish(&fields, &[]);
-        Some(Verb::Fail {
-            code: code?,
-            message: message?,
-            condition: required(condition)?,
-        })
-    }
-
-    fn end_with_no_action(&mut self, node: &Node) -> Option<Verb> {
-        let mut fields = self.fields(node, "`endWithNoAction`")?;
-        let reason = self
-            .require(&mut fields, "reason")
-            .and_then(|node| self.template(node));
-        let condition = fields.take("if").map(|node| self.expression(node));
-        self.finish(&fields, &[]);
-        Some(Verb::EndWithNoAction {
-            reason: reason?,
-            condition: required(condition)?,
-        })
-    }
-}
-
-/// Tells "not written" (`Some(None)`) from "written, and wrong" (`None`).
-fn required<T>(read: Option<Option<T>>) -> Option<Option<T>> {
-    match read {
-        None => Some(None),
-        Some(None) => None,
-        Some(Some(value)) => Some(Some(value)),
-    }
-}
-
-fn has_key(node: &Node, key: &str) -> bool {
-    matches!(&node.kind, Kind::Mapping(entries) if entries.iter().any(|entry| entry.key == key))
 }

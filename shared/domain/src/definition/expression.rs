@@ -10,11 +10,12 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value};
 use thiserror::Error;
 
-use super::problem::closest;
+use super::one_time_code;
+use super::problem::{Rule, closest};
 use super::secret::Secret;
 
 /// How long an expression may be, in bytes.
-const MOST_BYTES: usize = 4_096;
+pub(super) const MOST_BYTES: usize = 4_096;
 /// minijinja's measure of work: about one for an instruction, more for instructions that touch much data.
 const FUEL: u64 = 1_000_000;
 
@@ -97,6 +98,22 @@ pub enum SecretName {
     Stored(String),
     /// `answers.NAME`: what a person answered.
     Answer(String),
+    /// `totp(secrets.NAME)`: the one-time code that a secret of the organization makes at a time.
+    OneTimeCode(String),
+}
+
+/// Why a text is not an expression, or not a template.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct WrongExpression {
+    pub(super) rule: Rule,
+    pub(super) message: String,
+}
+
+fn wrong(rule: Rule, message: impl Into<String>) -> WrongExpression {
+    WrongExpression {
+        rule,
+        message: message.into(),
+    }
 }
 
 /// Why an expression or a template has no value in a scope.
@@ -111,37 +128,48 @@ pub struct EvaluationError {
 
 impl Expression {
     /// Reads an expression; the error says what is wrong with it.
-    pub(super) fn parse(source: &str) -> Result<Self, String> {
+    pub(super) fn parse(source: &str) -> Result<Self, WrongExpression> {
         let source = source.trim();
         if source.is_empty() {
-            return Err("the expression is empty".to_owned());
+            return Err(wrong(Rule::BadExpression, "the expression is empty"));
         }
         if source.len() > MOST_BYTES {
-            return Err(format!("an expression has at most {MOST_BYTES} bytes"));
+            return Err(wrong(
+                Rule::OutOfBounds,
+                format!("an expression has at most {MOST_BYTES} bytes"),
+            ));
+        }
+        if let Some(secret) = secret_name(source) {
+            return Ok(Self {
+                source: source.to_owned(),
+                secret: Some(secret),
+                reads: BTreeSet::new(),
+            });
         }
         check_names(source)?;
         let compiled = ENVIRONMENT
             .compile_expression_owned(source.to_owned())
             .map_err(|error| {
-                format!(
-                    "`{source}` is not an expression: {}",
-                    error.detail().unwrap_or("it can't be read")
+                let why = error.detail().unwrap_or("it can't be read");
+                wrong(
+                    Rule::BadExpression,
+                    format!("`{source}` is not an expression: {why}"),
                 )
             })?;
-        let secret = secret_name(source);
         let reads: BTreeSet<String> = compiled.undeclared_variables(true).into_iter().collect();
         let is_root_of_secrets = |read: &String| {
             let root = read.split('.').next();
-            matches!(root, Some("secrets" | "answers"))
+            matches!(root, Some("secrets" | "answers" | "totp"))
         };
-        if secret.is_none() && reads.iter().any(is_root_of_secrets) {
-            return Err(format!(
-                "`{source}`: a secret can only be used as it is, as `{{{{ secrets.name }}}}` or `{{{{ answers.name }}}}`"
-            ));
+        if reads.iter().any(is_root_of_secrets) {
+            let message = format!(
+                "`{source}`: a secret can only be used as it is, as `{{{{ secrets.name }}}}`, `{{{{ totp(secrets.name) }}}}` or `{{{{ answers.name }}}}`"
+            );
+            return Err(wrong(Rule::SecretUse, message));
         }
         Ok(Self {
             source: source.to_owned(),
-            secret,
+            secret: None,
             reads,
         })
     }
@@ -156,6 +184,17 @@ impl Expression {
     #[must_use]
     pub fn secret(&self) -> Option<&SecretName> {
         self.secret.as_ref()
+    }
+
+    /// The boolean that it always is, if it reads nothing.
+    pub(super) fn constant(&self) -> Option<bool> {
+        if self.secret.is_some() || !self.reads.is_empty() {
+            return None;
+        }
+        let nothing = serde_json::Value::Null;
+        Scope::new(&nothing, &nothing, BTreeMap::new())
+            .holds(self)
+            .ok()
     }
 
     /// The names that it reads, with the attributes that are known beforehand, such as `input.baseUrl`.
@@ -177,6 +216,8 @@ pub struct Scope {
     variables: BTreeMap<String, Value>,
     secrets: BTreeMap<String, Secret>,
     answers: BTreeMap<String, Secret>,
+    /// One-time codes that were made of secrets, and what was answered before.
+    concealed: Vec<Secret>,
 }
 
 impl Scope {
@@ -195,6 +236,7 @@ impl Scope {
             variables,
             secrets,
             answers: BTreeMap::new(),
+            concealed: Vec::new(),
         }
     }
 
@@ -204,9 +246,24 @@ impl Scope {
             .insert(name.to_owned(), Value::from(Serde(value)));
     }
 
+    /// Forgets a variable, if there is one of this name.
+    pub fn forget(&mut self, name: &str) {
+        self.variables.remove(name);
+    }
+
     /// Stores a person's answer, as a secret.
     pub fn set_answer(&mut self, name: &str, answer: Secret) {
-        self.answers.insert(name.to_owned(), answer);
+        if let Some(before) = self.answers.insert(name.to_owned(), answer) {
+            self.conceal(before);
+        }
+    }
+
+    /// Makes a value one that must be masked, too.
+    pub fn conceal(&mut self, value: Secret) {
+        let is_known = self.secret_values().any(|known| known == value.expose());
+        if !is_known {
+            self.concealed.push(value);
+        }
     }
 
     /// All secret values of the run: what must be masked wherever text leaves it.
@@ -214,6 +271,7 @@ impl Scope {
         self.secrets
             .values()
             .chain(self.answers.values())
+            .chain(&self.concealed)
             .map(Secret::expose)
     }
 
@@ -255,20 +313,30 @@ impl Scope {
         }
     }
 
-    /// Gives the secret that an expression names.
+    /// Gives the secret that an expression names; a one-time code for this time.
     ///
     /// # Errors
-    /// The run has no such secret or answer, or the expression isn't one.
-    pub(super) fn secret(&self, expression: &Expression) -> Result<&Secret, EvaluationError> {
+    /// The run has no such secret or answer, the secret makes no codes, or the expression isn't one.
+    pub(super) fn reveal(
+        &mut self,
+        expression: &Expression,
+        unix_seconds: u64,
+    ) -> Result<Secret, EvaluationError> {
+        let missing = || expression.fail("the run has no secret of this name");
         match &expression.secret {
-            Some(SecretName::Stored(name)) => self
-                .secrets
-                .get(name)
-                .ok_or_else(|| expression.fail("the run has no secret of this name")),
+            Some(SecretName::Stored(name)) => self.secrets.get(name).cloned().ok_or_else(missing),
             Some(SecretName::Answer(name)) => self
                 .answers
                 .get(name)
+                .cloned()
                 .ok_or_else(|| expression.fail("nobody has answered this yet")),
+            Some(SecretName::OneTimeCode(name)) => {
+                let secret = self.secrets.get(name).ok_or_else(missing)?;
+                let code = one_time_code::of(secret, unix_seconds)
+                    .map_err(|message| expression.fail(message))?;
+                self.conceal(code.clone());
+                Ok(code)
+            }
             None => Err(expression.fail("this is not a secret")),
         }
     }
@@ -294,17 +362,21 @@ pub(super) fn is_name(text: &str) -> bool {
 }
 
 fn secret_name(source: &str) -> Option<SecretName> {
-    let (root, name) = source.split_once('.')?;
+    let code_of = source
+        .strip_prefix("totp(")
+        .and_then(|rest| rest.strip_suffix(')'));
+    let (root, name) = code_of.unwrap_or(source).trim().split_once('.')?;
     let name = is_name(name).then(|| name.to_owned())?;
-    match root {
-        "secrets" => Some(SecretName::Stored(name)),
-        "answers" => Some(SecretName::Answer(name)),
+    match (root, code_of) {
+        ("secrets", Some(_)) => Some(SecretName::OneTimeCode(name)),
+        ("secrets", None) => Some(SecretName::Stored(name)),
+        ("answers", None) => Some(SecretName::Answer(name)),
         _ => None,
     }
 }
 
 /// Refuses unknown filters, unknown tests and calls, which minijinja itself would notice only while it runs.
-fn check_names(source: &str) -> Result<(), String> {
+fn check_names(source: &str) -> Result<(), WrongExpression> {
     let mut before = Token::Start;
     for token in tokens(source) {
         match (before, token) {
@@ -314,15 +386,27 @@ fn check_names(source: &str) -> Result<(), String> {
             (Token::Word("is"), Token::Word(name)) if name != "not" && !TESTS.contains(&name) => {
                 return Err(unknown("test", name, TESTS));
             }
+            (Token::Word("totp"), Token::Symbol('(')) => {
+                return Err(wrong(
+                    Rule::SecretUse,
+                    "`totp` takes a secret and nothing else, and stands alone: `{{ totp(secrets.name) }}`",
+                ));
+            }
             (Token::Word(name), Token::Symbol('('))
                 if !FILTERS.contains(&name) && !TESTS.contains(&name) && !is_operator(name) =>
             {
-                return Err(format!(
-                    "`{name}(…)`: there are no functions in the language; filters are written `x | {name}`"
+                return Err(wrong(
+                    Rule::UnknownFunction,
+                    format!(
+                        "`{name}(…)`: there are no functions in the language; filters are written `x | {name}`"
+                    ),
                 ));
             }
             (Token::Symbol(')' | ']'), Token::Symbol('(')) => {
-                return Err("there are no functions in the language".to_owned());
+                return Err(wrong(
+                    Rule::UnknownFunction,
+                    "there are no functions in the language",
+                ));
             }
             _ => {}
         }
@@ -335,14 +419,15 @@ fn check_names(source: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn unknown(what: &str, name: &str, known: &[&str]) -> String {
-    match closest(name, known.iter().copied()) {
+fn unknown(what: &str, name: &str, known: &[&str]) -> WrongExpression {
+    let message = match closest(name, known.iter().copied()) {
         Some(near) => format!("there is no {what} `{name}`; did you mean `{near}`?"),
         None => format!(
             "there is no {what} `{name}`; there are {}",
             known.join(", ")
         ),
-    }
+    };
+    wrong(Rule::UnknownFunction, message)
 }
 
 fn is_operator(word: &str) -> bool {
@@ -406,7 +491,7 @@ mod tests {
 
     fn evaluate(source: &str) -> Result<serde_json::Value, String> {
         scope()
-            .evaluate(&Expression::parse(source)?)
+            .evaluate(&Expression::parse(source).map_err(|wrong| wrong.message)?)
             .map_err(|error| error.to_string())
     }
 
@@ -442,6 +527,12 @@ mod tests {
             "secrets.token[0]",
             "input[secrets.token]",
             "secrets. token | list",
+            "totp(secrets.token) | upper",
+            "totp(secrets.token) ~ ''",
+            "totp(answers.code)",
+            "totp(input.month)",
+            "totp(secrets.token, 8)",
+            "totp",
         ] {
             assert!(Expression::parse(source).is_err(), "{source}");
         }
@@ -451,7 +542,7 @@ mod tests {
             "a secret has no value as an expression"
         );
         assert_eq!(
-            scope().secret(&named).expect("the secret").expose(),
+            scope().reveal(&named, 0).expect("the secret").expose(),
             "hunter22"
         );
         assert!(!format!("{:?}", scope()).contains("hunter22"));
@@ -460,11 +551,12 @@ mod tests {
     #[test]
     fn unknown_filters_tests_and_calls_are_refused_before_anything_runs() {
         assert!(
-            Expression::parse("employees | lenght").is_err_and(|error| error.contains("`length`"))
+            Expression::parse("employees | lenght")
+                .is_err_and(|error| error.message.contains("`length`"))
         );
         assert!(
             Expression::parse("employees is definde")
-                .is_err_and(|error| error.contains("`defined`"))
+                .is_err_and(|error| error.message.contains("`defined`"))
         );
         assert!(Expression::parse("range(1000000)").is_err());
         assert!(Expression::parse("employees.append(1)").is_err());

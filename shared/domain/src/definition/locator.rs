@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::expression::Expression;
 use super::template::Template;
+use super::typed::Typed;
 
 /// Names elements of a page.
 #[derive(Debug, Clone)]
@@ -11,9 +12,9 @@ pub struct Locator {
     /// By what they are found.
     pub by: By,
     /// Whether a text must be equal, rather than be contained without regard to case.
-    pub exact: bool,
+    pub exact: Option<Typed<bool>>,
     /// Which one of several, counted from 0.
-    pub nth: Option<usize>,
+    pub nth: Option<Typed<i64>>,
     /// The element in which they are looked for.
     pub within: Option<Box<Locator>>,
     /// The iframe in which they are looked for.
@@ -42,6 +43,8 @@ pub enum By {
     Css(Template),
     /// An XPath expression.
     Xpath(Template),
+    /// The present element of a `forEach` over elements, by the name that it has there.
+    Element(String),
     /// The first of these locators that matches.
     AnyOf(Vec<Locator>),
 }
@@ -53,6 +56,8 @@ pub enum Condition {
     Visible(Locator),
     /// No such element is visible.
     Hidden(Locator),
+    /// An element is in this state.
+    State(ElementState, Locator),
     /// A text is on the page, or in an element.
     HasText {
         /// The text.
@@ -62,6 +67,10 @@ pub enum Condition {
     },
     /// The page's URL matches a pattern, in which `*` stands for anything.
     Url(Template),
+    /// The page's document has come this far.
+    Load(Load),
+    /// A JavaScript expression is truthy in the page.
+    Script(String),
     /// An expression over the run's variables is true. The page has no part in it.
     Expression(Expression),
     /// At least one of these holds.
@@ -76,5 +85,51 @@ pub struct When {
     /// What must hold.
     pub condition: Condition,
     /// How long it may take to become true. Without it, it is checked once, after a pending navigation.
-    pub within: Option<Duration>,
+    pub within: Option<Typed<Duration>>,
+}
+
+/// What an element can be, beside visible and hidden.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ElementState {
+    /// In the document, visible or not.
+    Attached,
+    /// Not in the document.
+    Detached,
+    /// Enabled.
+    Enabled,
+    /// Disabled.
+    Disabled,
+    /// Enabled, and not read-only.
+    Editable,
+    /// Checked.
+    Checked,
+    /// Not checked.
+    Unchecked,
+}
+
+impl ElementState {
+    /// The state of this name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "attached" => Self::Attached,
+            "detached" => Self::Detached,
+            "enabled" => Self::Enabled,
+            "disabled" => Self::Disabled,
+            "editable" => Self::Editable,
+            "checked" => Self::Checked,
+            "unchecked" => Self::Unchecked,
+            _ => return None,
+        })
+    }
+}
+
+/// How far a document can have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Load {
+    /// It has been parsed.
+    DomContentLoaded,
+    /// Its pictures and frames are there.
+    Loaded,
+    /// The network has been idle for half a second.
+    NetworkIdle,
 }

@@ -3,17 +3,35 @@
 //! Both kinds of text become one tree of nodes (`node`), which one decoder turns into types, reporting every error
 //! with its place. What has been decoded can be executed; what can't is refused here, before anything runs.
 
+mod css;
+mod data;
 mod decode;
+mod decode_extract;
+mod decode_flow;
 mod decode_locator;
+mod decode_question;
 mod decode_step;
 mod duration;
 mod expression;
+mod extract;
+mod fields;
+mod grammar;
+mod grammar_steps;
 mod locator;
+mod names;
 mod node;
+mod one_time_code;
 mod problem;
+mod question;
+mod roles;
+mod schema;
 mod secret;
+mod shape;
 mod step;
 mod template;
+mod typed;
+mod values;
+mod xpath;
 mod yaml;
 
 #[cfg(test)]
@@ -29,19 +47,28 @@ use serde_json::Value;
 
 use crate::run::ATTEMPTS_THAT_NEVER_BEGAN;
 
+pub use data::Data;
 pub use decode::is_file_name;
 pub use expression::{EvaluationError, Expression, Scope, SecretName};
-pub use locator::{By, Condition, Locator, When};
-pub use problem::{Place, ValidationError};
+pub use extract::{Extract, FieldKind, FieldSpec, NumberStyle, PageNumber, Paging, Read};
+pub use locator::{By, Condition, ElementState, Load, Locator, When};
+pub use problem::{Place, Rule, ValidationError};
+pub use question::{AskUser, QuestionField, QuestionKind, Rejection};
+pub use schema::json_schema;
 pub use secret::Secret;
 pub use step::{
-    AskUser, Extract, FieldKind, FieldSpec, QuestionField, QuestionKind, Read, Rejection,
-    Screenshot, Step, Verb,
+    ClickOptions, DialogAnswer, DownloadStart, FileSource, ForEach, Items, Modifier, MouseButton,
+    OnError, ResponsePattern, RetryPolicy, Screenshot, Scroll, ScrollTo, Step, Tab, Verb,
 };
 pub use template::Template;
+pub use typed::{Bounds, Parameter, Typed};
+
+pub(crate) use css::check as check_css;
+pub(crate) use roles::is_role;
+pub(crate) use xpath::check as check_xpath;
 
 use node::{MOST_BYTES, Node, size_message};
-use problem::Problems;
+use problem::{Problems, Spot};
 
 /// A workflow, checked and ready to be executed.
 #[derive(Debug, Clone)]
@@ -63,7 +90,7 @@ pub struct Definition {
     /// The states, in the order in which they are executed.
     pub states: Vec<State>,
     /// What the run's `output` holds.
-    pub output: IndexMap<String, Template>,
+    pub output: IndexMap<String, Data>,
     secrets: BTreeSet<String>,
     source: Value,
 }
@@ -98,7 +125,9 @@ pub struct State {
     /// The condition without which it is skipped.
     pub when: Option<When>,
     /// How long it may take.
-    pub timeout: Option<Duration>,
+    pub timeout: Option<Typed<Duration>>,
+    /// Whether it is executed whatever happened before it.
+    pub is_final: bool,
     /// Its steps, in order.
     pub steps: Vec<Step>,
 }
@@ -131,7 +160,7 @@ impl Definition {
             .as_ref()
             .is_some_and(|definition| definition.source.to_string().len() > MOST_BYTES)
         {
-            problems.report(&Place::default(), size_message());
+            problems.report(&Spot::default(), Rule::TooLarge, size_message());
         }
         match definition {
             Some(definition) if problems.is_empty() => Ok(definition),
@@ -145,27 +174,40 @@ impl Definition {
         &self.source
     }
 
+    /// Whether a step of it uploads an artifact that the run has made.
+    #[must_use]
+    pub fn uploads_artifacts(&self) -> bool {
+        fn uploads(step: &Step) -> bool {
+            matches!(&step.verb, Verb::Upload { files, .. }
+                if files.iter().any(|file| matches!(file, FileSource::Artifact(_))))
+                || step.verb.inner_steps().any(uploads)
+        }
+        let mut steps = self.states.iter().flat_map(|state| &state.steps);
+        steps.any(uploads)
+    }
+
     /// The names of all secrets that it uses.
     #[must_use]
     pub fn secret_names(&self) -> &BTreeSet<String> {
         &self.secrets
     }
 
-    /// How many entries a run's history can get: one for each state, two for each try of a question and two for the
+    /// How many entries a run's history can get: one for each state, two for each try of a question (in each turn of the loops around it) and two for the
     /// claim and its end, in each execution; two for each attempt that never began and after which the run goes on; and
     /// two for the run's creation and release.
     #[must_use]
     pub fn max_history_entries(&self) -> usize {
-        let steps = self.states.iter().flat_map(|state| &state.steps);
-        let questions: usize = steps
-            .map(|step| match &step.verb {
-                Verb::AskUser(question) => question.tries as usize,
-                _ => 0,
-            })
-            .sum();
+        let questions = self
+            .states
+            .iter()
+            .map(|state| step::most_questions(&state.steps))
+            .fold(0, usize::saturating_add);
         let never_began = ATTEMPTS_THAT_NEVER_BEGAN as usize - 1;
-        (self.states.len() + 2 * questions + 2) * self.retry.max_attempts as usize
-            + 2 * never_began
-            + 2
+        let each_execution = questions
+            .saturating_mul(2)
+            .saturating_add(self.states.len() + 2);
+        each_execution
+            .saturating_mul(self.retry.max_attempts as usize)
+            .saturating_add(2 * never_began + 2)
     }
 }

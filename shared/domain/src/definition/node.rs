@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::problem::{Place, Problems};
+use super::problem::{Path, Problems, Rule, Spot};
 
 /// How deep lists and maps may lie in each other.
 pub(super) const MOST_DEPTH: usize = 64;
@@ -15,7 +15,7 @@ pub(super) const MOST_BYTES: usize = 256 * 1024;
 /// A value and its place.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
-    pub(super) place: Place,
+    pub(super) place: Spot,
     pub(super) kind: Kind,
     /// What YAML made of a value that was probably meant as text, said when text was expected here.
     pub(super) swallowed: Option<&'static str>,
@@ -36,7 +36,7 @@ pub(super) enum Kind {
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) key: String,
-    pub(super) key_place: Place,
+    pub(super) key_place: Spot,
     pub(super) value: Node,
 }
 
@@ -73,9 +73,9 @@ impl Node {
     /// Makes the tree of a JSON value, or `None` after having reported why not.
     pub(super) fn from_value(value: &Value, problems: &mut Problems) -> Option<Self> {
         let mut budget = MOST_NODES;
-        let node = build(value, String::new(), 0, &mut budget);
+        let node = build(value, Path::default(), 0, &mut budget);
         if node.is_none() {
-            problems.report(&Place::default(), size_message());
+            problems.report(&Spot::default(), Rule::TooLarge, size_message());
         }
         node
     }
@@ -88,12 +88,7 @@ pub(super) fn size_message() -> String {
     )
 }
 
-/// Adds a key or an index to a JSON pointer.
-pub(super) fn extend_pointer(pointer: &str, token: &str) -> String {
-    format!("{pointer}/{}", token.replace('~', "~0").replace('/', "~1"))
-}
-
-fn build(value: &Value, pointer: String, depth: usize, budget: &mut usize) -> Option<Node> {
+fn build(value: &Value, path: Path, depth: usize, budget: &mut usize) -> Option<Node> {
     *budget = budget.checked_sub(1)?;
     if depth > MOST_DEPTH {
         return None;
@@ -107,23 +102,16 @@ fn build(value: &Value, pointer: String, depth: usize, budget: &mut usize) -> Op
             items
                 .iter()
                 .enumerate()
-                .map(|(index, item)| {
-                    build(
-                        item,
-                        extend_pointer(&pointer, &index.to_string()),
-                        depth + 1,
-                        budget,
-                    )
-                })
+                .map(|(index, item)| build(item, path.to(index.to_string()), depth + 1, budget))
                 .collect::<Option<_>>()?,
         ),
         Value::Object(map) => Kind::Mapping(
             map.iter()
                 .map(|(key, value)| {
-                    let inner = extend_pointer(&pointer, key);
-                    let key_place = Place {
-                        pointer: inner.clone(),
-                        ..Place::default()
+                    let inner = path.to(key);
+                    let key_place = Spot {
+                        path: inner.clone(),
+                        ..Spot::default()
                     };
                     Some(Entry {
                         key: key.clone(),
@@ -135,9 +123,9 @@ fn build(value: &Value, pointer: String, depth: usize, budget: &mut usize) -> Op
         ),
     };
     Some(Node {
-        place: Place {
-            pointer,
-            ..Place::default()
+        place: Spot {
+            path,
+            ..Spot::default()
         },
         kind,
         swallowed: None,

@@ -1,6 +1,7 @@
 //! What is wrong with a definition, where, and what was probably meant. Never stops at the first error.
 
 use std::fmt;
+use std::rc::Rc;
 
 use serde::Serialize;
 
@@ -16,6 +17,119 @@ pub struct Place {
     pub column: Option<usize>,
 }
 
+/// Where something stands, as long as nobody has to be told: the way to it is shared with all that is around it, so that
+/// long keys cost their length once.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Spot {
+    pub(super) path: Path,
+    pub(super) line: Option<usize>,
+    pub(super) column: Option<usize>,
+}
+
+/// The keys and indexes that lead to a value.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Path(Option<Rc<Link>>);
+
+#[derive(Debug)]
+struct Link {
+    before: Path,
+    token: String,
+}
+
+impl Path {
+    /// The way to what is inside, under a key or an index.
+    pub(super) fn to(&self, token: impl Into<String>) -> Self {
+        Self(Some(Rc::new(Link {
+            before: self.clone(),
+            token: token.into(),
+        })))
+    }
+
+    /// The way as a JSON pointer.
+    fn pointer(&self) -> String {
+        let Some(link) = &self.0 else {
+            return String::new();
+        };
+        let token = link.token.replace('~', "~0").replace('/', "~1");
+        format!("{}/{token}", link.before.pointer())
+    }
+}
+
+impl Spot {
+    fn place(&self) -> Place {
+        Place {
+            pointer: self.path.pointer(),
+            line: self.line,
+            column: self.column,
+        }
+    }
+}
+
+/// The rules of the language. Their names on the wire stay the same, whatever becomes of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = DefinitionRule))]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    /// The text is not YAML.
+    YamlSyntax,
+    /// The text is YAML, with a part of it that definitions don't have: aliases, anchors, tags, several documents.
+    YamlFeature,
+    /// YAML reads this value otherwise than it looks.
+    SwallowedByYaml,
+    /// A key stands twice in one map.
+    DuplicateKey,
+    /// The definition is too large or too deep.
+    TooLarge,
+    /// A value is of another kind than it must be here.
+    WrongKind,
+    /// A key is not known here.
+    UnknownKey,
+    /// A key is missing.
+    MissingKey,
+    /// Keys stand together of which only one may, or one lacks another.
+    KeysConflict,
+    /// There is no such step, or not exactly one.
+    UnknownStep,
+    /// A list or a map is empty, and may not be.
+    Empty,
+    /// A word is not among those that can stand here.
+    UnknownWord,
+    /// A number, a length or a time is outside of its bounds.
+    OutOfBounds,
+    /// A duration is not written as one.
+    BadDuration,
+    /// A name is not written as it must be.
+    BadName,
+    /// A name is used twice.
+    DuplicateName,
+    /// The input's schema is no JSON Schema, or costs more than one may.
+    BadInputSchema,
+    /// A URL or an origin is not one.
+    BadUrl,
+    /// A date's format can't be used.
+    BadFormat,
+    /// A CSS selector or an XPath expression can't be read.
+    BadSelector,
+    /// An expression can't be read.
+    BadExpression,
+    /// An expression names a filter, a test or a function that the language lacks.
+    UnknownFunction,
+    /// A variable has no value at this point.
+    UnknownVariable,
+    /// The input has no such property.
+    UnknownInput,
+    /// Nobody has been asked for this by then.
+    UnknownAnswer,
+    /// A secret is used where none may be, or otherwise than as it is.
+    SecretUse,
+    /// A step or a state can never be reached.
+    Unreachable,
+    /// A run could need more entries in its history than are kept.
+    HistoryBound,
+    /// The language has this, and this version can't do it yet.
+    NotSupportedYet,
+}
+
 /// One error in a definition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -23,6 +137,8 @@ pub struct ValidationError {
     /// Where it is.
     #[serde(flatten)]
     pub place: Place,
+    /// Which rule is broken.
+    pub rule: Rule,
     /// What is wrong, for a person, as one sentence without a full stop.
     pub message: String,
     /// What was probably meant, such as the name of a known step next to a misspelt one.
@@ -54,27 +170,30 @@ pub(super) struct Problems(Vec<ValidationError>);
 const MOST_PROBLEMS: usize = 100;
 
 impl Problems {
-    pub(super) fn report(&mut self, place: &Place, message: impl Into<String>) {
-        self.push(place, message.into(), None);
+    pub(super) fn report(&mut self, place: &Spot, rule: Rule, message: impl Into<String>) {
+        self.suggest(place, rule, message, None);
     }
 
-    pub(super) fn report_with_suggestion(
+    pub(super) fn suggest(
         &mut self,
-        place: &Place,
+        place: &Spot,
+        rule: Rule,
         message: impl Into<String>,
         suggestion: Option<&str>,
     ) {
-        self.push(place, message.into(), suggestion.map(str::to_owned));
-    }
-
-    fn push(&mut self, place: &Place, message: String, suggestion: Option<String>) {
-        if self.0.len() < MOST_PROBLEMS {
+        if !self.are_full() {
             self.0.push(ValidationError {
-                place: place.clone(),
-                message,
-                suggestion,
+                place: place.place(),
+                rule,
+                message: message.into(),
+                suggestion: suggestion.map(str::to_owned),
             });
         }
+    }
+
+    /// Whether no more errors are kept: then nobody needs to look for more.
+    pub(super) fn are_full(&self) -> bool {
+        self.0.len() >= MOST_PROBLEMS
     }
 
     pub(super) fn is_empty(&self) -> bool {

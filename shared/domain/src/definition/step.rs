@@ -1,12 +1,16 @@
-//! The steps of a workflow: one verb each.
+//! The steps of a workflow: one verb each. What an `extract` and an `askUser` hold has modules of its own.
 
 use std::time::Duration;
 
 use indexmap::IndexMap;
 
+use super::data::Data;
 use super::expression::Expression;
+use super::extract::{Extract, FieldSpec};
 use super::locator::{Condition, Locator, When};
+use super::question::AskUser;
 use super::template::Template;
+use super::typed::Typed;
 
 /// One step of a state.
 #[derive(Debug, Clone)]
@@ -16,9 +20,33 @@ pub struct Step {
     /// The condition without which it is skipped.
     pub when: Option<When>,
     /// How long it may take. The engine has a default.
-    pub timeout: Option<Duration>,
+    pub timeout: Option<Typed<Duration>>,
+    /// Whether it is done again when it failed.
+    pub retry: Option<RetryPolicy>,
+    /// Whether the run goes on when it failed.
+    pub on_error: Option<OnError>,
     /// What it does.
     pub verb: Verb,
+}
+
+/// How often something is done again when it failed, and after how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// How often it is done at most, the first time included.
+    pub max_attempts: u32,
+    /// How long to wait before the second attempt.
+    pub delay: Duration,
+    /// Whether each wait is twice as long as the one before.
+    pub doubles: bool,
+    /// The longest wait.
+    pub max_delay: Duration,
+}
+
+/// The run goes on after a failed step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnError {
+    /// The variable that keeps the error: `{code, message, step}`, or nothing if there was none.
+    pub variable: String,
 }
 
 /// What a step does.
@@ -34,11 +62,23 @@ pub enum Verb {
     /// Loads the page again.
     Reload,
     /// Clicks an element.
-    Click(Locator),
+    Click {
+        /// The element.
+        target: Locator,
+        /// How it is clicked.
+        options: ClickOptions,
+    },
     /// Clicks an element twice.
     DoubleClick(Locator),
     /// Moves the pointer over an element.
     Hover(Locator),
+    /// Drags an element to another.
+    Drag {
+        /// What is dragged.
+        source: Locator,
+        /// Where it is dropped.
+        target: Locator,
+    },
     /// Replaces the text of a field. May take a secret.
     Fill {
         /// The field.
@@ -46,37 +86,127 @@ pub enum Verb {
         /// The new text.
         value: Template,
     },
-    /// Presses a key, such as `Enter`, where the focus is.
+    /// Presses a key, such as `Enter`.
     Press {
-        /// The key's name.
+        /// The key's name, with its modifiers: `Control+A`.
         key: Template,
+        /// The element that gets the focus first; else the key goes where the focus is.
+        target: Option<Locator>,
+        /// How often.
+        times: Option<Typed<i64>>,
     },
+    /// Types a text key by key. May take a secret.
+    Type {
+        /// The field.
+        field: Locator,
+        /// The text.
+        value: Template,
+        /// The time between two keys.
+        delay: Option<Typed<Duration>>,
+    },
+    /// Chooses options of a list.
+    Select {
+        /// The list.
+        list: Locator,
+        /// The labels or values of what is chosen.
+        options: Vec<Template>,
+    },
+    /// Makes sure that a box is checked, or that it is not.
+    Check {
+        /// The box.
+        target: Locator,
+        /// Whether it is to be checked.
+        is_checked: bool,
+    },
+    /// Gives files to a field that takes them.
+    Upload {
+        /// The field.
+        field: Locator,
+        /// The files.
+        files: Vec<FileSource>,
+    },
+    /// Scrolls the page, or an element.
+    Scroll(Scroll),
     /// Waits until a condition holds.
     WaitFor(Condition),
+    /// Waits for a response.
+    AwaitResponse {
+        /// Which one.
+        pattern: ResponsePattern,
+        /// The steps that cause it.
+        during: Vec<Step>,
+        /// The variable that gets it.
+        variable: Option<String>,
+    },
     /// Waits for a time.
-    Pause(Duration),
+    Pause(Typed<Duration>),
     /// Reads records from the page.
     Extract(Box<Extract>),
     /// Reads one value from the page into a variable.
     Get {
         /// What is read, and as which type.
-        field: FieldSpec,
+        field: Box<FieldSpec>,
         /// The variable.
         variable: String,
     },
     /// Gives variables values.
-    Set(IndexMap<String, Template>),
+    Set(IndexMap<String, Data>),
+    /// Evaluates JavaScript in the page.
+    Evaluate {
+        /// An expression, in which `args` holds the arguments.
+        script: String,
+        /// What the script gets.
+        arguments: IndexMap<String, Data>,
+        /// The variable that gets its value.
+        variable: Option<String>,
+    },
     /// Asks a person.
-    AskUser(AskUser),
-    /// Clicks an element and keeps the file that this downloads.
+    AskUser(Box<AskUser>),
+    /// Keeps a file that a click, or a URL, downloads.
     Download {
-        /// The element that is clicked.
-        click: Locator,
+        /// What starts it.
+        start: DownloadStart,
         /// The artifact's name; by default the one that the site gives.
         file_name: Option<Template>,
+        /// The variable that gets `{name, sizeBytes}`.
+        variable: Option<String>,
     },
     /// Keeps a picture of the page as an artifact.
     Screenshot(Screenshot),
+    /// Keeps the page as a PDF artifact.
+    Pdf {
+        /// The artifact's name.
+        file_name: Option<Template>,
+    },
+    /// Says how the dialogs of the page are answered from here on.
+    Dialog(DialogAnswer),
+    /// Does steps inside of an iframe.
+    Frame {
+        /// The iframe.
+        frame: Locator,
+        /// The steps.
+        steps: Vec<Step>,
+    },
+    /// Goes to another tab.
+    Tab(Tab),
+    /// Does one list of steps or the other.
+    If {
+        /// What decides.
+        when: When,
+        /// What is done if it holds.
+        then: Vec<Step>,
+        /// What is done if it doesn't.
+        otherwise: Vec<Step>,
+    },
+    /// Does steps once for each item of a list, or for each element.
+    ForEach(Box<ForEach>),
+    /// Does steps again, all of them, when one failed.
+    Retry {
+        /// How often, and after how long.
+        policy: RetryPolicy,
+        /// The steps.
+        steps: Vec<Step>,
+    },
     /// Fails the run unless a condition holds.
     Assert {
         /// The condition.
@@ -102,41 +232,165 @@ pub enum Verb {
     },
 }
 
-/// The names of the verbs that can be written, with whether they can be executed yet.
-pub(super) const VERBS: &[(&str, bool)] = &[
-    ("goto", true),
-    ("back", true),
-    ("reload", true),
-    ("click", true),
-    ("doubleClick", true),
-    ("hover", true),
-    ("drag", false),
-    ("fill", true),
-    ("press", true),
-    ("type", false),
-    ("select", false),
-    ("check", false),
-    ("uncheck", false),
-    ("upload", false),
-    ("scroll", false),
-    ("waitFor", true),
-    ("extract", true),
-    ("get", true),
-    ("set", true),
-    ("evaluate", false),
-    ("download", true),
-    ("screenshot", true),
-    ("pdf", false),
-    ("dialog", false),
-    ("frame", false),
-    ("tab", false),
-    ("if", false),
-    ("forEach", false),
-    ("askUser", true),
-    ("assert", true),
-    ("fail", true),
-    ("endWithNoAction", true),
-];
+/// Which response is meant.
+#[derive(Debug, Clone)]
+pub struct ResponsePattern {
+    /// Its URL's pattern, in which `*` stands for anything.
+    pub url: Template,
+    /// The method of its request, if that matters.
+    pub method: Option<&'static str>,
+    /// Its HTTP status, if that matters.
+    pub status: Option<Typed<i64>>,
+}
+
+/// How an element is clicked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClickOptions {
+    /// Which button of the mouse.
+    pub button: MouseButton,
+    /// The keys that are held down meanwhile.
+    pub modifiers: Vec<Modifier>,
+}
+
+/// A button of the mouse.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MouseButton {
+    /// The main one.
+    #[default]
+    Left,
+    /// The one in the middle.
+    Middle,
+    /// The one that opens menus.
+    Right,
+}
+
+/// A key that is held down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Modifier {
+    /// `Alt`.
+    Alt,
+    /// `Control`.
+    Control,
+    /// `Meta`.
+    Meta,
+    /// `Shift`.
+    Shift,
+}
+
+/// Where a file comes from that is uploaded.
+#[derive(Debug, Clone)]
+pub enum FileSource {
+    /// An artifact that the run has made, by its name.
+    Artifact(Template),
+    /// A text.
+    Text {
+        /// The file's name.
+        name: Template,
+        /// What is in it.
+        text: Template,
+    },
+    /// Bytes.
+    Base64 {
+        /// The file's name.
+        name: Template,
+        /// What is in it, in Base64.
+        base64: Template,
+    },
+}
+
+/// What is scrolled, and how far.
+#[derive(Debug, Clone)]
+pub struct Scroll {
+    /// The element; else the page. Without a distance, it is brought into view.
+    pub target: Option<Locator>,
+    /// How far.
+    pub to: Option<ScrollTo>,
+}
+
+/// How far something is scrolled.
+#[derive(Debug, Clone)]
+pub enum ScrollTo {
+    /// To its beginning.
+    Top,
+    /// To its end.
+    Bottom,
+    /// By CSS pixels.
+    By {
+        /// To the right.
+        x: Typed<i64>,
+        /// Down.
+        y: Typed<i64>,
+    },
+}
+
+/// What starts a download.
+#[derive(Debug, Clone)]
+pub enum DownloadStart {
+    /// A click on this element.
+    Click(Locator),
+    /// Going to this URL.
+    Url(Template),
+}
+
+/// A picture of the page, or of an element.
+#[derive(Debug, Clone)]
+pub struct Screenshot {
+    /// The artifact's name.
+    pub file_name: Option<Template>,
+    /// Whether the page is shown whole, rather than the part that fits the window.
+    pub full_page: Option<Typed<bool>>,
+    /// The element, if it is not the page.
+    pub element: Option<Locator>,
+    /// Elements that are covered.
+    pub mask: Vec<Locator>,
+}
+
+/// How a dialog is answered.
+#[derive(Debug, Clone)]
+pub enum DialogAnswer {
+    /// With OK, and with this text if it asks for one.
+    Accept {
+        /// The text.
+        text: Option<Template>,
+    },
+    /// With Cancel.
+    Dismiss,
+}
+
+/// How a run comes to another tab.
+#[derive(Debug, Clone)]
+pub enum Tab {
+    /// By clicking an element that opens it.
+    Open(Locator),
+    /// By the pattern of its URL, in which `*` stands for anything.
+    Switch(Template),
+    /// By closing the present one, and going back to the one before.
+    Close,
+}
+
+/// A loop.
+#[derive(Debug, Clone)]
+pub struct ForEach {
+    /// Over what it goes.
+    pub items: Items,
+    /// The variable that holds the present item.
+    pub variable: String,
+    /// The variable that holds its number, counted from 0.
+    pub index: Option<String>,
+    /// How many items there may be.
+    pub max_items: u32,
+    /// What is done with each.
+    pub steps: Vec<Step>,
+}
+
+/// Over what a loop goes.
+#[derive(Debug, Clone)]
+pub enum Items {
+    /// The items of a list.
+    List(Data),
+    /// The elements of the page that match now.
+    Elements(Locator),
+}
 
 impl Verb {
     /// The verb as it is written.
@@ -146,154 +400,91 @@ impl Verb {
             Self::Goto { .. } => "goto",
             Self::Back => "back",
             Self::Reload => "reload",
-            Self::Click(_) => "click",
+            Self::Click { .. } => "click",
             Self::DoubleClick(_) => "doubleClick",
             Self::Hover(_) => "hover",
+            Self::Drag { .. } => "drag",
             Self::Fill { .. } => "fill",
             Self::Press { .. } => "press",
-            Self::WaitFor(_) | Self::Pause(_) => "waitFor",
+            Self::Type { .. } => "type",
+            Self::Select { .. } => "select",
+            Self::Check {
+                is_checked: true, ..
+            } => "check",
+            Self::Check {
+                is_checked: false, ..
+            } => "uncheck",
+            Self::Upload { .. } => "upload",
+            Self::Scroll(_) => "scroll",
+            Self::WaitFor(_) | Self::AwaitResponse { .. } | Self::Pause(_) => "waitFor",
             Self::Extract(_) => "extract",
             Self::Get { .. } => "get",
             Self::Set(_) => "set",
+            Self::Evaluate { .. } => "evaluate",
             Self::AskUser(_) => "askUser",
             Self::Download { .. } => "download",
             Self::Screenshot(_) => "screenshot",
+            Self::Pdf { .. } => "pdf",
+            Self::Dialog(_) => "dialog",
+            Self::Frame { .. } => "frame",
+            Self::Tab(_) => "tab",
+            Self::If { .. } => "if",
+            Self::ForEach(_) => "forEach",
+            Self::Retry { .. } => "retry",
             Self::Assert { .. } => "assert",
             Self::Fail { .. } => "fail",
             Self::EndWithNoAction { .. } => "endWithNoAction",
         }
     }
-}
 
-/// How records are read from a page, and from those that follow it.
-#[derive(Debug, Clone)]
-pub struct Extract {
-    /// What must hold before the rows are read, also when there are none.
-    pub ready: Option<Condition>,
-    /// One element for each record.
-    pub rows: Locator,
-    /// The fields of a record, in their order.
-    pub fields: IndexMap<String, FieldSpec>,
-    /// What is clicked for the next page; the last page has none, or a disabled one.
-    pub next_page: Option<Locator>,
-    /// How many pages there may be.
-    pub max_pages: usize,
-    /// The variable that gets the records; also the name of the artifacts.
-    pub variable: String,
-    /// The name of the artifacts, without its ending, if it is not the variable's.
-    pub file_name: Option<Template>,
-}
-
-/// How one value is read.
-#[derive(Debug, Clone)]
-pub struct FieldSpec {
-    /// The element, in a row or on the page. Without it, the row itself.
-    pub locator: Option<Locator>,
-    /// What is read of the element.
-    pub read: Read,
-    /// What it becomes.
-    pub kind: FieldKind,
-    /// Whether it must have a value.
-    pub required: bool,
-}
-
-/// What is read of an element.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Read {
-    /// Its text, as a reader sees it.
-    Text,
-    /// Its HTML.
-    Html,
-    /// The value of an attribute.
-    Attribute(String),
-    /// The value of a form field.
-    Value,
-    /// Whether it is checked.
-    Checked,
-}
-
-/// The type of an extracted value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FieldKind {
-    /// Text.
-    Text,
-    /// A number, such as `$84,250.00`, with a decimal point and commas between thousands.
-    Number,
-    /// `true` or `false`, from words such as `yes` and `no`, or from whether a box is checked.
-    Boolean,
-    /// An absolute URL.
-    Link,
-}
-
-/// A question to a person.
-#[derive(Debug, Clone)]
-pub struct AskUser {
-    /// What is asked.
-    pub prompt: Template,
-    /// What is to be answered; each becomes `answers.NAME`.
-    pub fields: Vec<QuestionField>,
-    /// How long the person has, for each try.
-    pub timeout: Duration,
-    /// How often the person may answer.
-    pub tries: u32,
-    /// What is done with each answer. None of these asks again.
-    pub steps: Vec<Step>,
-    /// How the site shows that it refused an answer, after the steps.
-    pub rejected: Option<Rejection>,
-}
-
-/// How a site shows that it refused an answer.
-#[derive(Debug, Clone)]
-pub struct Rejection {
-    /// What holds then.
-    pub when: When,
-    /// What the person is told at the next try.
-    pub message: Option<Template>,
-}
-
-/// One thing to be answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QuestionField {
-    /// The name in `answers`.
-    pub name: String,
-    /// How it is entered.
-    pub kind: QuestionKind,
-    /// What the person is shown beside it.
-    pub label: String,
-}
-
-/// How an answer is entered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum QuestionKind {
-    /// A short code, such as one for two-factor authentication.
-    Code,
-    /// Something that must not be seen while it is typed.
-    Password,
-    /// Any text.
-    Text,
-}
-
-impl QuestionKind {
-    /// The name on the wire.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Code => "code",
-            Self::Password => "password",
-            Self::Text => "text",
-        }
+    /// The steps that it holds itself.
+    pub fn inner_steps(&self) -> impl Iterator<Item = &Step> {
+        let (first, second): (&[Step], &[Step]) = match self {
+            Self::AskUser(question) => (&question.steps, &[]),
+            Self::Frame { steps, .. } | Self::Retry { steps, .. } => (steps, &[]),
+            Self::If {
+                then, otherwise, ..
+            } => (then, otherwise),
+            Self::ForEach(each) => (&each.steps, &[]),
+            Self::AwaitResponse { during, .. } => (during, &[]),
+            _ => (&[], &[]),
+        };
+        first.iter().chain(second)
     }
 }
 
-/// A picture of the page, or of an element.
-#[derive(Debug, Clone)]
-pub struct Screenshot {
-    /// The artifact's name.
-    pub file_name: Option<Template>,
-    /// Whether the page is shown whole, rather than the part that fits the window.
-    pub full_page: bool,
-    /// The element, if it is not the page.
-    pub element: Option<Locator>,
-    /// Elements that are covered.
-    pub mask: Vec<Locator>,
+impl Step {
+    /// How many questions to a person it may need, counting each try, and each turn of the loops around them.
+    #[must_use]
+    pub fn max_questions(&self) -> usize {
+        let inner = match &self.verb {
+            Verb::If {
+                then, otherwise, ..
+            } => most_questions(then).max(most_questions(otherwise)),
+            verb => verb
+                .inner_steps()
+                .map(Self::max_questions)
+                .fold(0, usize::saturating_add),
+        };
+        let turns = match &self.verb {
+            Verb::AskUser(question) => question.tries as usize,
+            Verb::ForEach(each) => each.max_items as usize,
+            Verb::Retry { policy, .. } => policy.max_attempts as usize,
+            _ => 1,
+        };
+        let own = usize::from(matches!(self.verb, Verb::AskUser(_)));
+        let attempts = self.retry.map_or(1, |policy| policy.max_attempts as usize);
+        inner
+            .saturating_add(own)
+            .saturating_mul(turns)
+            .saturating_mul(attempts)
+    }
+}
+
+/// How many questions to a person these steps may need.
+pub(super) fn most_questions(steps: &[Step]) -> usize {
+    steps
+        .iter()
+        .map(Step::max_questions)
+        .fold(0, usize::saturating_add)
 }

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::expression::{EvaluationError, Expression, Scope, describe, literal_length};
+use super::expression::{
+    EvaluationError, Expression, Scope, WrongExpression, describe, literal_length,
+};
+use super::problem::Rule;
 use super::secret::Secret;
 
 /// A checked template.
@@ -20,18 +23,24 @@ enum Segment {
 
 impl Template {
     /// Reads a template; the error says what is wrong with it.
-    pub(super) fn parse(source: &str) -> Result<Self, String> {
+    pub(super) fn parse(source: &str) -> Result<Self, WrongExpression> {
         let mut segments = Vec::new();
         let mut rest = source;
         if source.contains("{%") {
-            return Err("`{% … %}` is not part of the language, only `{{ … }}`".to_owned());
+            return Err(WrongExpression {
+                rule: Rule::BadExpression,
+                message: "`{% … %}` is not part of the language, only `{{ … }}`".to_owned(),
+            });
         }
         while let Some(start) = rest.find("{{") {
             if start > 0 {
                 segments.push(Segment::Text(rest[..start].to_owned()));
             }
             let inner = &rest[start + 2..];
-            let end = end_of_expression(inner).ok_or("`{{` without its `}}`")?;
+            let end = end_of_expression(inner).ok_or_else(|| WrongExpression {
+                rule: Rule::BadExpression,
+                message: "`{{` without its `}}`".to_owned(),
+            })?;
             segments.push(Segment::Expression(Expression::parse(&inner[..end])?));
             rest = &inner[end + 2..];
         }
@@ -67,6 +76,15 @@ impl Template {
         })
     }
 
+    /// The one expression that it is, if it is nothing else.
+    #[must_use]
+    pub fn only_expression(&self) -> Option<&Expression> {
+        match self.segments.as_slice() {
+            [Segment::Expression(expression)] => Some(expression),
+            _ => None,
+        }
+    }
+
     /// Whether a secret is part of it.
     #[must_use]
     pub fn is_secret(&self) -> bool {
@@ -100,17 +118,22 @@ impl Template {
         Ok(text)
     }
 
-    /// Gives the value as text that may hold secrets: for the few places that may take one.
+    /// Gives the value as text that may hold secrets: for the few places that may take one. `unix_seconds` is the
+    /// time now, of which `totp()` makes its code; the codes that were made are concealed in the scope.
     ///
     /// # Errors
     /// As [`Template::text`], or the run has no such secret.
-    pub fn sensitive_text(&self, scope: &Scope) -> Result<Secret, EvaluationError> {
+    pub fn sensitive_text(
+        &self,
+        scope: &mut Scope,
+        unix_seconds: u64,
+    ) -> Result<Secret, EvaluationError> {
         let mut text = String::new();
         for segment in &self.segments {
             match segment {
                 Segment::Text(part) => text.push_str(part),
                 Segment::Expression(expression) if expression.secret().is_some() => {
-                    text.push_str(scope.secret(expression)?.expose());
+                    text.push_str(scope.reveal(expression, unix_seconds)?.expose());
                 }
                 Segment::Expression(expression) => text.push_str(&text_of(expression, scope)?),
             }
@@ -201,7 +224,7 @@ mod tests {
         assert!(template.value(&scope()).is_err());
         assert_eq!(
             template
-                .sensitive_text(&scope())
+                .sensitive_text(&mut scope(), 0)
                 .expect("the text")
                 .expose(),
             "Bearer hunter22"

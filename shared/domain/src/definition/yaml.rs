@@ -6,10 +6,8 @@ use std::collections::HashSet;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span};
 use serde_json::Number;
 
-use super::node::{
-    Entry, Kind, MOST_BYTES, MOST_DEPTH, MOST_NODES, Node, extend_pointer, size_message,
-};
-use super::problem::{Place, Problems};
+use super::node::{Entry, Kind, MOST_BYTES, MOST_DEPTH, MOST_NODES, Node, size_message};
+use super::problem::{Path, Problems, Rule, Spot};
 
 const COMMENT: &str =
     "YAML reads `#` after a space as the start of a comment: put the value in quotes";
@@ -21,7 +19,7 @@ const ALIAS: &str = "`*` starts an alias in YAML, and aliases are not part of a 
 /// Makes the tree of a YAML text, or `None` after having reported why not.
 pub(super) fn parse(text: &str, problems: &mut Problems) -> Option<Node> {
     if text.len() > MOST_BYTES {
-        problems.report(&Place::default(), size_message());
+        problems.report(&Spot::default(), Rule::TooLarge, size_message());
         return None;
     }
     let mut builder = Builder {
@@ -34,9 +32,9 @@ pub(super) fn parse(text: &str, problems: &mut Problems) -> Option<Node> {
         Ok(node) => node,
         Err(Stop::Reported) => None,
         Err(Stop::Syntax(error)) => {
-            let place = place(String::new(), *error.marker());
+            let place = place(Path::default(), *error.marker());
             let message = explain_syntax(&error, &builder.lines);
-            problems.report(&place, message);
+            problems.report(&place, Rule::YamlSyntax, message);
             None
         }
     }
@@ -69,8 +67,8 @@ impl<'t> Builder<'t, '_> {
         }
     }
 
-    fn stop<T>(&mut self, place: &Place, message: impl Into<String>) -> Result<T, Stop> {
-        self.problems.report(place, message);
+    fn stop<T>(&mut self, place: &Spot, rule: Rule, message: impl Into<String>) -> Result<T, Stop> {
+        self.problems.report(place, rule, message);
         Err(Stop::Reported)
     }
 
@@ -82,13 +80,14 @@ impl<'t> Builder<'t, '_> {
                 Event::StreamStart | Event::DocumentEnd | Event::Nothing => {}
                 Event::DocumentStart(_) if root.is_some() => {
                     return self.stop(
-                        &place(String::new(), span.start),
+                        &place(Path::default(), span.start),
+                        Rule::YamlFeature,
                         "a definition is one YAML document",
                     );
                 }
                 Event::DocumentStart(_) => {
                     let (event, span) = self.next()?;
-                    root = Some(self.node(event, span, String::new(), 0)?);
+                    root = Some(self.node(event, span, Path::default(), 0)?);
                 }
                 Event::StreamEnd => break,
                 _ => return Err(Stop::Reported),
@@ -96,7 +95,7 @@ impl<'t> Builder<'t, '_> {
         }
         if root.is_none() {
             self.problems
-                .report(&Place::default(), "the definition is empty");
+                .report(&Spot::default(), Rule::Empty, "the definition is empty");
         }
         Ok(root)
     }
@@ -105,17 +104,17 @@ impl<'t> Builder<'t, '_> {
         &mut self,
         event: Event<'t>,
         span: Span,
-        pointer: String,
+        path: Path,
         depth: usize,
     ) -> Result<Node, Stop> {
-        let place = place(pointer, span.start);
+        let place = place(path, span.start);
         self.nodes += 1;
         if depth > MOST_DEPTH || self.nodes > MOST_NODES {
-            return self.stop(&place, size_message());
+            return self.stop(&place, Rule::TooLarge, size_message());
         }
         let mut swallowed = None;
         let kind = match event {
-            Event::Alias(_) => return self.stop(&place, ALIAS),
+            Event::Alias(_) => return self.stop(&place, Rule::YamlFeature, ALIAS),
             Event::Scalar(_, _, anchor, _)
             | Event::SequenceStart(anchor, _)
             | Event::MappingStart(anchor, _)
@@ -123,6 +122,7 @@ impl<'t> Builder<'t, '_> {
             {
                 return self.stop(
                     &place,
+                    Rule::YamlFeature,
                     "`&` starts an anchor in YAML, and anchors are not part of a definition",
                 );
             }
@@ -131,6 +131,7 @@ impl<'t> Builder<'t, '_> {
             | Event::MappingStart(_, Some(_)) => {
                 return self.stop(
                     &place,
+                    Rule::YamlFeature,
                     "`!` starts a tag in YAML, and tags are not part of a definition",
                 );
             }
@@ -149,7 +150,7 @@ impl<'t> Builder<'t, '_> {
                 if self.text_at(span.start).starts_with('[') {
                     swallowed = Some(LIST);
                 }
-                self.sequence(&place.pointer, depth)?
+                self.sequence(&place.path, depth)?
             }
             Event::MappingStart(..) => {
                 if self.text_at(span.start).starts_with('{') {
@@ -166,23 +167,18 @@ impl<'t> Builder<'t, '_> {
         })
     }
 
-    fn sequence(&mut self, pointer: &str, depth: usize) -> Result<Kind, Stop> {
+    fn sequence(&mut self, path: &Path, depth: usize) -> Result<Kind, Stop> {
         let mut items = Vec::new();
         loop {
             let (event, span) = self.next()?;
             if event == Event::SequenceEnd {
                 return Ok(Kind::Sequence(items));
             }
-            items.push(self.node(
-                event,
-                span,
-                extend_pointer(pointer, &items.len().to_string()),
-                depth + 1,
-            )?);
+            items.push(self.node(event, span, path.to(items.len().to_string()), depth + 1)?);
         }
     }
 
-    fn mapping(&mut self, map_place: &Place, depth: usize) -> Result<Kind, Stop> {
+    fn mapping(&mut self, map_place: &Spot, depth: usize) -> Result<Kind, Stop> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut seen = HashSet::new();
         loop {
@@ -191,24 +187,34 @@ impl<'t> Builder<'t, '_> {
                 Event::MappingEnd => return Ok(Kind::Mapping(entries)),
                 Event::Scalar(text, _, 0, None) => text.into_owned(),
                 Event::Alias(_) => {
-                    return self.stop(&place(map_place.pointer.clone(), key_span.start), ALIAS);
+                    return self.stop(
+                        &place(map_place.path.clone(), key_span.start),
+                        Rule::YamlFeature,
+                        ALIAS,
+                    );
                 }
-                Event::MappingStart(..) => return self.stop(map_place, TEMPLATE),
+                Event::MappingStart(..) => {
+                    return self.stop(map_place, Rule::SwallowedByYaml, TEMPLATE);
+                }
                 _ => {
                     return self.stop(
-                        &place(map_place.pointer.clone(), key_span.start),
+                        &place(map_place.path.clone(), key_span.start),
+                        Rule::WrongKind,
                         "a key must be plain text",
                     );
                 }
             };
-            let pointer = extend_pointer(&map_place.pointer, &key);
-            let key_place = place(pointer.clone(), key_span.start);
+            let path = map_place.path.to(key.as_str());
+            let key_place = place(path.clone(), key_span.start);
             if !seen.insert(key.clone()) {
-                self.problems
-                    .report(&key_place, format!("`{key}` stands here twice"));
+                self.problems.report(
+                    &key_place,
+                    Rule::DuplicateKey,
+                    format!("`{key}` stands here twice"),
+                );
             }
             let (event, span) = self.next()?;
-            let mut value = self.node(event, span, pointer, depth + 1)?;
+            let mut value = self.node(event, span, path, depth + 1)?;
             if matches!(value.kind, Kind::Null)
                 && value.swallowed.is_none()
                 && self.is_followed_by_comment(key_span.end)
@@ -247,9 +253,9 @@ impl<'t> Builder<'t, '_> {
     }
 }
 
-fn place(pointer: String, marker: Marker) -> Place {
-    Place {
-        pointer,
+fn place(path: Path, marker: Marker) -> Spot {
+    Spot {
+        path,
         line: Some(marker.line()),
         column: Some(marker.col() + 1),
     }

@@ -36,6 +36,7 @@ const ENQUEUE_AGAIN_AFTER: [Duration; 4] = [
 /// What a client sees of where a run stands. There are six, and no others: clients poll until they see one of the
 /// three last ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = RunStatus))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Status {
     /// Created, usually queued, not started.
@@ -94,6 +95,7 @@ impl std::fmt::Display for Status {
 
 /// What a person is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct InputField {
     /// The key under which the answer gives it, and the workflow reads it.
@@ -107,6 +109,7 @@ pub struct InputField {
 
 /// A question that a run asks a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct InputRequest {
     /// An answer names it, so that the answer to an earlier question can't be taken for this one's.
@@ -156,6 +159,7 @@ impl Default for Policy {
 
 /// How long the parts of a run took, in milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Timings {
     /// From creation to the claim of the attempt that ended the run.

@@ -5,33 +5,11 @@ use std::time::{Duration, Instant};
 
 use browser::{Browser, Error, LaunchOptions, Locator, find_or_install, remove_leftovers};
 
+use crate::processes::{kill, members_of, processes_with};
 use crate::{PATIENCE, SOON, Stage};
 
 /// Far less than any time-out that is given here.
 const QUICK: Duration = Duration::from_secs(5);
-
-async fn kill(process: u32) {
-    let killed = tokio::process::Command::new("kill")
-        .args(["-KILL", &process.to_string()])
-        .status()
-        .await
-        .unwrap();
-    assert!(killed.success());
-}
-
-/// The processes that have this text in their command line or environment.
-fn processes_with(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let read = |file: &str| std::fs::read(entry.path().join(file)).unwrap_or_default();
-        let all = [read("cmdline"), read("environ")].concat();
-        let own = entry.file_name().to_str() == Some(&std::process::id().to_string());
-        if !own && String::from_utf8_lossy(&all).contains(text) {
-            found.push(entry.file_name().to_string_lossy().into_owned());
-        }
-    }
-    found
-}
 
 fn entries(folder: &Path) -> usize {
     std::fs::read_dir(folder).unwrap().count()
@@ -78,10 +56,12 @@ async fn a_browser_killed_with_a_call_in_flight_is_closed_at_once() {
 async fn closing_leaves_neither_process_nor_folder() {
     let stage = Stage::at(&[("/", "")]).await;
     let mark = stage.scratch.path().to_str().unwrap().to_owned();
+    let group = stage.browser.process_id();
     assert!(stage.browser.is_alive());
-    assert!(!processes_with(&mark).is_empty());
+    assert!(!processes_with(&mark).is_empty() && members_of(group).len() > 2);
     stage.browser.close().await;
-    assert_eq!(processes_with(&mark), Vec::<String>::new());
+    assert_eq!(processes_with(&mark), Vec::<u32>::new());
+    assert_eq!(members_of(group), Vec::<u32>::new());
     assert_eq!(entries(stage.scratch.path()), 0);
     let failed = stage.page.url().await.unwrap_err();
     assert!(matches!(failed, Error::Closed), "{failed:?}");
@@ -188,7 +168,7 @@ async fn locale_time_zone_agent_and_headers_reach_the_page_and_the_server() {
     options.user_agent = Some("Legwork test".to_owned());
     options.extra_headers = vec![("X-Legwork".to_owned(), "yes".to_owned())];
     options.viewport = (800, 600);
-    let mut browser = Browser::launch(&options).await.unwrap();
+    let browser = Browser::launch(&options).await.unwrap();
     let page = browser.page().await.unwrap();
     page.goto(&site.url("/"), PATIENCE).await.unwrap();
     let script = "[navigator.language, Intl.DateTimeFormat().resolvedOptions().timeZone, (1234.5).toLocaleString(), innerWidth, innerHeight].join(' ')";
@@ -215,7 +195,7 @@ async fn every_name_goes_to_the_proxy_even_loopback() {
     options.socks_proxy = Some(proxy.local_addr().unwrap());
     // Nobody serves the proxy: what went around it would reach the site.
     drop(proxy);
-    let mut browser = Browser::launch(&options).await.unwrap();
+    let browser = Browser::launch(&options).await.unwrap();
     let page = browser.page().await.unwrap();
     for url in [site.url("/"), site.url_elsewhere("/")] {
         let failed = page.goto(&url, PATIENCE).await.unwrap_err();

@@ -183,3 +183,49 @@ async fn an_error_says_where_the_page_is_without_the_tokens_in_its_url() {
         "{failed}"
     );
 }
+
+#[tokio::test]
+async fn xpath_stays_outside_of_shadow_roots_and_says_so() {
+    let html = "<div id=host></div><script>
+        document.querySelector('#host').attachShadow({mode: 'open'}).innerHTML = '<b>in</b>';</script>";
+    let stage = Stage::at(&[("/", html)]).await;
+    let bold = Locator::new(By::Xpath("//b".to_owned()));
+    let failed = stage.page.click(&bold, SOON).await.unwrap_err();
+    let message = failed.to_string();
+    assert!(message.contains("XPath does not look into"), "{message}");
+}
+
+#[tokio::test]
+async fn alternatives_and_what_they_are_within_can_be_in_a_frame() {
+    let inner = "<ul><li>One <button>Edit</button></li><li>Two <button>Edit</button></li></ul>";
+    let stage = Stage::at(&[("/", "<iframe src=/inner></iframe>"), ("/inner", inner)]).await;
+    let frame = Locator::css("iframe");
+    let row = Locator::text("Two").in_frame(frame.clone());
+    let either = Locator::new(By::AnyOf(vec![
+        Locator::css("#no-such").in_frame(frame.clone()),
+        Locator::role("button", "Edit").within(row),
+    ]));
+    stage.page.click(&either, PATIENCE).await.unwrap();
+    let mixed = Locator::new(By::AnyOf(vec![
+        Locator::css("p"),
+        Locator::css("li").in_frame(frame),
+    ]));
+    let failed = stage.page.click(&mixed, PATIENCE).await.unwrap_err();
+    assert!(matches!(failed, Error::BadSelector { .. }), "{failed:?}");
+}
+
+#[tokio::test]
+async fn ten_thousand_rows_are_looked_through_in_time() {
+    let html = "<table></table><script>document.querySelector('table').innerHTML = Array.from({length: 10000},
+        (_, i) => `<tr><td>Name ${i}</td><td><button>Edit ${i}</button></td></tr>`).join('')</script>";
+    let stage = Stage::at(&[("/", html)]).await;
+    let page = &stage.page;
+    let begun = std::time::Instant::now();
+    let mut edit = Locator::role("button", "Edit 9876");
+    edit.exact = true;
+    assert_eq!(page.count(&Locator::css("tr")).await.unwrap(), 10_000);
+    assert_eq!(page.count(&Locator::text("Name 9876")).await.unwrap(), 1);
+    assert_eq!(page.count(&edit).await.unwrap(), 1);
+    page.click(&edit, PATIENCE).await.unwrap();
+    assert!(begun.elapsed() < std::time::Duration::from_secs(10));
+}

@@ -4,11 +4,27 @@
     reason = "a test that can't go on is a test that fails"
 )]
 
+mod accessibility;
 mod acting;
+mod choosing;
+mod dialogs;
+mod downloading;
+mod emulating;
 mod faults;
+mod faults_pages;
+mod faults_processes;
 mod locating;
+mod messages;
+mod mouse;
+mod network;
+mod pages;
+mod processes;
 mod reading;
+mod recording;
+mod sandbox;
+mod scripts;
 mod site;
+mod typing;
 mod waiting;
 
 use std::time::Duration;
@@ -35,11 +51,20 @@ pub(crate) struct Stage {
 impl Stage {
     /// A browser at `/` of a site with these pages.
     pub(crate) async fn at(pages: &[(&str, &str)]) -> Self {
+        Self::with(pages, |_| {}).await
+    }
+
+    /// The same with a browser that is started in some other way.
+    pub(crate) async fn with(
+        pages: &[(&str, &str)],
+        change: impl FnOnce(&mut LaunchOptions),
+    ) -> Self {
         let site = Site::start(pages).await;
         let scratch = tempfile::tempdir().unwrap();
-        let options =
+        let mut options =
             LaunchOptions::new(find_or_install(&mut |_| {}).await.unwrap(), scratch.path());
-        let mut browser = Browser::launch(&options).await.unwrap();
+        change(&mut options);
+        let browser = Browser::launch(&options).await.unwrap();
         let page = browser.page().await.unwrap();
         page.goto(&site.url("/"), PATIENCE).await.unwrap();
         Self {

@@ -1,6 +1,6 @@
 //! Tables, downloads, pictures.
 
-use browser::{Error, Field, Locator, Read, Screenshot};
+use browser::{Error, Field, Locator, PdfOptions, Read, Screenshot};
 
 use crate::{PATIENCE, SOON, Stage};
 
@@ -149,6 +149,67 @@ async fn a_pdf_and_a_copy_of_the_document_can_be_had() {
     let dom = stage.page.dom_snapshot().await.unwrap();
     assert!(dom.starts_with("<!DOCTYPE html>"), "{dom}");
     assert!(dom.contains("<p>words</p><input>"), "{dom}");
+    assert!(!dom.contains("typed"), "{dom}");
+}
+
+/// The sizes of the pages of a PDF, in points, as it says them itself.
+fn paper_of(pdf: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(pdf);
+    let boxes = text.split("/MediaBox [").skip(1);
+    boxes
+        .filter_map(|rest| Some(rest.split_once(']')?.0.to_owned()))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_pdf_has_the_paper_the_pages_and_the_backgrounds_that_were_asked_for() {
+    let html = "<body style='background: red'><p>1</p><p style='break-before: page'>2</p><p style='break-before: page'>3</p></body>";
+    let stage = Stage::at(&[("/", html)]).await;
+    let page = &stage.page;
+    let usual = page.pdf().await.unwrap();
+    assert_eq!(paper_of(&usual), ["0 0 612 792"; 3]);
+    let a5 = PdfOptions {
+        paper_inches: Some((5.0, 8.0)),
+        landscape: true,
+        margins_inches: Some([0.0; 4]),
+        pages: "2-3".to_owned(),
+        ..PdfOptions::default()
+    };
+    let turned = page.pdf_with(&a5).await.unwrap();
+    assert_eq!(paper_of(&turned), ["0 0 576 360"; 2]);
+    let plain = PdfOptions {
+        background: false,
+        ..a5.clone()
+    };
+    let plain = page.pdf_with(&plain).await.unwrap();
+    assert!(plain.len() < turned.len());
+    let impossible = PdfOptions { scale: 100.0, ..a5 };
+    let failed = page.pdf_with(&impossible).await.unwrap_err();
+    assert!(matches!(failed, Error::Protocol { .. }), "{failed:?}");
+}
+
+#[tokio::test]
+async fn an_element_inside_of_frames_can_be_pictured() {
+    // Everything but the element is red; the page and the frame around it are scrolled.
+    let page = "<body style='margin: 0; background: red; height: 5000px'><iframe style='margin: 2000px 0 0 50px; border: 7px solid red; padding: 3px; width: 300px; height: 200px' src='ELSEWHERE'></iframe></body>";
+    let middle = "<body style='margin: 0; background: red; height: 3000px'><iframe style='margin-top: 900px; border: 0; height: 100px' src='/inner'></iframe></body>";
+    let inner = "<body style='margin: 0; background: red'><p style='margin: 11px 0 0 13px; width: 40px; height: 30px; background: blue'></p></body>";
+    let flat = "<body style='margin: 0'><p style='margin: 0; width: 40px; height: 30px; background: blue'></p></body>";
+    let site = crate::site::Site::start(&[("/middle", middle), ("/inner", inner)]).await;
+    let page = page.replace("ELSEWHERE", &site.url_elsewhere("/middle"));
+    let stage = Stage::at(&[("/", &page), ("/flat", flat)]).await;
+    let frame = Locator::css("iframe").in_frame(Locator::css("iframe"));
+    let of = |element| Screenshot {
+        element: Some(element),
+        ..Screenshot::default()
+    };
+    let inside = of(Locator::css("p").in_frame(frame));
+    let pictured = stage.page.screenshot(&inside).await.unwrap();
+    assert_eq!(size_of(&pictured), (40, 30));
+    let flat = stage.site.url("/flat");
+    stage.page.goto(&flat, PATIENCE).await.unwrap();
+    let alone = stage.page.screenshot(&of(Locator::css("p"))).await.unwrap();
+    assert_eq!(pictured, alone);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+/// A page is HTML, or, where it begins with `HTTP `, a whole answer with status and headers.
 pub(crate) struct Site {
     port: u16,
     /// `/gated…` answers when a permit is added.
@@ -71,7 +72,17 @@ async fn answer(mut stream: TcpStream, pages: Arc<HashMap<String, String>>, gate
     } else {
         "Content-Type: text/html; charset=utf-8\r\n"
     };
-    let answer = if path == "/nothing" {
+    let answer = if let Some(raw) = pages.get(path).and_then(|body| body.strip_prefix("HTTP ")) {
+        let (head, body) = raw.split_once("\n\n").unwrap_or((raw, ""));
+        let body = body.replace("{{request}}", &request);
+        let length = if head.contains("Content-Length") {
+            String::new()
+        } else {
+            format!("\r\nContent-Length: {}", body.len())
+        };
+        let head = head.replace('\n', "\r\n");
+        format!("HTTP/1.1 {head}\r\nConnection: close{length}\r\n\r\n{body}")
+    } else if path == "/nothing" {
         "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n".to_owned()
     } else if let Some(body) = pages.get(path) {
         let body = body.replace("{{request}}", &request);

@@ -1,6 +1,6 @@
 //! Conditions, and navigations under way.
 
-use browser::{Condition, Error, Locator};
+use browser::{Condition, Error, LoadState, Locator, ResponsePattern, UrlPattern};
 
 use crate::{PATIENCE, SOON, Stage};
 
@@ -154,4 +154,96 @@ async fn the_page_can_be_loaded_again_and_left_backwards() {
     assert_eq!(stage.value("window.mark ?? 'new'").await, "new");
     page.back(PATIENCE).await.unwrap();
     assert_eq!(page.title().await.unwrap(), "One");
+}
+
+#[tokio::test]
+async fn each_state_of_an_element_is_decided_and_waited_for() {
+    let html = r#"<input id="on" checked type="checkbox"><input id="off" type="radio">
+        <input id="fixed" readonly><button id="dead" disabled>x</button><p id="ghost" hidden>x</p>
+        <input id="late" disabled><script>setTimeout(() => {
+            document.querySelector('#late').disabled = false; document.querySelector('#ghost').remove(); }, 150)</script>"#;
+    let stage = Stage::at(&[("/", html)]).await;
+    let css = |selector: &str| Locator::css(selector);
+    for condition in [
+        Condition::Attached(css("#on")),
+        Condition::Checked(css("#on")),
+        Condition::Unchecked(css("#off")),
+        Condition::Enabled(css("#fixed")),
+        Condition::Disabled(css("#dead")),
+        Condition::Enabled(css("#late")),
+        Condition::Editable(css("#late")),
+        Condition::Detached(css("#ghost")),
+    ] {
+        stage.page.wait_for(&condition, PATIENCE).await.unwrap();
+        assert!(stage.page.holds(&condition).await.unwrap(), "{condition}");
+    }
+    for (condition, found) in [
+        (Condition::Attached(css("#no")), "no element matches"),
+        (
+            Condition::Detached(css("#on")),
+            r#"still there: <input id="on""#,
+        ),
+        (Condition::Checked(css("#off")), "is not checked"),
+        (Condition::Unchecked(css("#on")), "is not unchecked"),
+        (Condition::Editable(css("#fixed")), "it is read-only"),
+        (
+            Condition::Enabled(css("#dead")),
+            r#"<button id="dead" disabled>x is not enabled"#,
+        ),
+    ] {
+        let failed = stage.page.wait_for(&condition, SOON).await.unwrap_err();
+        assert!(matches!(failed, Error::TimedOut { .. }), "{failed:?}");
+        assert!(failed.to_string().contains(found), "{failed}");
+    }
+}
+
+#[tokio::test]
+async fn urls_are_waited_for_exactly_by_glob_and_by_regular_expression() {
+    let html =
+        "<script>setTimeout(() => history.pushState(null, '', '/runs/42?tab=log'), 100)</script>";
+    let stage = Stage::at(&[("/", html)]).await;
+    let url = stage.site.url("/runs/42?tab=log");
+    for pattern in [
+        UrlPattern::Exact(url.clone()),
+        UrlPattern::glob("*/runs/*"),
+        UrlPattern::Regex(r"/runs/\d+\?".to_owned()),
+    ] {
+        let condition = Condition::Url(pattern);
+        stage.page.wait_for(&condition, PATIENCE).await.unwrap();
+    }
+    let other = Condition::Url(UrlPattern::Exact(stage.site.url("/runs/42")));
+    assert!(!stage.page.holds(&other).await.unwrap());
+    let broken = Condition::Url(UrlPattern::Regex("(".to_owned()));
+    let failed = stage.page.wait_for(&broken, PATIENCE).await.unwrap_err();
+    assert!(matches!(failed, Error::BadSelector { .. }), "{failed:?}");
+}
+
+#[tokio::test]
+async fn what_happens_and_what_holds_are_waited_for_together() {
+    let html = r#"<p>busy</p><script>
+        const later = (ms, act) => setTimeout(act, ms);
+        later(200, () => fetch('/api/done'));
+        later(400, () => { document.querySelector('p').innerText = 'idle'; });
+        </script>"#;
+    let stage = Stage::at(&[("/", html), ("/api/done", "HTTP 202 Accepted\n\n")]).await;
+    let response = |url: &str| Condition::Response(ResponsePattern::from(UrlPattern::glob(url)));
+    let idle = Condition::HasText {
+        text: "idle".to_owned(),
+        within: None,
+    };
+    let both = Condition::All(vec![
+        idle.clone(),
+        response("*/api/done"),
+        Condition::Reached(LoadState::Loaded),
+    ]);
+    stage.page.wait_for(&both, PATIENCE).await.unwrap();
+    let either = Condition::Any(vec![response("*/never"), Condition::Download, idle]);
+    stage.page.wait_for(&either, PATIENCE).await.unwrap();
+    let never = Condition::Any(vec![response("*/never"), Condition::Download]);
+    let failed = stage.page.wait_for(&never, SOON).await.unwrap_err();
+    let expected =
+        "waited 400 ms for a response from */never or a download; no response came; none began";
+    assert_eq!(failed.to_string(), expected);
+    let quiet = Condition::Reached(LoadState::NetworkIdle);
+    stage.page.wait_for(&quiet, PATIENCE).await.unwrap();
 }

@@ -112,6 +112,7 @@ async fn the_sample_runs_through_its_states_in_order() {
             "employees.png",
             "employees.json",
             "employees.csv",
+            "employees.schema.json",
             "employees-export.csv",
             "log.jsonl"
         ]
@@ -428,7 +429,15 @@ async fn a_run_goes_nowhere_else_and_gives_no_secret_to_another_origin() {
     for url in ["file:///etc/passwd", "javascript:alert(1)", "/relative"] {
         let mut stage = Stage::new();
         assert_eq!(
-            failure(stage.run(&steps(&[&format!("goto: '{url}'")])).await).code,
+            failure(
+                stage
+                    .run(&steps(&[
+                        &format!("set: {{ url: '{url}' }}"),
+                        "goto: '{{ url }}'"
+                    ]))
+                    .await
+            )
+            .code,
             FailureCode::AddressBlocked
         );
     }

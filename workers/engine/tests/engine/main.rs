@@ -1,5 +1,7 @@
 //! The engine as its users see it: over a browser that follows a script, and over a real one.
 
 mod interpreter;
+mod pages;
 mod practice;
 mod scripted;
+mod verbs;

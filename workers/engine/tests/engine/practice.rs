@@ -103,10 +103,11 @@ async fn run(
     let definition = Definition::parse_yaml(yaml).unwrap_or_else(|errors| panic!("{errors:#?}"));
     let scratch = tempfile::tempdir().expect("a folder");
     let executable = find_or_install(&mut |_| {}).await.expect("a browser");
-    let mut browser = Browser::launch(&LaunchOptions::new(executable, scratch.path()))
+    let browser = Browser::launch(&LaunchOptions::new(executable, scratch.path()))
         .await
         .expect("it starts");
-    let mut page = browser.page().await.expect("a page");
+    let page = browser.page().await.expect("a page");
+    let mut tabs = engine::Chromium::new(page);
     let mut host = PhoneOwner {
         site,
         email,
@@ -121,7 +122,7 @@ async fn run(
             .collect(),
         outputs: json!({}),
     };
-    let report = execute(&definition, inputs, &mut page, &mut host)
+    let report = execute(&definition, inputs, &mut tabs, &mut host)
         .await
         .expect("not interrupted");
     browser.close().await;

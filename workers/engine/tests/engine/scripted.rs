@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use browser::{Condition, Download, Error, Field, Locator, Screenshot};
-use domain::definition::{Definition, Secret};
+use browser::{
+    Condition, DialogAnswer, Download, Error, Field, Locator, ResponsePattern, Screenshot,
+};
+use domain::definition::{ClickOptions, Definition, Secret};
 use engine::{
     Answer, ArtifactBody, Browser, Host, Inputs, Interrupted, NewArtifact, Outcome, Question,
-    Report, execute,
+    ReceivedResponse, Report, Scrolling, UploadedContent, UploadedFile, execute,
 };
 use serde_json::{Value, json};
 
@@ -51,6 +53,8 @@ pub(crate) struct ScriptedBrowser {
     pub(crate) url: String,
     pub(crate) filled: HashMap<String, String>,
     pub(crate) masks: Vec<String>,
+    /// What scripts give, and what stands in responses.
+    pub(crate) evaluates_to: Value,
 }
 
 impl ScriptedBrowser {
@@ -68,6 +72,7 @@ impl ScriptedBrowser {
             url: "https://portal.test/employees".to_owned(),
             filled: HashMap::new(),
             masks: Vec::new(),
+            evaluates_to: Value::Null,
         }
     }
 
@@ -90,6 +95,7 @@ impl ScriptedBrowser {
             Condition::HasText { text, .. } => self.dom.contains(text.as_str()),
             Condition::UrlMatches(url) => self.url == *url,
             Condition::Expression(_) => false,
+            other => panic!("the script has no answer for {other}"),
         }
     }
 
@@ -119,7 +125,12 @@ impl Browser for ScriptedBrowser {
         Ok(self.url.clone())
     }
 
-    async fn click(&mut self, target: &Locator, _: Duration) -> Result<(), Error> {
+    async fn click(
+        &mut self,
+        target: &Locator,
+        _: &ClickOptions,
+        _: Duration,
+    ) -> Result<(), Error> {
         let target = target.to_string();
         self.call(format!("click {target}"))?;
         if self.next.as_ref() == Some(&target) {
@@ -145,8 +156,72 @@ impl Browser for ScriptedBrowser {
         self.call(format!("fill {target}"))
     }
 
-    async fn press(&mut self, key: &str, _: Duration) -> Result<(), Error> {
-        self.call(format!("press {key}"))
+    async fn drag(&mut self, source: &Locator, target: &Locator, _: Duration) -> Result<(), Error> {
+        self.call(format!("drag {source} to {target}"))
+    }
+
+    async fn press(
+        &mut self,
+        key: &str,
+        target: Option<&Locator>,
+        _: Duration,
+    ) -> Result<(), Error> {
+        let target = target.map_or_else(String::new, |target| format!(" in {target}"));
+        self.call(format!("press {key}{target}"))
+    }
+
+    async fn type_text(
+        &mut self,
+        target: &Locator,
+        text: &Secret,
+        _: Duration,
+        _: Duration,
+    ) -> Result<(), Error> {
+        self.filled
+            .insert(target.to_string(), text.expose().to_owned());
+        self.call(format!("type into {target}"))
+    }
+
+    async fn select(
+        &mut self,
+        list: &Locator,
+        options: &[String],
+        _: Duration,
+    ) -> Result<(), Error> {
+        self.call(format!("select {} in {list}", options.join(", ")))
+    }
+
+    async fn set_checked(&mut self, target: &Locator, to: bool, _: Duration) -> Result<(), Error> {
+        self.call(format!("set {target} to {to}"))
+    }
+
+    async fn upload(
+        &mut self,
+        field: &Locator,
+        files: &[UploadedFile],
+        _: Duration,
+    ) -> Result<(), Error> {
+        for file in files {
+            let content = match &file.content {
+                UploadedContent::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+                UploadedContent::File(path) => path.display().to_string(),
+            };
+            self.call(format!("upload {}: {content} to {field}", file.name))?;
+        }
+        Ok(())
+    }
+
+    async fn scroll(
+        &mut self,
+        target: Option<&Locator>,
+        to: Scrolling,
+        _: Duration,
+    ) -> Result<(), Error> {
+        if to == Scrolling::Bottom {
+            self.page = (self.page + 1).min(self.pages.len() - 1);
+        }
+        let target = target.map_or_else(|| "the page".to_owned(), ToString::to_string);
+        self.call(format!("scroll {target} {to:?}"))
     }
 
     async fn wait_for(&mut self, condition: &Condition, timeout: Duration) -> Result<(), Error> {
@@ -186,7 +261,59 @@ impl Browser for ScriptedBrowser {
             suggested_file_name: "from site.csv".to_owned(),
             url: self.url.clone(),
             size_bytes: 3,
+            sha256: String::new(),
         })
+    }
+
+    async fn evaluate(
+        &mut self,
+        function: &str,
+        argument: Value,
+        frame: Option<&Locator>,
+        _: Duration,
+    ) -> Result<Value, Error> {
+        let frame = frame.map_or_else(String::new, |frame| format!(" in {frame}"));
+        let function = function.replace('\n', "");
+        self.call(format!("evaluate{frame} {function} with {argument}"))?;
+        Ok(self.evaluates_to.clone())
+    }
+
+    async fn expect_response(&mut self, pattern: ResponsePattern) -> Result<(), Error> {
+        self.call(format!("expect {pattern}"))
+    }
+
+    async fn response(&mut self, _: Duration) -> Result<ReceivedResponse, Error> {
+        self.call("response".to_owned())?;
+        Ok(ReceivedResponse {
+            url: self.url.clone(),
+            status: 200,
+            body: self.evaluates_to.to_string().into_bytes(),
+        })
+    }
+
+    async fn download_url(&mut self, url: &str, timeout: Duration) -> Result<Download, Error> {
+        self.download(&Locator::text(url), timeout).await
+    }
+
+    async fn pdf(&mut self) -> Result<Vec<u8>, Error> {
+        self.call("pdf".to_owned())?;
+        Ok(b"%PDF".to_vec())
+    }
+
+    async fn answer_dialogs(&mut self, answer: DialogAnswer) -> Result<(), Error> {
+        self.call(format!("answer dialogs {answer:?}"))
+    }
+
+    async fn open_tab(&mut self, click: &Locator, _: Duration) -> Result<(), Error> {
+        self.call(format!("open tab by {click}"))
+    }
+
+    async fn switch_tab(&mut self, url: &str, _: Duration) -> Result<(), Error> {
+        self.call(format!("switch to tab {url}"))
+    }
+
+    async fn close_tab(&mut self, _: Duration) -> Result<(), Error> {
+        self.call("close tab".to_owned())
     }
 
     async fn screenshot(&mut self, screenshot: &Screenshot) -> Result<Vec<u8>, Error> {
@@ -232,6 +359,14 @@ impl RecordingHost {
         match artifact.map(|artifact| &artifact.body) {
             Some(ArtifactBody::Bytes(bytes)) => String::from_utf8(bytes.clone()).expect("text"),
             other => panic!("{name}: {other:?} among {:?}", self.names()),
+        }
+    }
+
+    /// The text of an artifact's bytes; of a file, its path.
+    pub(crate) fn bytes(&self, artifact: &NewArtifact) -> String {
+        match &artifact.body {
+            ArtifactBody::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            ArtifactBody::File(path) => path.display().to_string(),
         }
     }
 

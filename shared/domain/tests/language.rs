@@ -1,0 +1,310 @@
+//! The language as its files show it: the published schema, the guide, the examples, and what a machine makes of them.
+
+use std::sync::LazyLock;
+
+use domain::definition::{Definition, Rule, ValidationError, json_schema};
+use jsonschema::Validator;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const PUBLISHED: &str = include_str!("../../../docs/workflow.schema.json");
+const GUIDE: &str = include_str!("../../../docs/workflows.md");
+const EXAMPLES: &[&str] = &[include_str!("../../../examples/employee-roster.yaml")];
+
+static SCHEMA: LazyLock<Validator> =
+    LazyLock::new(|| jsonschema::draft7::new(&json_schema()).expect("a JSON Schema"));
+
+/// Each workflow of the guide and of the examples, as JSON.
+static WORKFLOWS: LazyLock<Vec<Value>> = LazyLock::new(|| {
+    let of_guide = GUIDE.split("```yaml\n").skip(1).map(|example| {
+        let example = example.split("```").next().expect("an end");
+        if !example.starts_with("- ") {
+            return example.to_owned();
+        }
+        let steps: String = example
+            .lines()
+            .map(|line| format!("      {line}\n"))
+            .collect();
+        format!("name: Test\nstates:\n  - name: testing\n    steps:\n{steps}")
+    });
+    of_guide
+        .chain(EXAMPLES.iter().map(ToString::to_string))
+        .map(|text| {
+            let definition = Definition::parse_yaml(&text)
+                .unwrap_or_else(|errors| panic!("{text}\n{errors:#?}"));
+            definition.to_json().clone()
+        })
+        .collect()
+});
+
+#[test]
+fn the_published_schema_is_what_the_grammar_says() {
+    let published: Value = serde_json::from_str(PUBLISHED).expect("JSON");
+    assert!(
+        published == json_schema(),
+        "write it again: cargo run -p domain --example schema > docs/workflow.schema.json"
+    );
+}
+
+#[test]
+fn the_schema_accepts_every_workflow_of_the_guide_and_the_examples() {
+    for workflow in WORKFLOWS.iter() {
+        let errors: Vec<_> = SCHEMA
+            .iter_errors(workflow)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{workflow:#}\n{errors:#?}");
+    }
+}
+
+#[test]
+fn the_guide_explains_every_key_of_the_schema() {
+    let schema = json_schema();
+    let definitions = schema["definitions"].as_object().expect("definitions");
+    let keys = definitions
+        .values()
+        .chain([&schema])
+        .filter_map(|definition| definition["properties"].as_object())
+        .flat_map(serde_json::Map::keys);
+    for key in keys {
+        let is_there = GUIDE
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .any(|word| word == key);
+        assert!(is_there, "the guide says nothing of `{key}`");
+    }
+}
+
+#[test]
+fn hostile_definitions_are_refused_soon_and_say_why() {
+    let nested = |depth: usize| {
+        let mut steps = json!([{"click": "a"}]);
+        for _ in 0..depth {
+            steps = json!([{"forEach": {"in": [1], "as": "x", "steps": steps}}]);
+        }
+        json!({"name": "T", "states": [{"name": "a", "steps": steps}]})
+    };
+    let question = json!({"askUser": {"prompt": "Code", "as": "code"}});
+    let step = |step: Value| json!({"name": "T", "states": [{"name": "a", "steps": [step]}]});
+    let cases = [
+        (nested(40), Rule::TooLarge),
+        (
+            step(json!({"forEach": {"in": [1], "as": "x", "steps": [question.clone()]}})),
+            Rule::HistoryBound,
+        ),
+        (
+            step(
+                json!({"retry": {"maxAttempts": 20, "steps": [{"forEach": {"in": [1], "as": "x", "maxItems": 10, "steps": [question]}}]}}),
+            ),
+            Rule::HistoryBound,
+        ),
+        (
+            step(
+                json!({"forEach": {"in": [1], "as": "x", "maxItems": 10_000_000_000_u64, "steps": [{"back": null}]}}),
+            ),
+            Rule::OutOfBounds,
+        ),
+        (
+            step(json!({"click": {"css": "a", "nth": -1}})),
+            Rule::OutOfBounds,
+        ),
+        (
+            step(json!({"click": {"css": "a", "nth": 1e300}})),
+            Rule::OutOfBounds,
+        ),
+        (
+            step(json!({"back": null, "timeout": "99999999999999999999h"})),
+            Rule::BadDuration,
+        ),
+        (
+            step(json!({"click": ":is(".repeat(30_000)})),
+            Rule::BadSelector,
+        ),
+        (
+            step(json!({"click": {"xpath": "(".repeat(60_000)}})),
+            Rule::BadSelector,
+        ),
+        (
+            step(json!({"set": {"x": format!("{{{{ {} }}}}", "(".repeat(60_000))}})),
+            Rule::OutOfBounds,
+        ),
+    ];
+    for (definition, rule) in cases {
+        let errors = Definition::parse_json(&definition).expect_err("hostile");
+        assert!(
+            errors.iter().any(|error| error.rule == rule),
+            "{rule:?}: {errors:?}"
+        );
+    }
+    // All of these are refused without work for each of their errors, and without a copy of a long key for each value.
+    let wrong: Vec<_> = (0..12_000).map(|_| json!({"clcik": "a"})).collect();
+    let long = json!({ "k".repeat(100_000): vec![1; 40_000] });
+    for hostile in [
+        json!({"name": "T", "states": [{"name": "a", "steps": wrong}]}),
+        step(json!({ "set": long })),
+        step(json!({"nowhere": long})),
+    ] {
+        let errors = Definition::parse_json(&hostile).expect_err("hostile");
+        assert!(errors.len() <= 100, "{}", errors.len());
+    }
+    let bomb = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n";
+    let errors = Definition::parse_yaml(bomb).expect_err("hostile");
+    assert_eq!(errors[0].rule, Rule::YamlFeature);
+}
+
+/// Something that is wrong in a place where something else stood.
+fn replacement() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(json!(null)),
+        Just(json!(true)),
+        Just(json!(7)),
+        Just(json!(-1)),
+        Just(json!(1e300)),
+        Just(json!("")),
+        Just(json!("x")),
+        Just(json!("{{ nobody }}")),
+        Just(json!("{{ secrets.a }}")),
+        Just(json!("a[")),
+        Just(json!([])),
+        Just(json!({})),
+        Just(json!({"css": "a"})),
+        Just(json!([{"click": "a"}])),
+        Just(json!({"steps": [{"back": null}], "maxAttempts": 3})),
+    ]
+}
+
+/// What is done to a definition in one of its places.
+#[derive(Debug, Clone)]
+enum Mutation {
+    Replace(Value),
+    Remove,
+    Rename(String),
+    Add(String, Value),
+    Repeat,
+}
+
+fn mutation() -> impl Strategy<Value = Mutation> {
+    let key = prop::sample::select(vec![
+        "name", "steps", "css", "text", "as", "when", "value", "click", "fill", "retry", "onError",
+        "nth", "within", "frame", "if", "then", "maxItems", "type", "default", "element", "nmae",
+    ])
+    .prop_map(str::to_owned);
+    prop_oneof![
+        replacement().prop_map(Mutation::Replace),
+        Just(Mutation::Remove),
+        key.clone().prop_map(Mutation::Rename),
+        (key, replacement()).prop_map(|(key, value)| Mutation::Add(key, value)),
+        Just(Mutation::Repeat),
+    ]
+}
+
+/// All places of a value.
+fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    match value {
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                pointers(item, &format!("{at}/{index}"), found);
+            }
+        }
+        Value::Object(entries) => {
+            for (key, item) in entries {
+                let key = key.replace('~', "~0").replace('/', "~1");
+                pointers(item, &format!("{at}/{key}"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn mutate(workflow: &mut Value, place: prop::sample::Index, mutation: Mutation) {
+    let mut places = Vec::new();
+    pointers(workflow, "", &mut places);
+    let place = &places[place.index(places.len())];
+    match mutation {
+        Mutation::Replace(value) => {
+            if let Some(target) = workflow.pointer_mut(place) {
+                *target = value;
+            }
+        }
+        Mutation::Add(key, value) => {
+            if let Some(Value::Object(map)) = workflow.pointer_mut(place) {
+                map.insert(key, value);
+            }
+        }
+        Mutation::Remove | Mutation::Rename(_) | Mutation::Repeat => {
+            let Some((parent, last)) = place.rsplit_once('/') else {
+                return;
+            };
+            let last = last.replace("~1", "/").replace("~0", "~");
+            match (workflow.pointer_mut(parent), mutation) {
+                (Some(Value::Object(map)), Mutation::Remove) => {
+                    map.shift_remove(&last);
+                }
+                (Some(Value::Object(map)), Mutation::Rename(key)) => {
+                    if let Some(value) = map.shift_remove(&last) {
+                        map.insert(key, value);
+                    }
+                }
+                (Some(Value::Array(items)), Mutation::Remove) => {
+                    items.remove(last.parse().expect("an index"));
+                }
+                (Some(Value::Array(items)), Mutation::Repeat) => {
+                    let item = items[last.parse::<usize>().expect("an index")].clone();
+                    items.push(item);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn mutated() -> impl Strategy<Value = Value> {
+    let changes = prop::collection::vec((any::<prop::sample::Index>(), mutation()), 1..4);
+    (any::<prop::sample::Index>(), changes).prop_map(|(which, changes)| {
+        let mut workflow = WORKFLOWS[which.index(WORKFLOWS.len())].clone();
+        for (place, mutation) in changes {
+            mutate(&mut workflow, place, mutation);
+        }
+        workflow
+    })
+}
+
+/// Whether the schema can see an error: one of form, not of names or of what a text says.
+fn is_of_form(error: &ValidationError) -> bool {
+    matches!(
+        error.rule,
+        Rule::UnknownKey | Rule::MissingKey | Rule::UnknownStep
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_the_schema_refuses_the_validator_refuses_too(workflow in mutated()) {
+        let read = Definition::parse_json(&workflow);
+        let schema_refuses = SCHEMA.iter_errors(&workflow).next().map(|error| error.to_string());
+        match (&read, &schema_refuses) {
+            (Ok(_), Some(error)) => prop_assert!(false, "only the schema refuses: {error}\n{workflow:#}"),
+            (Err(errors), None) => {
+                prop_assert!(!errors.is_empty());
+                prop_assert!(!errors.iter().any(is_of_form), "only the validator refuses: {errors:#?}\n{workflow:#}");
+            }
+            _ => {}
+        }
+        if let Err(errors) = &read {
+            for error in errors {
+                prop_assert!(workflow.pointer(&error.place.pointer).is_some(), "{error:?} is nowhere");
+            }
+        }
+    }
+
+    #[test]
+    fn a_workflow_that_is_accepted_is_accepted_again_as_it_was_stored(workflow in mutated()) {
+        if let Ok(definition) = Definition::parse_json(&workflow) {
+            let again = Definition::parse_json(definition.to_json());
+            prop_assert!(again.is_ok());
+            prop_assert!(definition.max_history_entries() <= 200);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+// Whether an element can be acted on, and where.
+
+function hitAt(x, y) {
+  let hit = document.elementFromPoint(x, y);
+  while (hit?.shadowRoot) {
+    const inner = hit.shadowRoot.elementFromPoint(x, y);
+    if (!inner || inner === hit) break;
+    hit = inner;
+  }
+  return hit;
+}
+
+/** Whether a click on `hit` is a click on `element`. */
+function reaches(hit, element) {
+  if (!hit) return false;
+  if (contains(element, hit)) return true;
+  for (let node = hit; node; node = parentOf(node)) {
+    if (node === element || (node.localName === "label" && node.control === element)) return true;
+  }
+  return false;
+}
+
+/** Where to point at an element: at a place in it, or at the middle of what can be seen of it. */
+function pointOf(element, position) {
+  if (position) {
+    const box = boxOf(element);
+    const point = { x: box.left + position[0], y: box.top + position[1] };
+    const isInView = point.x >= 0 && point.y >= 0 && point.x < innerWidth && point.y < innerHeight;
+    return isInView ? point : null;
+  }
+  for (const box of [...element.getClientRects(), boxOf(element)]) {
+    const left = Math.max(0, box.left);
+    const top = Math.max(0, box.top);
+    const right = Math.min(innerWidth, box.right);
+    const bottom = Math.min(innerHeight, box.bottom);
+    if (right - left >= 1 && bottom - top >= 1) return { x: (left + right) / 2, y: (top + bottom) / 2 };
+  }
+  return null;
+}
+
+const sameBox = (a, b) => a.x === b.x && a.y === b.y && a.width === b.width && a.height === b.height;
+
+/** Places to scroll an element to, one after the other, when something sticky covers it. */
+const alignments = ["center", "end", "start", "nearest"];
+
+function editable(element) {
+  if (element.isContentEditable) return null;
+  if (/^(input|textarea)$/.test(element.localName)) {
+    if (element.localName === "input" && /^(button|submit|reset|image|checkbox|radio|file|hidden)$/.test(element.type)) {
+      return `it is an input of type ${element.type}, which takes no text`;
+    }
+    return element.readOnly ? "it is read-only" : null;
+  }
+  return `${describe(element)} takes no text`;
+}
+
+let guard = null;
+
+/** Lets only events through that hit the element, until the action is over. */
+function watch(element) {
+  guard?.stop();
+  const names = ["pointerdown", "mousedown", "pointerup", "mouseup", "click", "dblclick", "auxclick"];
+  let missed = null;
+  let decided = false;
+  const see = (event) => {
+    if (!event.isTrusted) return;
+    if (!decided) {
+      decided = true;
+      const hit = event.composedPath()[0];
+      const path = event.composedPath();
+      if (!path.includes(element) && !reaches(hit instanceof Element ? hit : null, element)) {
+        missed = hit instanceof Element ? describe(hit) : "something else";
+      }
+    }
+    if (missed) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    }
+  };
+  for (const name of names) addEventListener(name, see, { capture: true, passive: false });
+  guard = {
+    stop() {
+      for (const name of names) removeEventListener(name, see, true);
+      guard = null;
+      return missed;
+    },
+  };
+}
+
+/** What has kept an action waiting: each reason once, in order, with how long it lasted. */
+function reasons() {
+  const seen = [];
+  return {
+    add(why) {
+      const now = performance.now();
+      const last = seen.at(-1);
+      if (last?.why === why) last.until = now;
+      else seen.push({ why, since: now, until: now });
+    },
+    /** What came before the last reason. */
+    before() {
+      const steps = seen.slice(0, -1).slice(-3).map(({ why, since, until }) => `${why} (${Math.round(until - since)} ms)`);
+      return steps.length ? `; before that: ${steps.join(", then ")}` : "";
+    },
+    last: () => seen.at(-1)?.why ?? null,
+  };
+}
+
+/** A box or a radio button that is styled away is clicked by its label, as people do. */
+const standIn = (element) => (isVisible(element) ? null : labelsFor(element).find(isVisible)) ?? element;
+
+const absent = "no element matched";
+
+/**
+ * Waits until one element is visible and enabled, then, for `focus` and `fill`, takes the focus,
+ * or else, for `mouse`, `hover` and `check`, is still and receives events at its point; scrolls it
+ * into view.
+ */
+async function prepare(locator, { kind, position }, ms) {
+  const history = reasons();
+  let round = 0;
+  let scrolled = false;
+  const found = await until(ms, async () => {
+    const elements = all(locator);
+    if (elements.length > 1) return many(elements);
+    let [element] = elements;
+    const fail = (why) => history.add(why);
+    if (!element) return fail(absent);
+    if (kind === "check") element = standIn(element);
+    if (!isVisible(element)) return fail(`it is not visible: ${whyHidden(element)}`);
+    if (kind !== "hover" && isDisabled(elements[0])) return fail("it is disabled");
+    if (kind === "fill") {
+      const why = editable(element);
+      if (why) return fail(why);
+    }
+    if (kind === "focus" || kind === "fill") {
+      element.scrollIntoView({ block: "nearest", inline: "nearest", behavior: "instant" });
+      if (!focusOn(element, kind)) return fail("it does not take the focus");
+      return { one: { x: 0, y: 0, takes: takes(element) } };
+    }
+    if (!pointOf(element, position) || scrolled) {
+      element.scrollIntoView({ block: alignments[round++ % alignments.length], inline: "nearest", behavior: "instant" });
+      scrolled = false;
+    }
+    const before = boxOf(element);
+    // Between two frames nothing moves; on a busy machine the next one may take its time.
+    await frame(500);
+    if (!element.isConnected) return fail("it is being replaced");
+    if (!sameBox(before, boxOf(element))) return fail("it is moving");
+    const point = pointOf(element, position);
+    if (!point) return fail(position ? "the point in it is outside of the visible page" : "it is outside of the visible page");
+    const hit = hitAt(point.x, point.y);
+    if (!reaches(hit, element)) {
+      scrolled = true;
+      return fail(`${hit ? describe(hit) : "something"} covers it and would get the click`);
+    }
+    if (kind !== "hover") watch(element);
+    return { one: { ...point, takes: "nothing" } };
+  });
+  if (found) return found;
+  const last = history.last();
+  if (last !== null && last !== absent) return { unready: `${last}${history.before()}` };
+  const { none: page } = none(locator);
+  return { none: `${page}${history.before()}` };
+}
+
+function focusOn(element, kind) {
+  element.focus();
+  if (kind === "fill") {
+    if (element.isContentEditable) {
+      getSelection().selectAllChildren(element);
+    } else {
+      element.select?.();
+    }
+  } else {
+    caretToEnd(element);
+  }
+  const active = focused();
+  return active === element || contains(element, active);
+}
+
+/** Kinds of input that have no text to type: their value is set, with the events of a choice. */
+const chosen = /^(date|datetime-local|time|month|week|color|range)$/;
+
+/** How a field gets its value: by text, by a number as text, or by choosing. */
+function takes(element) {
+  if (element.localName !== "input") return "text";
+  if (chosen.test(element.type)) return "choice";
+  return element.type === "number" ? "number" : "text";
+}
+
+/** Typing goes on where the text ends. */
+function caretToEnd(element) {
+  if (element.isContentEditable) {
+    const selection = getSelection();
+    selection.selectAllChildren(element);
+    selection.collapseToEnd();
+  } else if (element.selectionEnd !== undefined && element.selectionEnd !== null) {
+    element.setSelectionRange(element.value.length, element.value.length);
+  }
+}
+
+function focused() {
+  let active = document.activeElement;
+  while (active?.shadowRoot?.activeElement) active = active.shadowRoot.activeElement;
+  return active;
+}
+
+/** What scrolls an element's content: itself, or what is around it, or the page. */
+function scrollerOf(element) {
+  for (let node = element; node && node !== document.body; node = parentOf(node)) {
+    const style = getComputedStyle(node);
+    const overflows = node.scrollHeight > node.clientHeight || node.scrollWidth > node.clientWidth;
+    if (overflows && /auto|scroll|overlay|hidden/.test(style.overflowX + style.overflowY)) return node;
+  }
+  return document.scrollingElement ?? document.documentElement;
+}
+
+let drag = null;

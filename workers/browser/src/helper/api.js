@@ -1,0 +1,211 @@
+// What the client asks for by name. Everything above is inside of one function with this.
+
+const masks = [];
+
+return {
+  held: null,
+
+  url: () => location.href,
+  title: () => document.title,
+  count: (locator) => all(locator).length,
+  text: (locator, ms) => one(locator, ms, (element) => read(element, "text")),
+  attribute: (locator, name, ms) => one(locator, ms, (element) => element.getAttribute(name)),
+  isEnabled: (locator, ms) => one(locator, ms, (element) => !isDisabled(element)),
+  prepare,
+
+  /** Keeps one element for a call that needs the element itself. */
+  hold(locator, ms) {
+    return one(locator, ms, (element) => {
+      this.held = element;
+    });
+  },
+
+  /** Whether the condition came to hold in time, and what was there if not. */
+  async wait(condition, ms) {
+    const held = await until(ms, () => holds(condition) || undefined);
+    return { holds: held === true, found: held ? "" : instead(condition) };
+  },
+
+  isChecked: (locator, ms) => one(locator, ms, isChecked),
+
+  /**
+   * Chooses options, in place of those that are chosen, once the select can be used and has them.
+   * Each is named by its label or else its value, or by one of `label`, `value` and `index`.
+   */
+  async select(locator, wanted, ms) {
+    const history = reasons();
+    const found = await until(ms, () => {
+      const elements = all(locator);
+      if (elements.length > 1) return many(elements);
+      const [element] = elements;
+      if (!element) return history.add(absent);
+      if (element.localName !== "select") return history.add(`${describe(element)} is not a select`);
+      if (!isVisible(element)) return history.add(`it is not visible: ${whyHidden(element)}`);
+      if (isDisabled(element)) return history.add("it is disabled");
+      if (wanted.length > 1 && !element.multiple) return history.add("only one of its options can be chosen");
+      const options = [...element.options];
+      const byLabel = (label) => options.find((o) => squeeze(o.label) === squeeze(label));
+      const byValue = (value) => options.find((o) => o.value === value);
+      const picked = wanted.map((choice) => {
+        if ("label" in choice) return byLabel(choice.label);
+        if ("value" in choice) return byValue(choice.value);
+        if ("index" in choice) return options[choice.index];
+        return byLabel(choice.any) ?? byValue(choice.any);
+      });
+      if (picked.includes(undefined)) {
+        return history.add(`it has only the options ${shorten(options.map((o) => squeeze(o.label)).join(", "), 200)}`);
+      }
+      if (picked.some((o) => o.disabled || o.closest("optgroup")?.disabled)) return history.add("the option is disabled");
+      element.focus();
+      if (element.multiple) for (const option of options) option.selected = false;
+      for (const option of picked) option.selected = true;
+      element.dispatchEvent(new Event("input", { bubbles: true, composed: true }));
+      element.dispatchEvent(new Event("change", { bubbles: true }));
+      return { one: [...element.selectedOptions].map((o) => o.value) };
+    });
+    if (found) return found;
+    const last = history.last();
+    return last === null || last === absent ? none(locator) : { unready: `${last}${history.before()}` };
+  },
+
+  /** Sets the value of the focused field, one that can't be typed into; says what is wrong. */
+  choose(value) {
+    const element = focused();
+    const before = element.value;
+    element.value = value;
+    if (element.value !== value) {
+      element.value = before;
+      return `an input of type ${element.type} does not take this value`;
+    }
+    element.dispatchEvent(new Event("input", { bubbles: true, composed: true }));
+    element.dispatchEvent(new Event("change", { bubbles: true }));
+    return null;
+  },
+
+  /** After an action: lets the page's handlers and what they scheduled run, then says who got
+   * the events if it was not the element. */
+  async finish() {
+    await new Promise((resolve) => setTimeout(resolve));
+    return guard?.stop() ?? null;
+  },
+
+  /** Where a point inside of an iframe lies in this document, and what covers it there. */
+  place(element, x, y) {
+    const origin = this.origin(element);
+    const [px, py] = [x + origin.x, y + origin.y];
+    const hit = hitAt(px, py);
+    return { x: px, y: py, coveredBy: hit === element ? null : hit ? describe(hit) : "the edge of the page" };
+  },
+
+  /** Where a frame's own document begins, in this one, and how far this one is scrolled. */
+  origin(element) {
+    const box = element.getBoundingClientRect();
+    const style = getComputedStyle(element);
+    const x = box.left + element.clientLeft + parseFloat(style.paddingLeft);
+    const y = box.top + element.clientTop + parseFloat(style.paddingTop);
+    return { x, y, scrollX, scrollY };
+  },
+
+  /**
+   * Keeps the file input that an element is, or is the label of. One that is neither opens its
+   * file chooser when it is clicked.
+   */
+  holdFileInput(locator, ms) {
+    return one(locator, ms, (element) => {
+      const input = element.localName === "label" ? (element.control ?? element) : element;
+      const isInput = input.localName === "input" && input.type === "file";
+      this.held = isInput ? input : null;
+      return { isInput, takesSeveral: isInput && (input.multiple || input.webkitdirectory), isDisabled: isInput && isDisabled(input) };
+    });
+  },
+
+  /** Takes the files from the file input that is held. */
+  clearFiles() {
+    if (!this.held.value) return;
+    this.held.value = "";
+    this.held.dispatchEvent(new Event("input", { bubbles: true, composed: true }));
+    this.held.dispatchEvent(new Event("change", { bubbles: true }));
+  },
+
+  /** Notes whether the page lets its own dragging begin. */
+  watchDrag() {
+    drag?.stop();
+    let begun = null;
+    const see = (event) => (begun = event);
+    addEventListener("dragstart", see, true);
+    drag = {
+      stop() {
+        removeEventListener("dragstart", see, true);
+        drag = null;
+        return begun !== null && !begun.defaultPrevented;
+      },
+    };
+  },
+
+  async hasDragBegun() {
+    await frame();
+    return drag?.stop() ?? false;
+  },
+
+  /** Scrolls one element into view, or what is in it (or the page) to its top or bottom. */
+  scroll(locator, to, ms) {
+    const act = (element) => {
+      const scroller = scrollerOf(element);
+      if (to === "view") element.scrollIntoView({ block: "center", inline: "nearest", behavior: "instant" });
+      else scroller.scrollTo({ top: to === "top" ? 0 : scroller.scrollHeight, behavior: "instant" });
+      return null;
+    };
+    return locator ? one(locator, ms, act) : { one: act(document.documentElement) };
+  },
+
+  /** Waits until nothing scrolls any more, for a second at most. */
+  async calm() {
+    let last = performance.now();
+    const end = last + 1000;
+    const see = () => (last = performance.now());
+    addEventListener("scroll", see, true);
+    do await frame();
+    while (performance.now() - last < 60 && performance.now() < end);
+    removeEventListener("scroll", see, true);
+  },
+
+  middle: () => ({ x: innerWidth / 2, y: innerHeight / 2 }),
+
+  readRows(rows, fields) {
+    const isFlat = rootsOf(document).length === 1;
+    const readers = fields.map(({ locator, read: what }) => {
+      if (what.each) {
+        const findAll = locator ? (row) => all(locator, row) : (row) => [row];
+        return (row) => JSON.stringify(findAll(row).map((element) => read(element, what.each)));
+      }
+      const find = finder(locator, isFlat);
+      return (row) => read(find(row), what);
+    });
+    return all(rows).map((row) => readers.map((reader) => reader(row)));
+  },
+
+  /** The box of one element, for a picture of it, and how far its document is scrolled. */
+  box: (locator, ms) =>
+    one(locator, ms, (element) => {
+      element.scrollIntoView({ block: "nearest", inline: "nearest", behavior: "instant" });
+      const { x, y, width, height } = element.getBoundingClientRect();
+      return { x, y, width, height, scrollX, scrollY };
+    }),
+
+  /** Lays opaque boxes over elements, until `unmask`. */
+  mask(locators) {
+    for (const locator of locators) {
+      for (const element of all(locator)) {
+        const { x, y, width, height } = element.getBoundingClientRect();
+        const mask = document.createElement("div");
+        mask.style.cssText = `all: initial; position: absolute; left: ${x + scrollX}px; top: ${y + scrollY}px; width: ${width}px; height: ${height}px; background: #f0f; z-index: 2147483647;`;
+        document.documentElement.append(mask);
+        masks.push(mask);
+      }
+    }
+  },
+
+  unmask() {
+    for (const mask of masks.splice(0)) mask.remove();
+  },
+};

@@ -1,0 +1,190 @@
+//! A page as a series of pictures.
+//!
+//! Pictures can't be redacted: what is to be hidden on them must be hidden in the page.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use super::console::time;
+use crate::connection::Connection;
+use crate::deadline::Deadline;
+use crate::feed::{Event, Subscription};
+use crate::{Error, Page};
+
+/// How many frames may wait to be taken. The browser sends the next one only after the last one was
+/// acknowledged, so these are few.
+const MAILBOX: usize = 16;
+
+/// How long the browser may take to begin.
+const START: Duration = Duration::from_secs(10);
+
+/// What a screencast keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScreencastOptions {
+    /// Frames are scaled down to fit into this width and height, in pixels.
+    pub largest: (u32, u32),
+    /// How good the JPEGs are, from 0 to 100.
+    pub quality: u8,
+    /// How many frames are kept: the last ones.
+    pub max_frames: usize,
+    /// How many bytes they have in all, at most.
+    pub max_bytes: usize,
+}
+
+impl Default for ScreencastOptions {
+    /// The last 200 frames of 800 by 600, up to 16 MiB.
+    fn default() -> Self {
+        Self {
+            largest: (800, 600),
+            quality: 60,
+            max_frames: 200,
+            max_bytes: 16 * 1024 * 1024,
+        }
+    }
+}
+
+/// One picture of a screencast.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// When the page looked like this.
+    pub at: Timestamp,
+    /// The picture.
+    pub jpeg: Vec<u8>,
+}
+
+/// A screencast that is going on. Dropping it forgets its frames; the page goes on sending until
+/// it closes, but not more than one frame.
+pub struct Screencast {
+    stop: oneshot::Sender<()>,
+    task: JoinSet<VecDeque<Frame>>,
+    connection: Connection,
+    session: String,
+}
+
+impl Page {
+    /// Begins to keep what the page looks like, each time that it changes.
+    ///
+    /// # Errors
+    ///
+    /// The page or the browser has gone, or it does not answer.
+    pub async fn screencast(&self, options: ScreencastOptions) -> Result<Screencast, Error> {
+        let target = &self.target;
+        let connection = target.connection.clone();
+        let subscription = target.tabs.feed.subscribe(
+            Some(&target.main_frame),
+            &["Page.screencastFrame"],
+            MAILBOX,
+        );
+        let params = json!({
+            "format": "jpeg",
+            "quality": options.quality,
+            "maxWidth": options.largest.0,
+            "maxHeight": options.largest.1,
+        });
+        let (stop, stopped) = oneshot::channel();
+        let mut task = JoinSet::new();
+        let keeper = Keeper {
+            connection: connection.clone(),
+            options,
+            frames: VecDeque::new(),
+            bytes: 0,
+        };
+        task.spawn(keeper.keep(subscription, stopped));
+        connection
+            .call(
+                &target.session,
+                "Page.startScreencast",
+                params,
+                Deadline::after(START),
+            )
+            .await?;
+        Ok(Screencast {
+            stop,
+            task,
+            connection,
+            session: target.session.clone(),
+        })
+    }
+}
+
+impl Screencast {
+    /// Ends the screencast and gives its last frames, the oldest first.
+    pub async fn finish(mut self) -> Vec<Frame> {
+        let stopped = self
+            .connection
+            .call(
+                &self.session,
+                "Page.stopScreencast",
+                json!({}),
+                Deadline::after(START),
+            )
+            .await;
+        if let Err(error) = stopped {
+            tracing::debug!(%error, "a page went away in the middle of its screencast");
+        }
+        // A keeper that has ended with its browser needs no telling.
+        let _ = self.stop.send(());
+        let kept = self.task.join_next().await;
+        kept.and_then(Result::ok).unwrap_or_default().into()
+    }
+}
+
+struct Keeper {
+    connection: Connection,
+    options: ScreencastOptions,
+    frames: VecDeque<Frame>,
+    bytes: usize,
+}
+
+impl Keeper {
+    async fn keep(
+        mut self,
+        mut subscription: Subscription,
+        mut stopped: oneshot::Receiver<()>,
+    ) -> VecDeque<Frame> {
+        loop {
+            tokio::select! {
+                event = subscription.next() => match event {
+                    Some(event) => self.take(&event),
+                    None => break,
+                },
+                _ = &mut stopped => break,
+            }
+        }
+        while let Some(event) = subscription.next_now() {
+            self.take(&event);
+        }
+        self.frames
+    }
+
+    fn take(&mut self, event: &Event) {
+        let params = &event.params;
+        self.connection.tell(
+            &event.session,
+            "Page.screencastFrameAck",
+            json!({"sessionId": params["sessionId"]}),
+        );
+        let Ok(jpeg) = STANDARD.decode(params["data"].as_str().unwrap_or_default()) else {
+            return;
+        };
+        let seconds = params["metadata"]["timestamp"].as_f64();
+        self.bytes += jpeg.len();
+        self.frames.push_back(Frame {
+            at: seconds.map_or_else(Timestamp::default, time),
+            jpeg,
+        });
+        while self.frames.len() > self.options.max_frames || self.bytes > self.options.max_bytes {
+            let Some(oldest) = self.frames.pop_front() else {
+                break;
+            };
+            self.bytes -= oldest.jpeg.len();
+        }
+    }
+}

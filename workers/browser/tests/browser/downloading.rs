@@ -1,0 +1,168 @@
+//! Downloads: their bytes and names, however they are started.
+
+use browser::{Error, Locator};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::{PATIENCE, SOON, Stage};
+
+const ATTACHED: &str =
+    "HTTP 200 OK\nContent-Disposition: attachment\nContent-Type: application/octet-stream\n\nabc";
+
+#[tokio::test]
+async fn a_download_has_its_hash_and_a_name_even_if_the_site_gives_none() {
+    let stage = Stage::at(&[
+        ("/", r#"<a href="/export">Export</a>"#),
+        ("/export", ATTACHED),
+    ])
+    .await;
+    let waiter = stage.page.expect_download();
+    stage
+        .page
+        .click(&Locator::css("a"), PATIENCE)
+        .await
+        .unwrap();
+    let download = waiter.wait(PATIENCE).await.unwrap();
+    assert_eq!(download.suggested_file_name, "export");
+    let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(download.sha256, abc);
+}
+
+#[tokio::test]
+async fn a_download_by_navigation_leaves_the_page_where_it_was() {
+    let stage = Stage::at(&[("/", "<p>here</p>"), ("/export", ATTACHED)]).await;
+    let waiter = stage.page.expect_download();
+    stage
+        .page
+        .goto(&stage.site.url("/export"), PATIENCE)
+        .await
+        .unwrap();
+    let download = waiter.wait(PATIENCE).await.unwrap();
+    assert_eq!(download.size_bytes, 3);
+    assert_eq!(stage.page.url().await.unwrap(), stage.site.url("/"));
+    let text = stage.page.text(&Locator::css("p"), PATIENCE).await.unwrap();
+    assert_eq!(text, "here");
+}
+
+#[tokio::test]
+async fn a_download_that_a_popup_turns_out_to_be_is_had_too() {
+    let html = r#"<button onclick="window.open('/export')">Open</button>
+        <a href="/export" target="_blank">Link</a><p>here</p>"#;
+    let stage = Stage::at(&[("/", html), ("/export", ATTACHED)]).await;
+    for selector in ["button", "a"] {
+        let waiter = stage.page.expect_download();
+        stage
+            .page
+            .click(&Locator::css(selector), PATIENCE)
+            .await
+            .unwrap();
+        let download = waiter.wait(PATIENCE).await.unwrap();
+        assert_eq!(download.size_bytes, 3);
+    }
+    assert_eq!(
+        stage.value("document.querySelector('p').innerText").await,
+        "here"
+    );
+}
+
+#[tokio::test]
+async fn a_download_that_the_page_makes_itself_is_had() {
+    let html = r#"<button>Save</button><script>
+        document.querySelector('button').onclick = () => {
+            const link = document.createElement('a');
+            link.href = URL.createObjectURL(new Blob(['x,y\n']));
+            link.download = '../../made.csv';
+            link.click();
+        };</script>"#;
+    let stage = Stage::at(&[("/", html)]).await;
+    let waiter = stage.page.expect_download();
+    stage
+        .page
+        .click(&Locator::css("button"), PATIENCE)
+        .await
+        .unwrap();
+    let download = waiter.wait(PATIENCE).await.unwrap();
+    assert_eq!(std::fs::read(&download.path).unwrap(), b"x,y\n");
+    assert!(!download.suggested_file_name.contains('/'), "{download:?}");
+    assert!(
+        download
+            .path
+            .starts_with(stage.scratch.path().canonicalize().unwrap())
+    );
+}
+
+#[tokio::test]
+async fn a_download_that_breaks_off_is_an_error() {
+    // The server promises more than it sends.
+    let broken = "HTTP 200 OK\nContent-Disposition: attachment; filename=half.bin\nContent-Length: 1000\n\nabc";
+    let stage = Stage::at(&[("/", r#"<a href="/half">Half</a>"#), ("/half", broken)]).await;
+    let waiter = stage.page.expect_download();
+    stage
+        .page
+        .click(&Locator::css("a"), PATIENCE)
+        .await
+        .unwrap();
+    let failed = waiter.wait(PATIENCE).await.unwrap_err();
+    assert!(matches!(failed, Error::Download { .. }), "{failed:?}");
+    assert!(failed.to_string().contains("half.bin"), "{failed}");
+}
+
+#[tokio::test]
+async fn a_waiter_that_is_dropped_takes_no_download() {
+    let stage = Stage::at(&[
+        ("/", r#"<a href="/export">Export</a>"#),
+        ("/export", ATTACHED),
+    ])
+    .await;
+    let page = &stage.page;
+    let failed = page.expect_download().wait(SOON).await.unwrap_err();
+    assert!(matches!(failed, Error::TimedOut { .. }), "{failed:?}");
+    drop(page.expect_download());
+    let waiter = page.expect_download();
+    page.click(&Locator::css("a"), PATIENCE).await.unwrap();
+    waiter.wait(PATIENCE).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_download_for_which_nothing_comes_is_canceled() {
+    let stage = Stage::at(&[("/", r#"<a href="/nothing" download>Nothing</a>"#)]).await;
+    let waiter = stage.page.expect_download();
+    let link = Locator::css("a");
+    stage.page.click(&link, PATIENCE).await.unwrap();
+    let failed = waiter.wait(PATIENCE).await.unwrap_err();
+    assert!(matches!(failed, Error::Download { .. }), "{failed:?}");
+    assert!(failed.to_string().contains("was canceled"), "{failed}");
+}
+
+#[tokio::test]
+async fn a_download_that_is_too_large_is_given_up_and_removed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endless = format!("http://{}/", listener.local_addr().unwrap());
+    let stage = Stage::with(&[("/", "<p>here</p>")], |options| {
+        options.max_download_bytes = 1 << 20;
+    })
+    .await;
+    let waiter = stage.page.expect_download();
+    let page = stage.page.clone();
+    let mut going = JoinSet::new();
+    going.spawn(async move { page.goto(&endless, PATIENCE).await.map(drop) });
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut request = [0; 4096];
+    let _ = stream.read(&mut request).await.unwrap();
+    let head = "HTTP/1.1 200 OK\r\nContent-Disposition: attachment; filename=endless.bin\r\nContent-Length: 1099511627776\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // Without an end, unless the browser hangs up.
+    while stream.write_all(&[0; 65536]).await.is_ok() {}
+    let failed = waiter.wait(PATIENCE).await.unwrap_err();
+    assert!(failed.to_string().contains("1048576 bytes"), "{failed}");
+    going.join_next().await.unwrap().unwrap().unwrap();
+    let own = std::fs::read_dir(stage.scratch.path()).unwrap();
+    let own = own.flatten().next().unwrap().path();
+    let left = || std::fs::read_dir(own.join("downloads")).unwrap().count();
+    let begun = std::time::Instant::now();
+    while left() > 0 {
+        assert!(begun.elapsed() < PATIENCE, "what came of it stays");
+        tokio::task::yield_now().await;
+    }
+}

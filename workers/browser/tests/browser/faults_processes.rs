@@ -1,0 +1,189 @@
+//! Parts of a browser that die or stop answering, caused for real: each ends in a typed error, and
+//! the browser can still be closed.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use browser::{Browser, Error, LaunchOptions, Locator, Screenshot, find_or_install};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::processes::{kill, members_of, process_of};
+use crate::{PATIENCE, Stage};
+
+/// Far less than any time-out that is given here.
+const QUICK: Duration = Duration::from_secs(10);
+
+async fn close(stage: Stage) {
+    let begun = Instant::now();
+    let group = stage.browser.process_id();
+    stage.browser.close().await;
+    assert!(begun.elapsed() < QUICK, "{:?}", begun.elapsed());
+    assert_eq!(members_of(group), Vec::<u32>::new());
+}
+
+/// A program that stands in for the browser's and becomes it.
+fn script(folder: &Path, text: &str) -> PathBuf {
+    let path = folder.join("program");
+    std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[tokio::test]
+async fn a_killed_network_service_fails_what_is_on_its_way_and_comes_back() {
+    let stage = Stage::at(&[("/", "<p>here</p>")]).await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    let page = stage.page.clone();
+    let mut going = JoinSet::new();
+    going.spawn(async move { page.goto(&url, PATIENCE).await });
+    let (_held, _) = silent.accept().await.unwrap();
+    let begun = Instant::now();
+    kill(process_of(
+        stage.browser.process_id(),
+        "network.mojom.NetworkService",
+    ))
+    .await;
+    let failed = going.join_next().await.unwrap().unwrap().unwrap_err();
+    assert!(matches!(failed, Error::Navigation { .. }), "{failed:?}");
+    assert!(begun.elapsed() < QUICK);
+    stage
+        .page
+        .goto(&stage.site.url("/"), PATIENCE)
+        .await
+        .unwrap();
+    assert_eq!(stage.value("document.body.innerText").await, "here");
+    close(stage).await;
+}
+
+#[tokio::test]
+async fn a_killed_gpu_process_comes_back_and_pictures_can_be_taken_again() {
+    let stage = Stage::at(&[("/", "<button onclick='this.innerText = 1'>Go</button>")]).await;
+    kill(process_of(stage.browser.process_id(), "--type=gpu-process")).await;
+    let begun = Instant::now();
+    let button = Locator::css("button");
+    stage.page.click(&button, PATIENCE).await.unwrap();
+    assert_eq!(stage.page.text(&button, PATIENCE).await.unwrap(), "1");
+    let picture = stage.page.screenshot(&Screenshot::default()).await.unwrap();
+    assert!(picture.starts_with(b"\x89PNG"));
+    assert!(begun.elapsed() < PATIENCE);
+    close(stage).await;
+}
+
+#[tokio::test]
+async fn a_renderer_killed_in_the_middle_of_a_wait_is_a_crash_at_once() {
+    let stage = Stage::at(&[("/", "")]).await;
+    let page = stage.page.clone();
+    let mut waiting = JoinSet::new();
+    waiting.spawn(async move { page.click(&Locator::css("#never"), PATIENCE).await });
+    // Its helper script is waiting by the time that the page has answered something else.
+    stage.value("1").await;
+    let begun = Instant::now();
+    kill(process_of(stage.browser.process_id(), "--type=renderer")).await;
+    let failed = waiting.join_next().await.unwrap().unwrap().unwrap_err();
+    assert!(matches!(failed, Error::Crashed), "{failed:?}");
+    assert!(begun.elapsed() < QUICK);
+    close(stage).await;
+}
+
+#[tokio::test]
+async fn a_crash_ends_the_wait_for_what_the_page_was_to_open_or_to_save() {
+    let stage = Stage::at(&[("/", "")]).await;
+    let popup = stage.page.expect_page();
+    let download = stage.page.expect_download();
+    let begun = Instant::now();
+    kill(process_of(stage.browser.process_id(), "--type=renderer")).await;
+    let (popup, download) = tokio::join!(popup.wait(PATIENCE), download.wait(PATIENCE));
+    let failed = popup.err().unwrap();
+    assert!(matches!(failed, Error::Crashed), "{failed:?}");
+    let failed = download.unwrap_err();
+    assert!(matches!(failed, Error::Crashed), "{failed:?}");
+    assert!(begun.elapsed() < QUICK);
+    close(stage).await;
+}
+
+#[tokio::test]
+async fn a_pipe_that_closes_under_a_living_browser_is_closed_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let real = find_or_install(&mut |_| {}).await.unwrap();
+    // The browser reads from the pipe of the first program and writes to that of the last one,
+    // which alone keeps ours open.
+    let relay = format!(
+        "cat <&3 4>&- | {} \"$@\" 3<&0 4>&1 2>/dev/null | dd bs=65536 >&4 2>/dev/null & exec 3<&- 4>&-; wait",
+        real.display()
+    );
+    let options = LaunchOptions::new(script(folder.path(), &relay), scratch.path());
+    let browser = Browser::launch(&options).await.unwrap();
+    let group = browser.process_id();
+    let page = browser.page().await.unwrap();
+    let mut waiting = JoinSet::new();
+    let asked = page.clone();
+    waiting.spawn(async move { asked.click(&Locator::css("#never"), PATIENCE).await });
+    page.evaluate("1", PATIENCE).await.unwrap();
+    let begun = Instant::now();
+    kill(process_of(group, "bs=65536")).await;
+    let failed = waiting.join_next().await.unwrap().unwrap().unwrap_err();
+    assert!(matches!(failed, Error::Closed), "{failed:?}");
+    assert!(begun.elapsed() < QUICK);
+    assert!(!browser.is_alive());
+    browser.close().await;
+    assert_eq!(members_of(group), Vec::<u32>::new());
+}
+
+#[tokio::test]
+async fn a_full_disk_fails_the_download_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let real = find_or_install(&mut |_| {}).await.unwrap();
+    // A disk of one mebibyte under the folder of downloads, that only this browser sees and that
+    // goes with it. An ordinary user needs a user namespace for that.
+    let kind = if rustix::process::geteuid().is_root() {
+        "--mount"
+    } else {
+        "--map-root-user --mount"
+    };
+    let text = format!(
+        "exec unshare {kind} sh -c 'mount -t tmpfs -o size=1m none downloads && exec \"$0\" \"$@\"' {} \"$@\"",
+        real.display()
+    );
+    let options = LaunchOptions::new(script(folder.path(), &text), scratch.path());
+    let browser = Browser::launch(&options).await.unwrap();
+    let page = browser.page().await.unwrap();
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let site = format!("http://{}/", listener.local_addr().unwrap());
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            connections.spawn(async move {
+                let mut request = [0; 4096];
+                let length = stream.read(&mut request).await.unwrap_or(0);
+                let request = String::from_utf8_lossy(&request[..length]).into_owned();
+                if !request.starts_with("GET /large ") {
+                    let page = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<a href=/large>Large</a>";
+                    let _ = stream.write_all(page.as_bytes()).await;
+                    return;
+                }
+                let head = "HTTP/1.1 200 OK\r\nContent-Disposition: attachment; filename=large.bin\r\nContent-Length: 67108864\r\n\r\n";
+                let _ = stream.write_all(head.as_bytes()).await;
+                // The browser hangs up when it can't go on.
+                while stream.write_all(&[0; 65536]).await.is_ok() {}
+            });
+        }
+    });
+    page.goto(&site, PATIENCE).await.unwrap();
+    let download = page.expect_download();
+    page.click(&Locator::css("a"), PATIENCE).await.unwrap();
+    let failed = download.wait(PATIENCE).await.unwrap_err();
+    assert!(matches!(failed, Error::Download { .. }), "{failed:?}");
+    assert_eq!(
+        page.text(&Locator::css("a"), PATIENCE).await.unwrap(),
+        "Large"
+    );
+    browser.close().await;
+}

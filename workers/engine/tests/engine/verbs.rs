@@ -1,0 +1,377 @@
+//! Each verb over real Chromium, on pages of the test's own.
+
+use std::collections::BTreeMap;
+
+use browser::{Browser, LaunchOptions, find_or_install};
+use domain::definition::{Definition, Secret};
+use engine::{Chromium, Inputs, Outcome, execute};
+use serde_json::{Value, json};
+
+use crate::pages::{Page, Site, html};
+use crate::scripted::{RecordingHost, Story};
+
+/// Runs a workflow on a site, with `input.url` for where it is, and gives its outcome and what was stored.
+async fn run(site: &Site, yaml: &str) -> (Outcome, RecordingHost) {
+    let definition = Definition::parse_yaml(yaml).unwrap_or_else(|errors| panic!("{errors:#?}"));
+    let executable = find_or_install(&mut |_| {}).await.expect("a browser");
+    let scratch = tempfile::tempdir().expect("a folder");
+    let browser = Browser::launch(&LaunchOptions::new(executable, scratch.path()))
+        .await
+        .expect("it starts");
+    let mut tabs = Chromium::new(browser.page().await.expect("a page"));
+    let mut host = RecordingHost::new(&Story::default());
+    let secrets = [
+        ("token", "canary-4711-value"),
+        ("key", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"),
+    ];
+    let inputs = Inputs {
+        input: json!({"url": site.url, "second": 1}),
+        secrets: secrets
+            .map(|(name, value)| (name.to_owned(), Secret::new(value)))
+            .into_iter()
+            .collect::<BTreeMap<_, _>>(),
+        outputs: json!({}),
+    };
+    let report = execute(&definition, inputs, &mut tabs, &mut host)
+        .await
+        .expect("not interrupted");
+    browser.close().await;
+    (report.outcome, host)
+}
+
+/// Runs steps, and gives what `output:` names.
+async fn output(site: &Site, steps: &str, output: &str) -> (Value, RecordingHost) {
+    let yaml = format!(
+        "name: Test\nstates:\n  - name: testing\n    steps:\n      - goto: '{{{{ input.url }}}}/'\n{steps}output: {output}\n"
+    );
+    match run(site, &yaml).await {
+        (Outcome::Completed { output }, host) => (output.unwrap_or_default(), host),
+        (other, _) => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fields_lists_boxes_keys_and_files_get_what_the_steps_say() {
+    let site = Site::start(|path| {
+        (path == "/").then(|| {
+            html(
+                "<form>
+                <label>Name <input id=name></label>
+                <label>Search <input id=search onkeydown='keys.value += event.key + \" \"'></label>
+                <output id=keys></output>
+                <label>Month <select id=month><option value=4>April</option><option value=5>May</option></select></label>
+                <select id=teams multiple><option>IT</option><option>HR</option><option>PR</option></select>
+                <label><input type=checkbox id=a> A</label><label><input type=checkbox id=b checked> B</label>
+                <input type=file id=file multiple onchange='Promise.all([...files].map(async (f) => f.name + \":\" + await f.text())).then((t) => seen.textContent = t.join(\",\"))'>
+                <p id=seen></p>
+                </form>",
+            )
+        })
+    })
+    .await;
+    let steps = r##"
+      - fill: { label: Name, value: "{{ 'a' ~ 'b' }}" }
+      - type: { label: Search, value: "xy", delay: 1ms }
+      - press: { key: Backspace, label: Search, times: 2 }
+      - get: { css: "#keys", as: keys }
+      - get: { css: "#name", type: value, as: name }
+      - select: { label: Month, option: May }
+      - select: { css: "#teams", option: [IT, PR] }
+      - check: { label: A, exact: true }
+      - uncheck: "#b"
+      - evaluate: { script: "[month.value, [...teams.selectedOptions].map((o) => o.text).join(), a.checked, b.checked, args.n] // seen", args: { n: "{{ input.second }}" }, as: chosen }
+      - upload: { css: "#file", files: [{ fileName: a.txt, content: "A{{ name }}" }, { fileName: b.txt, base64: Qg== }] }
+      - waitFor: { hasText: b.txt }
+      - get: { css: "#seen", as: seen }
+"##;
+    let (output, _) = output(
+        &site,
+        steps,
+        "{ keys: '{{ keys }}', name: '{{ name }}', chosen: '{{ chosen }}', seen: '{{ seen }}' }",
+    )
+    .await;
+    assert_eq!(
+        output,
+        json!({
+            "keys": "x y Backspace Backspace",
+            "name": "ab",
+            "chosen": ["5", "IT,PR", true, false, 1],
+            "seen": "a.txt:Aab,b.txt:B",
+        })
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn loops_branches_and_groups_go_where_their_conditions_say() {
+    let site = Site::start(|path| match path {
+        "/" => Some(html(
+            "<ul><li>One <a href=/1>more</a></li><li>Two <a href=/2>more</a></li></ul>
+             <button id=flaky onclick='this.dataset.n = +(this.dataset.n || 0) + 1; if (this.dataset.n == 3) document.body.append(Object.assign(document.createElement(\"b\"), {textContent: \"done\"}))'>Try</button>",
+        )),
+        "/1" | "/2" => Some(html(&format!("<h1>Page {}</h1>", &path[1..]))),
+        _ => None,
+    })
+    .await;
+    let steps = r##"
+      - set: { titles: [], texts: [] }
+      - forEach:
+          elements: li
+          as: item
+          index: i
+          steps:
+            - click: { css: a, within: { element: item } }
+            - get: { css: h1, as: title }
+            - set: { titles: "{{ titles + [title] }}", texts: "{{ texts + [item.text ~ i] }}" }
+            - back:
+      - forEach:
+          in: ["a", "{{ input.second }}"]
+          as: word
+          steps: [{ set: { texts: "{{ texts + [word] }}" } }]
+      - if: { visible: h1, then: [{ set: { branch: then } }], else: [{ set: { branch: else } }] }
+      - retry:
+          maxAttempts: 5
+          delay: 10ms
+          steps:
+            - click: "#flaky"
+            - waitFor: { hasText: done }
+              timeout: 200ms
+      - click: "#nobody"
+        timeout: 50ms
+        onError: continue
+      - set: { code: "{{ error.code }}", failed: "{{ error.step }}" }
+      - set: { ok: 1 }
+        onError: { as: later }
+"##;
+    let (output, host) = output(
+        &site,
+        steps,
+        "{ titles: '{{ titles }}', texts: '{{ texts }}', branch: '{{ branch }}', code: '{{ code }}', failed: '{{ failed }}', later: '{{ later }}' }",
+    )
+    .await;
+    assert_eq!(
+        output,
+        json!({
+            "titles": ["Page 1", "Page 2"],
+            "texts": ["One more0", "Two more1", "a", 1],
+            "branch": "else",
+            "code": "ELEMENT_NOT_FOUND",
+            "failed": "testing/steps/6 (click)",
+            "later": null,
+        })
+    );
+    let log = host.text("log.jsonl");
+    assert_eq!(log.matches("\"retrying\"").count(), 2, "{log}");
+    assert!(log.contains("(forEach)[1]/steps/0 (click)"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frames_tabs_dialogs_and_responses_are_reached() {
+    let site = Site::start(|path| match path {
+        "/" => Some(html(
+            "<iframe src=/inner></iframe>
+             <a href=/popup target=_blank>Open</a>
+             <button id=ask onclick='answer.textContent = prompt(\"Why?\")'>Ask</button><p id=answer></p>
+             <button id=load onclick='fetch(\"/api?x=1\")'>Load</button>
+             <div id=box draggable=true ondragstart='1' style='width:40px;height:40px'>box</div>
+             <div id=drop ondragover='event.preventDefault()' ondrop='this.textContent = \"dropped\"' style='width:80px;height:80px'>here</div>",
+        )),
+        "/inner" => Some(html(
+            "<label>IBAN <input id=iban></label><div style='height:3000px'></div><p id=end>end</p>",
+        )),
+        "/popup" => Some(html("<h1>Popup</h1>")),
+        "/api?x=1" => Some(Page {
+            content_type: "application/json",
+            body: r#"{"total": 7, "leak": "canary-4711-value"}"#.to_owned(),
+            headers: "",
+        }),
+        _ => None,
+    })
+    .await;
+    let steps = r##"
+      - frame:
+          css: iframe
+          steps:
+            - fill: { label: IBAN, value: DE00 }
+            - evaluate: { script: "document.querySelector('#iban').value", as: iban }
+            - scroll: { css: "#end" }
+            - evaluate: { script: "scrollY > 0", as: scrolled }
+            - assert: { hasText: end, css: p }
+      - tab: { open: { text: Open } }
+      - get: { css: h1, as: popup }
+      - pdf:
+      - tab: close
+      - dialog: { accept: because }
+      - click: "#ask"
+      - get: { css: "#answer", as: why }
+      - waitFor:
+          response: { url: "*/api*", status: 200 }
+          during: [{ click: "#load" }]
+          as: reply
+      - drag: { source: "#box", target: "#drop" }
+      - get: { css: "#drop", as: dropped }
+      - fill: { css: "iframe input", value: x, frame: "iframe" }
+        onError: { as: wrong }
+        timeout: 50ms
+"##;
+    let (output, host) = output(
+        &site,
+        steps,
+        "{ iban: '{{ iban }}', scrolled: '{{ scrolled }}', popup: '{{ popup }}', why: '{{ why }}', reply: '{{ reply.body }}', dropped: '{{ dropped }}' }",
+    )
+    .await;
+    assert_eq!(
+        output,
+        json!({
+            "iban": "DE00",
+            "scrolled": true,
+            "popup": "Popup",
+            "why": "because",
+            "reply": {"total": 7, "leak": "•••"},
+            "dropped": "dropped",
+        })
+    );
+    assert!(host.names().contains(&"page.pdf"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_are_read_by_number_by_scrolling_and_by_loading_more() {
+    const LIST: &str = "<ul id=list></ul><button id=more>More</button><script>
+        let n = 0;
+        const add = () => { for (let i = 0; i < 20 && n < 50; i++, n++) list.insertAdjacentHTML('beforeend', `<li style='height:40px'><b>${n}</b><i>t${n % 2}</i><i>x</i><time>0${n % 9 + 1}.05.2026</time></li>`);
+          if (n >= 50) document.getElementById('more')?.remove(); };
+        add();
+    </script>";
+    let site = Site::start(|path| {
+        let by = |script: &str| html(&format!("{LIST}<script>{script}</script>"));
+        if path == "/" || path == "/more" {
+            return Some(by("more.onclick = () => setTimeout(add, 20)"));
+        }
+        if path == "/scroll" {
+            return Some(by("onscroll = () => { if (scrollY + innerHeight > document.body.scrollHeight - 5) setTimeout(add, 20) }"));
+        }
+        let number: usize = path.strip_prefix("/list?page=")?.parse().ok()?;
+        Some(html(&if number <= 3 {
+            format!("<ul><li><b>{number}</b></li></ul>")
+        } else {
+            "<ul></ul>".to_owned()
+        }))
+    })
+    .await;
+    let steps = r##"
+      - extract: { rows: li, fields: { n: { css: b, type: number } }, loadMore: { role: button, name: More }, as: more }
+      - goto: "{{ input.url }}/scroll"
+      - extract: { rows: li, fields: { n: { css: b, type: number }, tags: { css: i, type: list }, day: { css: time, type: date, format: "%d.%m.%Y" } }, scroll: true, limit: 45, as: scrolled }
+      - goto: "{{ input.url }}/list?page=1"
+      - extract: { rows: li, fields: { n: { css: b, type: number } }, pageNumber: { goto: "{{ input.url }}/list?page={{ page }}" }, as: numbered }
+      - goto: "{{ input.url }}/more"
+      - extract: { rows: li, fields: { tag: i }, uniqueBy: tag, as: unique }
+"##;
+    let (output, host) = output(
+        &site,
+        steps,
+        "{ more: '{{ more | length }}', last: '{{ more[49].n }}', scrolled: '{{ scrolled | length }}', first: '{{ scrolled[0] }}', numbered: '{{ numbered | map(attribute=\"n\") | list }}', unique: '{{ unique | length }}' }",
+    )
+    .await;
+    assert_eq!(
+        output,
+        json!({
+            "more": 50,
+            "last": 49,
+            "scrolled": 45,
+            "first": {"n": 0, "tags": ["t0", "x"], "day": "2026-05-01"},
+            "numbered": [1, 2, 3],
+            "unique": 2,
+        })
+    );
+    let schema: Value = serde_json::from_str(&host.text("scrolled.schema.json")).expect("JSON");
+    assert_eq!(
+        schema["items"]["properties"]["day"],
+        json!({"type": ["string", "null"], "format": "date"})
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_final_state_signs_out_whatever_happened_and_the_first_failure_is_kept() {
+    let site = Site::start(|path| match path {
+        "/" => Some(html("<a href=/out>Sign out</a>")),
+        "/out" => Some(html("<h1>Signed out</h1>")),
+        _ => None,
+    })
+    .await;
+    let yaml = |end: &str| {
+        format!(
+            "name: Test
+states:
+  - {{ name: opening, steps: [{{ goto: '{{{{ input.url }}}}/' }}, {end}] }}
+  - {{ name: never, steps: [{{ click: a, when: {{ expression: input.second == 2 }} }}, {{ screenshot: }}] }}
+  - {{ name: signing_out, finally: true, steps: [{{ click: {{ text: Sign out }} }}, {{ screenshot: {{ fileName: out.png, css: h1 }} }}] }}
+  - {{ name: also, finally: true, steps: [{{ fail: {{ code: SECOND, message: too late }} }}] }}
+"
+        )
+    };
+    let failing = "{ fail: { code: FIRST, message: no, if: input.second == 1 } }";
+    let (outcome, host) = run(&site, &yaml(failing)).await;
+    let Outcome::Failed(failure) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(failure.custom_code.as_deref(), Some("FIRST"));
+    assert_eq!(failure.state.as_deref(), Some("opening"));
+    assert!(host.names().contains(&"out.png") && !host.names().contains(&"screenshot.png"));
+
+    let nothing = "{ endWithNoAction: { reason: none, if: input.second == 1 } }";
+    let (outcome, host) = run(&site, &yaml(nothing)).await;
+    let Outcome::Failed(failure) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(
+        failure.custom_code.as_deref(),
+        Some("SECOND"),
+        "a failure outweighs nothing to do"
+    );
+    assert!(host.names().contains(&"out.png"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_that_a_page_shows_again_leaves_it_masked_whatever_reads_it() {
+    let site = Site::start(|path| {
+        (path == "/").then(|| {
+            html("<label>Token <input id=t oninput='echo.textContent = this.value'></label><p id=echo></p>
+                  <label>Code <input id=c oninput='code.textContent = this.value'></label><p id=code></p>")
+        })
+    })
+    .await;
+    let steps = r##"
+      - fill: { label: Token, value: "{{ secrets.token }}" }
+      - type: { label: Code, value: "{{ totp(secrets.key) }}" }
+      - get: { css: "#echo", as: text }
+      - get: { css: "#t", type: value, as: value }
+      - get: { css: "#code", as: code }
+      - get: { css: "#code", type: number, as: number }
+        onError: continue
+      - evaluate: { script: "({ [t.value]: [t.value.length, 'x' + t.value] })", as: script }
+      - extract: { rows: body, fields: { cell: "#echo", each: { css: p, type: list } }, as: rows }
+      - forEach: { elements: "#echo", as: element, steps: [{ set: { element_text: "{{ element.text }}" } }] }
+      - assert: { hasText: "nowhere", message: "on {{ text }}" }
+        onError: { as: failed }
+        timeout: 50ms
+"##;
+    let (output, host) = output(
+        &site,
+        steps,
+        "{ text: '{{ text }}', value: '{{ value }}', code: '{{ code }}', script: '{{ script }}', rows: '{{ rows }}', element: '{{ element_text }}', failed: '{{ failed.message }}' }",
+    )
+    .await;
+    assert_eq!(output["text"], "•••");
+    assert_eq!(output["value"], "•••");
+    assert_eq!(output["code"], "•••");
+    assert_eq!(output["script"], json!({"•••": [17, "x•••"]}));
+    assert_eq!(
+        output["rows"],
+        json!([{"cell": "•••", "each": ["•••", "•••"]}])
+    );
+    assert_eq!(output["element"], "•••");
+    for artifact in &host.artifacts {
+        let shown = format!("{:?}", host.bytes(artifact));
+        assert!(!shown.contains("canary-4711"), "{}", artifact.name);
+    }
+}
