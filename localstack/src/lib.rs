@@ -3,6 +3,7 @@
 //!
 //! There is no second implementation of anything here: what runs is the code that runs on AWS, fed as AWS feeds it.
 
+pub mod default_keys;
 pub mod emulator;
 pub mod fixture;
 mod local_file;

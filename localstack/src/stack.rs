@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use api::{Api, router};
-use domain::OrganizationId;
 use platform::addresses::AllowAddresses;
-use platform::configuration::{Environment, Resources};
+use platform::configuration::{Environment, Limits, Resources};
 use platform::guarded_http::GuardedClient;
 use store::local::{deploy, stream::StreamReader};
 use store::{Connection, Role, Store};
@@ -20,7 +19,7 @@ use crate::emulator::{Emulator, Installation, StartOptions};
 use crate::local_file::{LocalFile, Published};
 use crate::occupation::Occupation;
 use crate::runners::{RunnerCommand, Runners};
-use crate::{TEMPLATE, pollers, resources, webhook_receiver};
+use crate::{TEMPLATE, default_keys, pollers, resources, webhook_receiver};
 
 const STACK_NAME: &str = "legwork-local";
 
@@ -147,10 +146,8 @@ impl Stack {
         let mut tasks = JoinSet::new();
         let stop_serving = CancellationToken::new();
         let api_url = format!("http://{}", listener.local_addr()?);
-        let api = router(Api {
-            store: store.clone(),
-            allow_addresses: ALLOW_ADDRESSES,
-        });
+        let limits = Limits::read(&Environment::from_process())?;
+        let api = router(Api::new(store.clone(), ALLOW_ADDRESSES, limits));
         serve(&mut tasks, listener, api, &stop_serving);
         let site = TcpListener::bind("127.0.0.1:0").await?;
         let practice_site_url = format!("http://{}", site.local_addr()?);
@@ -218,11 +215,7 @@ impl Stack {
         let runners = Runners::start(options.runner, environment, &log_dir, options.workers)?;
 
         let key = async |organization: &str, user: &str, role: Role| -> anyhow::Result<String> {
-            let organization: OrganizationId = organization.parse()?;
-            Ok(store
-                .create_api_key(organization, user, role, "local stack")
-                .await?
-                .key)
+            default_keys::renew(&store, organization.parse()?, user, role).await
         };
         let content = LocalFile {
             pid: std::process::id(),

@@ -19,7 +19,7 @@ use platform::webhook_signature::Secret;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use store::{Job, JobWorkflow, Role, fresh_id, now};
+use store::{Job, JobWorkflow, fresh_id, now};
 
 use crate::service::{Body, Service};
 
@@ -102,12 +102,8 @@ async fn go_the_whole_way(service: &mut Service, say: &mut impl FnMut(&str)) -> 
 }
 
 async fn register(service: &mut Service) -> anyhow::Result<Customer> {
-    let organization = fresh_id(OrganizationId::new, now());
-    service.key = service
-        .store
-        .create_api_key(organization, "deployer", Role::Admin, "first")
-        .await?
-        .key;
+    let (organization, key) = service.make_first_key().await?;
+    service.key = key;
     for (name, value) in [("hr_user", EMAIL), ("hr_password", PASSWORD)] {
         let body = Body::Json(json!({ "value": value }));
         service

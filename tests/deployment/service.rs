@@ -11,6 +11,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use domain::OrganizationId;
 use localstack::emulator::{Emulator, Installation, StartOptions};
 use localstack::{ReceivedWebhook, TEMPLATE, settings_of};
 use platform::configuration::{Environment, Resources};
@@ -147,14 +148,9 @@ impl Service {
             .create(true)
             .append(true)
             .open(self.runner_log())?;
-        let mut child = Command::new(env!("CARGO_BIN_EXE_legwork"))
+        let mut child = self
+            .legwork()
             .arg("runner")
-            .envs(self.settings.iter().map(|(name, value)| (name, value)))
-            .env("AWS_ENDPOINT_URL", &self.endpoint_url)
-            .env("AWS_REGION", REGION)
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("LEGWORK_ALLOW_ADDRESSES", "loopback")
             .env("LEGWORK_CHROMIUM", chromium)
             .env("LEGWORK_SCRATCH_DIR", self.folder.path().join("scratch"))
@@ -169,6 +165,40 @@ impl Service {
         let stdin = child.stdin.take();
         self.runner = Some((child, stdin));
         Ok(())
+    }
+
+    /// The command line, where an operator has it: with credentials, and the names of the resources.
+    fn legwork(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_legwork"));
+        command
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
+            .env("AWS_ENDPOINT_URL", &self.endpoint_url)
+            .env("AWS_REGION", REGION)
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_EC2_METADATA_DISABLED", "true");
+        command
+    }
+
+    /// Makes the first key, as an operator does. Answers with the organization that it made, and the key.
+    pub(crate) async fn make_first_key(&self) -> anyhow::Result<(OrganizationId, String)> {
+        let mut command = self.legwork();
+        let made = command
+            .args(["api-key", "--user", "deployer"])
+            .output()
+            .await?;
+        ensure!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        let said = String::from_utf8(made.stdout)?;
+        let word = |name: &str| {
+            let line = said.lines().find_map(|line| line.strip_prefix(name));
+            line.map(str::trim)
+                .with_context(|| format!("no {name} in {said}"))
+        };
+        Ok((word("organization")?.parse()?, word("key")?.to_owned()))
     }
 
     /// Kills the runner, as a machine does that loses power.

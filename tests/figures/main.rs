@@ -1,11 +1,18 @@
-//! The figures of the stack on one machine: how soon it is ready, how soon a run is picked up, what it weighs when it
-//! is idle. `cargo bench -p cli --bench figures` builds it as it is released and prints them; docs/performance.md keeps
-//! what was measured.
+//! The figures that docs/performance.md keeps. `cargo bench -p cli --bench figures` prints all of them; names after ` -- `
+//! choose some: `stack` (how soon it is ready, how soon a run is picked up, what it weighs when it is idle), `cold-start`
+//! (how soon the api function answers), `lists` (what a page of runs costs), `creates` (runs created a second).
+//! `--runs N` fills an organization of `lists` with fewer than 100,000 runs.
 #![expect(clippy::print_stdout, reason = "the figures are the result")]
 
 #[path = "../end_to_end/stack.rs"]
 #[expect(dead_code, reason = "the tests use what this doesn't")]
 mod stack;
+
+mod cold_start;
+mod creates;
+mod in_process;
+mod lists;
+mod runtime_api;
 
 use std::time::{Duration, Instant};
 
@@ -18,9 +25,46 @@ const RUNS: usize = 30;
 
 /// A run that does nothing but begin: what is timed is the way to it.
 const EMPTY: &str =
-    "name: Empty\nstates:\n  - name: opening\n    steps:\n      - goto: about:blank\n";
+    "name: Empty\nstates:\n  - name: beginning\n    steps:\n      - set: { begun: true }\n";
+
+/// How many runs the large organization of `lists` has, if nothing else is said.
+const MANY: usize = 100_000;
 
 fn main() {
+    const NAMES: [&str; 4] = ["stack", "cold-start", "lists", "creates"];
+    // Cargo adds its own flag to what it was given.
+    let mut arguments = std::env::args().skip(1).filter(|given| given != "--bench");
+    let (mut asked, mut many) = (Vec::new(), MANY);
+    while let Some(argument) = arguments.next() {
+        if argument == "--runs" {
+            let number = arguments.next().and_then(|text| text.parse().ok());
+            many = number.expect("--runs needs a number");
+        } else {
+            assert!(
+                NAMES.contains(&argument.as_str()),
+                "there are no figures called {argument}; there are {NAMES:?}"
+            );
+            asked.push(argument);
+        }
+    }
+    let is_asked = |name: &str| asked.is_empty() || asked.iter().any(|asked| asked == name);
+    if is_asked("stack") {
+        report_stack();
+    }
+    if is_asked("cold-start") {
+        cold_start::report();
+    }
+    // The emulator that both use belongs to the runtime that it was started in.
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    if is_asked("lists") {
+        runtime.block_on(lists::report(many));
+    }
+    if is_asked("creates") {
+        runtime.block_on(creates::report());
+    }
+}
+
+fn report_stack() {
     // The first start may install something; the second one is what counts.
     drop(Stack::start(&[]));
     let began = Instant::now();
@@ -47,10 +91,10 @@ fn main() {
     let floor = queue_floor(&stack);
     let (p50, p95) = (percentile(&mut pick_ups, 50), percentile(&mut pick_ups, 95));
     println!(
-        "from POST /workflow-runs answered to IN_PROGRESS, {RUNS} runs: p50 {p50} ms, p95 {p95} ms"
+        "from POST /workflow-runs answered to IN_PROGRESS, {RUNS} runs: p50 {p50:.0} ms, p95 {p95:.0} ms"
     );
     println!(
-        "the emulator's own queue, from sent to received by a long poll, {RUNS} messages: p50 {floor} ms"
+        "the emulator's own queue, from sent to received by a long poll, {RUNS} messages: p50 {floor:.0} ms"
     );
     assert!(stack.stop().success());
 }
@@ -73,7 +117,7 @@ fn time_pick_up(stack: &Stack, workflow: &str) -> (Instant, Instant, String) {
 }
 
 /// What nothing that polls this queue could be faster than.
-fn queue_floor(stack: &Stack) -> u128 {
+fn queue_floor(stack: &Stack) -> f64 {
     tokio::runtime::Runtime::new()
         .expect("a runtime")
         .block_on(async {
@@ -92,9 +136,10 @@ fn queue_floor(stack: &Stack) -> u128 {
         })
 }
 
-fn percentile(durations: &mut [Duration], percent: usize) -> u128 {
+/// In milliseconds.
+fn percentile(durations: &mut [Duration], percent: usize) -> f64 {
     durations.sort_unstable();
-    durations[(durations.len() - 1) * percent / 100].as_millis()
+    durations[(durations.len() - 1) * percent / 100].as_secs_f64() * 1000.0
 }
 
 fn report_memory(stack: &Stack) {

@@ -288,6 +288,84 @@ fn every_function_has_a_policy_of_its_own_and_no_role_that_others_share() {
     );
 }
 
+/// Who may do an action with a resource, as the roles' policies say: logical ids of functions and roles.
+fn who_may(action: &str, resource: &str) -> BTreeSet<String> {
+    let template = template();
+    statements(&template)
+        .into_iter()
+        .filter(|(_, statement)| list(&statement["Action"]).contains(&&json!(action)))
+        .filter(|(_, statement)| {
+            let mut gets = Vec::new();
+            maps_with(&statement["Resource"], "Fn::GetAtt", &mut gets);
+            gets.iter().any(|value| owner_of(value) == resource)
+        })
+        .map(|(owner, _)| owner.to_owned())
+        .collect()
+}
+
+#[test]
+fn secrets_of_workflows_are_encrypted_by_the_api_only_and_decrypted_by_the_runner_only() {
+    let of = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+    let encrypts: BTreeSet<String> = of(&["ApiFunction"]);
+    let decrypts: BTreeSet<String> = of(&["RunnerTaskRole"]);
+    assert_eq!(who_may("kms:Encrypt", "SecretsKey"), encrypts);
+    assert_eq!(who_may("kms:Decrypt", "SecretsKey"), decrypts);
+}
+
+#[test]
+fn no_policy_allows_an_action_on_the_table_that_the_store_never_takes() {
+    let store: String = sources("shared/store/src")
+        .into_iter()
+        .map(|source| source.code)
+        .collect();
+    let calls = [
+        ("dynamodb:GetItem", ".get_item()"),
+        ("dynamodb:BatchGetItem", ".batch_get_item()"),
+        ("dynamodb:PutItem", ".put_item()"),
+        ("dynamodb:UpdateItem", ".update_item()"),
+        ("dynamodb:DeleteItem", ".delete_item()"),
+        ("dynamodb:Query", ".query()"),
+    ];
+    let taken: BTreeSet<&str> = calls
+        .into_iter()
+        .filter(|(_, call)| store.contains(call))
+        .map(|(action, _)| action)
+        .collect();
+    // The stream's own actions are Lambda's, not the store's.
+    let is_about_the_stream = |action: &str| {
+        action.contains("Stream") || action.contains("Shard") || action.contains("GetRecords")
+    };
+    let template = template();
+    let allowed: BTreeSet<&str> = statements(&template)
+        .into_iter()
+        .flat_map(|(_, statement)| list(&statement["Action"]))
+        .filter_map(Value::as_str)
+        .filter(|action| action.starts_with("dynamodb:") && !is_about_the_stream(action))
+        .collect();
+    assert_eq!(allowed, taken);
+}
+
+#[test]
+fn the_api_may_query_the_indexes_that_its_lists_read_and_the_sweeper_the_one_of_what_is_due() {
+    let template = template();
+    let queried: BTreeSet<(&str, &str)> = statements(&template)
+        .into_iter()
+        .filter(|(_, statement)| list(&statement["Action"]).contains(&&json!("dynamodb:Query")))
+        .flat_map(|(owner, statement)| {
+            let resources = list(&statement["Resource"]).into_iter();
+            resources.filter_map(move |resource| Some((owner, resource["Fn::Sub"].as_str()?)))
+        })
+        .filter_map(|(owner, arn)| Some((owner, arn.strip_prefix("${Table.Arn}/index/")?)))
+        .collect();
+    let expected = [
+        ("ApiFunction", "byOrganization"),
+        ("ApiFunction", "byStatus"),
+        ("ApiFunction", "byWorkflow"),
+        ("SweeperFunction", "due"),
+    ];
+    assert_eq!(queried, BTreeSet::from(expected));
+}
+
 #[test]
 fn every_function_is_a_package_and_every_package_of_functions_is_one() {
     let code = |function: &Value| {

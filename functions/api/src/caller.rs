@@ -4,7 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;
 use domain::OrganizationId;
-use store::Role;
+use store::{AllowanceKind, Role, now};
 
 use crate::{Api, Code, Problem};
 
@@ -52,10 +52,22 @@ impl FromRequestParts<Api> for Caller {
             .api_key(key.trim())
             .await?
             .ok_or_else(|| refused("the API key is not known"))?;
-        tracing::Span::current().record(
+        let span = tracing::Span::current();
+        span.record(
             "organization_id",
             tracing::field::display(found.organization_id),
         );
+        span.record("api_key_id", tracing::field::display(found.id));
+        let at = now();
+        api.limits
+            .spend(
+                &api.store,
+                found.organization_id,
+                AllowanceKind::Requests,
+                at,
+            )
+            .await?;
+        api.store.note_api_key_use(&found, at).await;
         Ok(Self {
             organization_id: found.organization_id,
             user_id: found.user_id,

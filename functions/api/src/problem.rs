@@ -2,118 +2,58 @@
 //!
 //! What a caller reads says what they can do. What went wrong inside is logged once, here, and never shown.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use domain::definition::Rule;
 use serde::Serialize;
 use store::StoreError;
+use utoipa::ToSchema;
 
-/// What kind of error it is. The list is closed and documented in docs/api.md: clients may match on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Code {
-    /// The request is not well-formed.
-    BadRequest,
-    /// The body is not JSON.
-    InvalidJson,
-    /// No key, or one that is not known.
-    Unauthenticated,
-    /// The key's role does not allow it.
-    Forbidden,
-    /// There is no such path.
-    NoSuchPath,
-    /// The path has no such method.
-    MethodNotAllowed,
-    /// There is no such resource, or it is another tenant's.
-    NotFound,
-    /// The body is longer than it may be.
-    BodyTooLarge,
-    /// The body has another media type than the call takes.
-    UnsupportedMediaType,
-    /// Some fields are wrong; `errors` says which.
-    ValidationFailed,
-    /// The idempotency key was used for another body.
-    IdempotencyKeyReused,
-    /// The run does not wait for this answer.
-    InputNotAwaited,
-    /// The run has ended.
-    RunEnded,
-    /// The run has not ended yet.
-    RunNotEnded,
-    /// The service can't answer for the moment.
-    Unavailable,
-    /// A defect of the service.
-    Internal,
-}
+pub use crate::code::Code;
 
-impl Code {
-    fn status(self) -> StatusCode {
-        match self {
-            Self::BadRequest | Self::InvalidJson => StatusCode::BAD_REQUEST,
-            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
-            Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::NoSuchPath | Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::ValidationFailed | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::InputNotAwaited | Self::RunEnded | Self::RunNotEnded => StatusCode::CONFLICT,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-
-    fn title(self) -> &'static str {
-        match self {
-            Self::BadRequest => "The request is not well-formed",
-            Self::InvalidJson => "The body is not JSON",
-            Self::Unauthenticated => "A known API key is needed",
-            Self::Forbidden => "The API key's role does not allow this",
-            Self::NoSuchPath => "There is no such path",
-            Self::MethodNotAllowed => "The path has no such method",
-            Self::NotFound => "There is no such resource",
-            Self::BodyTooLarge => "The body is too large",
-            Self::UnsupportedMediaType => "The body has the wrong media type",
-            Self::ValidationFailed => "Some fields are wrong",
-            Self::IdempotencyKeyReused => "The idempotency key was used for another request",
-            Self::InputNotAwaited => "The run does not wait for this answer",
-            Self::RunEnded => "The run has ended",
-            Self::RunNotEnded => "The run has not ended yet",
-            Self::Unavailable => "The service can't answer for the moment",
-            Self::Internal => "The service failed",
-        }
-    }
-}
-
-/// One wrong field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// One wrong field of a body, or one wrong parameter.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldError {
-    /// A JSON pointer (RFC 6901) into the body.
-    pub pointer: String,
+    /// A JSON pointer (RFC 6901) into the body; `null` for a parameter.
+    pub pointer: Option<String>,
+    /// The name of the query parameter, if it is one.
+    pub parameter: Option<String>,
     /// What is wrong with it.
     pub message: String,
+    /// The rule of the workflow language that is broken, such as `unknown-step`; null for anything but definitions.
+    pub rule: Option<Rule>,
     /// What was probably meant.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub suggestion: Option<String>,
     /// The line in a YAML body, from 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
     /// The column in a YAML body, from 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<usize>,
 }
 
 impl FieldError {
-    /// A wrong field of a JSON body.
+    /// A wrong field of a body.
     pub fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
-            pointer: pointer.into(),
+            pointer: Some(pointer.into()),
             message: message.into(),
-            suggestion: None,
-            line: None,
-            column: None,
+            ..Self::default()
         }
     }
+
+    /// A wrong query parameter.
+    pub fn of_parameter(name: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            parameter: Some(name.into()),
+            message: message.into(),
+            ..Self::default()
+        }
+    }
+}
+
+/// A key of an object as a JSON pointer's token (RFC 6901, section 3).
+pub(crate) fn pointer_token(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
 }
 
 /// An answer that says why not.
@@ -122,18 +62,26 @@ pub struct Problem {
     code: Code,
     detail: String,
     errors: Vec<FieldError>,
+    retry_after_seconds: Option<u32>,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// A problem document (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemView {
+    /// Always `about:blank`: `code` tells the kinds apart.
     #[serde(rename = "type")]
-    kind: &'static str,
-    title: &'static str,
-    status: u16,
-    code: Code,
-    detail: &'a str,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    errors: &'a [FieldError],
+    pub(crate) kind: &'static str,
+    /// The same for every problem of the code.
+    pub(crate) title: &'static str,
+    /// The answer's status.
+    pub(crate) status: u16,
+    /// From the closed list.
+    pub(crate) code: Code,
+    /// What happened this time, for a person.
+    pub(crate) detail: String,
+    /// One entry for each wrong field or parameter; empty if none is to blame.
+    pub(crate) errors: Vec<FieldError>,
 }
 
 impl Problem {
@@ -143,28 +91,62 @@ impl Problem {
             code,
             detail: detail.into(),
             errors: Vec::new(),
+            retry_after_seconds: None,
         }
     }
 
-    /// A problem of some fields.
+    /// A problem of some fields of the body.
     #[must_use]
     pub fn of_fields(errors: Vec<FieldError>) -> Self {
+        Self::with_errors(Code::ValidationFailed, "fields", errors)
+    }
+
+    /// A problem of some query parameters.
+    #[must_use]
+    pub fn of_parameters(errors: Vec<FieldError>) -> Self {
+        Self::with_errors(Code::InvalidParameter, "parameters", errors)
+    }
+
+    fn with_errors(code: Code, of_what: &str, errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
-            [only] if only.pointer.is_empty() => only.message.clone(),
-            [only] => format!("{}: {}", only.pointer, only.message),
-            several => format!("{} fields are wrong; see errors", several.len()),
+            [only] => match only.parameter.as_ref().or(only.pointer.as_ref()) {
+                Some(place) if !place.is_empty() => format!("{place}: {}", only.message),
+                _ => only.message.clone(),
+            },
+            several => format!("{} {of_what} are wrong; see errors", several.len()),
         };
         Self {
-            code: Code::ValidationFailed,
-            detail,
             errors,
+            ..Self::new(code, detail)
         }
     }
 
     /// A resource that does not exist, or is another tenant's: nobody can tell the two apart.
     #[must_use]
-    pub fn not_found(what: &str, id: &str) -> Self {
+    pub fn not_found(what: &str, id: impl std::fmt::Display) -> Self {
         Self::new(Code::NotFound, format!("there is no {what} {id}"))
+    }
+
+    /// The cursor is not one that the list gave.
+    pub(crate) fn invalid_cursor() -> Self {
+        let detail =
+            "the cursor is not one that this list gave for these filters; begin again without it";
+        Self::new(Code::InvalidCursor, detail)
+    }
+
+    /// Something in here is broken; the cause has been logged.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(Code::Internal, "the failure has been recorded")
+    }
+
+    /// The organization has used up what it may do for now.
+    #[must_use]
+    pub fn rate_limited(detail: impl Into<String>, retry_after_seconds: u32) -> Self {
+        Self {
+            retry_after_seconds: Some(retry_after_seconds),
+            ..Self::new(Code::RateLimited, detail)
+        }
     }
 }
 
@@ -173,26 +155,29 @@ impl From<StoreError> for Problem {
         // The kinds differ in who can act: a busy store asks the caller to wait, the rest asks us to look.
         if error.is_transient() {
             tracing::warn!(%error, "The store can't be reached");
-            return Self::new(Code::Unavailable, "try again in a moment");
+            return Self {
+                retry_after_seconds: Some(1),
+                ..Self::new(Code::Unavailable, "try again in a moment")
+            };
         }
         tracing::error!(
             error = format!("{:#}", anyhow::Error::from(error)),
             "A request failed by a defect"
         );
-        Self::new(Code::Internal, "the failure has been recorded")
+        Self::internal()
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.code.status();
-        let document = Document {
+        let document = ProblemView {
             kind: "about:blank",
             title: self.code.title(),
             status: status.as_u16(),
             code: self.code,
-            detail: &self.detail,
-            errors: &self.errors,
+            detail: self.detail,
+            errors: self.errors,
         };
         let body = serde_json::to_vec(&document).unwrap_or_default();
         let mut response = (status, body).into_response();
@@ -201,22 +186,19 @@ impl IntoResponse for Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        match self.code {
+        if self.code == Code::Unauthenticated {
             // RFC 9110, section 11.6.1: a 401 says how to authenticate.
-            Code::Unauthenticated => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            Code::Unavailable => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            _ => {}
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.retry_after_seconds {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
 }
 
 pub(crate) async fn no_such_path() -> Problem {
-    Problem::new(Code::NoSuchPath, "the paths are listed in docs/api.md")
+    Problem::new(Code::NoSuchPath, "the paths are listed in /openapi.json")
 }
 
 pub(crate) async fn no_such_method(method: axum::http::Method) -> Problem {

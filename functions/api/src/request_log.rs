@@ -18,10 +18,11 @@ pub(crate) async fn log(request: Request, next: Next) -> Response {
         .get::<MatchedPath>()
         .map_or("unmatched", MatchedPath::as_str)
         .to_owned();
+    let resource_id = resource_of(request.uri().path());
     let request_id = uuid::Uuid::from_bytes(store::fresh_random())
         .simple()
         .to_string();
-    let span = tracing::info_span!("request", request_id, %method, path, organization_id = tracing::field::Empty);
+    let span = tracing::info_span!("request", request_id, %method, path, resource_id, organization_id = tracing::field::Empty, api_key_id = tracing::field::Empty);
     async move {
         let mut response = next.run(request).await;
         // So that whoever reports a problem can name the line of the log.
@@ -38,4 +39,11 @@ pub(crate) async fn log(request: Request, next: Next) -> Response {
     }
     .instrument(span)
     .await
+}
+
+/// The id in a path, if it has one. Nothing else of the path is logged: it can hold anything.
+fn resource_of(path: &str) -> Option<String> {
+    let mut segments = path.split('/');
+    let id = segments.find_map(|segment| uuid::Uuid::try_parse(segment).ok())?;
+    Some(id.hyphenated().to_string())
 }

@@ -11,37 +11,64 @@ use platform::webhook_signature::Secret;
 use serde::{Deserialize, Serialize};
 use store::{NewWebhookEndpoint, Role, WebhookEndpoint, fresh_id, now};
 use url::Url;
+use utoipa::ToSchema;
 
 use crate::body::Body;
 use crate::caller::Caller;
+use crate::headers::IdempotencyKeyHeader;
 use crate::problem::FieldError;
-use crate::{Api, Code, Problem, idempotency};
+use crate::{Api, Problem, idempotency};
 
 const LONGEST_URL: usize = 2048;
 const LONGEST_DESCRIPTION_CHARS: usize = 256;
 
-#[derive(Deserialize)]
+/// A webhook endpoint to be registered.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct CreateEndpoint {
+#[schema(as = CreateWebhookEndpoint)]
+pub(crate) struct CreateEndpoint {
+    /// Where events are posted to: an https URL of a public host, without user and password, of at most 2048 bytes.
+    #[schema(format = Uri, max_length = 2048)]
     url: String,
+    /// Which events it gets; by default those of runs that end or ask somebody.
+    #[schema(min_items = 1)]
     event_types: Option<Vec<EventType>>,
+    /// A note of your own, at most 256 characters.
+    #[schema(max_length = 256)]
     description: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A webhook endpoint that was just registered.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct EndpointView {
+#[schema(as = CreatedWebhookEndpoint)]
+pub(crate) struct EndpointView {
+    /// Its id.
     id: WebhookEndpointId,
+    /// Where events are posted to.
     url: String,
+    /// Which events it gets.
     event_types: Vec<EventType>,
+    /// Your note.
     description: Option<String>,
+    /// Whether it gets events.
     enabled: bool,
+    /// When it was registered.
     created_at: Timestamp,
-    /// Shown once: a replay of the same request has `null`.
+    /// What signatures are made with (Standard Webhooks). It is shown this once: null when the call is repeated with
+    /// the same `Idempotency-Key`.
     secret: Option<String>,
 }
 
-/// `POST /webhook-endpoints`.
+/// Register a webhook endpoint
+///
+/// The secret that signatures are made with is in the answer, once. Needs the role admin.
+#[utoipa::path(
+    post, path = "/webhook-endpoints", operation_id = "createWebhookEndpoint", tag = "Webhook endpoints",
+    params(IdempotencyKeyHeader),
+    request_body(content = CreateEndpoint, content_type = "application/json"),
+    responses((status = 201, description = "The endpoint was registered.", body = EndpointView))
+)]
 pub(crate) async fn create(
     State(api): State<Api>,
     caller: Caller,
@@ -68,7 +95,7 @@ pub(crate) async fn create(
     };
     let secret = Secret::generate().map_err(|error| {
         tracing::error!(%error, "The operating system gives no randomness");
-        Problem::new(Code::Internal, "the failure has been recorded")
+        Problem::internal()
     })?;
     let secret = secret.reveal();
     let (id, secret) = match api
@@ -83,11 +110,11 @@ pub(crate) async fn create(
         .store
         .webhook_endpoint(caller.organization_id, id)
         .await?
-        .ok_or_else(|| Problem::not_found("webhook endpoint", &id.to_string()))?;
-    let location = format!("/webhook-endpoints/{id}");
+        .ok_or_else(|| Problem::not_found("webhook endpoint", id))?;
+    // The body holds a credential: no cache may keep it.
     Ok((
         StatusCode::CREATED,
-        [(header::LOCATION, location)],
+        [(header::CACHE_CONTROL, "no-store")],
         Json(view(endpoint, secret)),
     )
         .into_response())

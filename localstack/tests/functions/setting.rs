@@ -123,6 +123,13 @@ impl Setting {
             .expect("the run exists")
     }
 
+    /// Writes one attribute of an item behind the store's back.
+    pub(crate) async fn set_attribute(&self, pk: &str, sk: &str, attribute: &str, value: &str) {
+        store::local::set_attribute(&self.store, pk, sk, attribute, value)
+            .await
+            .expect("the attribute is written");
+    }
+
     /// An endpoint that was registered an hour ago, with its secret.
     pub(crate) async fn endpoint(
         &self,

@@ -5,12 +5,16 @@
 //! else in the workspace reads the environment, and nothing here reads it later again.
 
 mod environment;
+mod gateway;
+mod limits;
 mod logs;
 mod outgoing;
 mod resources;
 mod runner;
 
 pub use environment::{Environment, SettingError};
+pub use gateway::Gateway;
+pub use limits::Limits;
 pub use logs::{LogFormat, Logs};
 pub use outgoing::Outgoing;
 pub use resources::Resources;

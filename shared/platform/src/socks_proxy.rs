@@ -36,8 +36,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long an address has for itself before the next one is tried beside it (RFC 8305).
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
-/// How many refusals are kept.
-const MAX_REFUSALS: usize = 32;
+/// How many failures are kept.
+const MAX_FAILURES: usize = 32;
 
 /// A connection that was refused because of its address.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -50,11 +50,53 @@ pub struct Blocked {
     pub reason: Refused,
 }
 
+/// A connection that did not come about. To a browser all of these look the same.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Failed {
+    /// The host that the browser asked for.
+    pub host: String,
+    /// The port that the browser asked for.
+    pub port: u16,
+    /// Why.
+    pub failure: Failure,
+}
+
+/// Why a connection did not come about.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Failure {
+    /// Its address may not be contacted.
+    #[error(transparent)]
+    Blocked(#[from] Refused),
+    /// There is no such host, or the resolver did not answer.
+    #[error("there is no such host")]
+    UnknownHost,
+    /// Nobody listens there.
+    #[error("the host refused the connection")]
+    Refused,
+    /// There is no way there.
+    #[error("the host can't be reached")]
+    Unreachable,
+    /// It took too long.
+    #[error("the host did not answer in time")]
+    TimedOut,
+}
+
+impl Failure {
+    fn reply(&self) -> ReplyError {
+        match self {
+            Self::Blocked(_) => ReplyError::ConnectionNotAllowed,
+            Self::UnknownHost | Self::Unreachable => ReplyError::HostUnreachable,
+            Self::Refused => ReplyError::ConnectionRefused,
+            Self::TimedOut => ReplyError::TtlExpired,
+        }
+    }
+}
+
 /// A running proxy. Dropping it ends its listener and its connections.
 #[derive(Debug)]
 pub struct SocksProxy {
     address: SocketAddr,
-    refusals: Refusals,
+    failures: Failures,
     /// Ends with its owner.
     _listener: JoinSet<()>,
 }
@@ -67,12 +109,12 @@ impl SocksProxy {
     pub async fn start(allow: AllowAddresses) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let refusals = Refusals::default();
+        let failures = Failures::default();
         let mut task = JoinSet::new();
-        task.spawn(accept_connections(listener, allow, refusals.clone()));
+        task.spawn(accept_connections(listener, allow, failures.clone()));
         Ok(Self {
             address,
-            refusals,
+            failures,
             _listener: task,
         })
     }
@@ -83,33 +125,60 @@ impl SocksProxy {
         self.address
     }
 
-    /// The last refusals, oldest first, at most 32: they tell a blocked address from a site that
-    /// is down, which look the same to a browser.
+    /// The last connections that were refused because of their addresses, oldest first, at most 32.
     #[must_use]
     pub fn blocked(&self) -> Vec<Blocked> {
-        self.refusals.list()
+        let failures = self.failures.list().into_iter();
+        failures
+            .filter_map(
+                |Failed {
+                     host,
+                     port,
+                     failure,
+                 }| match failure {
+                    Failure::Blocked(reason) => Some(Blocked { host, port, reason }),
+                    _ => None,
+                },
+            )
+            .collect()
+    }
+
+    /// Why the last connection to this place did not come about, if it was among the last 32 that
+    /// did not.
+    #[must_use]
+    pub fn failure_of(&self, host: &str, port: u16) -> Option<Failure> {
+        let mut failures = self.failures.list().into_iter().rev();
+        failures
+            .find(|failed| failed.host == host && failed.port == port)
+            .map(|failed| failed.failure)
     }
 }
 
 #[derive(Clone, Debug, Default)]
-struct Refusals(Arc<Mutex<VecDeque<Blocked>>>);
+struct Failures(Arc<Mutex<VecDeque<Failed>>>);
 
-impl Refusals {
-    fn add(&self, blocked: Blocked) {
+impl Failures {
+    fn add(&self, failed: Failed) {
         let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if list.len() == MAX_REFUSALS {
+        if list.len() == MAX_FAILURES {
             list.pop_front();
         }
-        list.push_back(blocked);
+        list.push_back(failed);
     }
 
-    fn list(&self) -> Vec<Blocked> {
+    /// What failed before says nothing of what fails after a success.
+    fn forget(&self, host: &str, port: u16) {
+        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        list.retain(|failed| failed.host != host || failed.port != port);
+    }
+
+    fn list(&self) -> Vec<Failed> {
         let list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         list.iter().cloned().collect()
     }
 }
 
-async fn accept_connections(listener: TcpListener, allow: AllowAddresses, refusals: Refusals) {
+async fn accept_connections(listener: TcpListener, allow: AllowAddresses, failures: Failures) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
@@ -118,9 +187,9 @@ async fn accept_connections(listener: TcpListener, allow: AllowAddresses, refusa
         };
         match listener.accept().await {
             Ok((client, _)) => {
-                let refusals = refusals.clone();
+                let failures = failures.clone();
                 connections.spawn(async move {
-                    serve(client, allow, &refusals).await;
+                    serve(client, allow, &failures).await;
                     drop(slot);
                 });
             }
@@ -138,15 +207,16 @@ type Request = Socks5ServerProtocol<TcpStream, states::CommandRead>;
 
 /// Serves one connection to its end. Failures are told to the browser, which tells the engine; so
 /// they aren't logged here.
-async fn serve(client: TcpStream, allow: AllowAddresses, refusals: &Refusals) {
+async fn serve(client: TcpStream, allow: AllowAddresses, failures: &Failures) {
     let _ = client.set_nodelay(true);
     let Ok(Some((request, target))) = timeout(HANDSHAKE_TIMEOUT, read_request(client)).await else {
         return;
     };
     let (host, port) = target.into_string_and_port();
     let connecting = timeout(CONNECT_TIMEOUT, connect(allow, &host, port));
-    let reply = match connecting.await {
+    let failure = match connecting.await {
         Ok(Ok(mut server)) => {
+            failures.forget(&host, port);
             let bound = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
             if let Ok(mut client) = request.reply_success(bound).await {
                 // An end by error is an end like any other: the browser sees it.
@@ -154,24 +224,22 @@ async fn serve(client: TcpStream, allow: AllowAddresses, refusals: &Refusals) {
             }
             return;
         }
-        Ok(Err(ConnectError::Resolution(ResolutionError::Blocked { host, refused }))) => {
-            refusals.add(Blocked {
-                host,
-                port,
-                reason: refused,
-            });
-            ReplyError::ConnectionNotAllowed
+        Ok(Err(ConnectError::Resolution(ResolutionError::Blocked { refused, .. }))) => {
+            Failure::Blocked(refused)
         }
-        Ok(Err(ConnectError::Resolution(ResolutionError::NotFound { .. }))) => {
-            ReplyError::HostUnreachable
-        }
+        Ok(Err(ConnectError::Resolution(ResolutionError::NotFound { .. }))) => Failure::UnknownHost,
         Ok(Err(ConnectError::Connection(error))) => match error.kind() {
-            io::ErrorKind::ConnectionRefused => ReplyError::ConnectionRefused,
-            io::ErrorKind::NetworkUnreachable => ReplyError::NetworkUnreachable,
-            _ => ReplyError::HostUnreachable,
+            io::ErrorKind::ConnectionRefused => Failure::Refused,
+            _ => Failure::Unreachable,
         },
-        Err(_) => ReplyError::TtlExpired,
+        Err(_) => Failure::TimedOut,
     };
+    let reply = failure.reply();
+    failures.add(Failed {
+        host,
+        port,
+        failure,
+    });
     let _ = request.reply_error(&reply).await;
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use fast_socks5::client::{Config, Socks5Stream};
 use fast_socks5::{ReplyError, SocksError};
 use platform::addresses::{AllowAddresses, Class};
-use platform::socks_proxy::SocksProxy;
+use platform::socks_proxy::{Failure, SocksProxy};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -153,6 +153,10 @@ async fn a_site_that_is_down_is_told_from_a_blocked_one() {
     let unknown = reply_of(connect(&proxy, "nowhere.invalid", 80).await);
     assert!(matches!(unknown, ReplyError::HostUnreachable), "{unknown}");
     assert_eq!(proxy.blocked(), []);
+    let of = |host, port| proxy.failure_of(host, port);
+    assert_eq!(of("127.0.0.1", closed), Some(Failure::Refused));
+    assert_eq!(of("nowhere.invalid", 80), Some(Failure::UnknownHost));
+    assert_eq!(of("nowhere.invalid", 81), None);
 }
 
 #[tokio::test]

@@ -13,8 +13,11 @@ use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 
 use crate::idempotency::hex;
-use crate::item::encode;
-use crate::{Result, Store, StoreError, keys, now};
+use crate::item::{decode, encode};
+use crate::lists::Between;
+use crate::pages::Span;
+use crate::run_item::decode_run;
+use crate::{Page, PageSize, Result, Store, StoreError, TimeWindow, keys, now};
 
 /// What a run produced.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +100,13 @@ struct ArtifactItem {
     object_key: String,
 }
 
+/// Where an artifact is.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PointerItem {
+    run_id: RunId,
+}
+
 impl Store {
     /// Stores an artifact of a run's attempt: the bytes first, then the item.
     ///
@@ -149,6 +159,10 @@ impl Store {
             created_at: created_at.as_millis(),
             object_key,
         };
+        // The pointer first: an artifact that can be seen can be found by its id, and a pointer to nothing shows nothing.
+        let pointer = PointerItem { run_id: run.id };
+        self.put(encode(&keys::artifact_pointer(id), pointer)?)
+            .await?;
         self.put(encode(&keys::artifact(run.id, id), &item)?)
             .await?;
         Ok(Artifact::from(item))
@@ -192,19 +206,56 @@ impl Store {
         Ok(bytes.to_vec())
     }
 
-    /// What a run has produced, oldest first. What an attempt wrote after it had ended is left out.
+    /// A page of what a run has produced, newest first, from what is older than `after`. What an attempt wrote after it
+    /// had ended is left out.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn artifacts(&self, run: &Run) -> Result<Vec<Artifact>> {
-        let items: Vec<ArtifactItem> = self
-            .query_prefix(&keys::run_partition(run.id), keys::ARTIFACT_PREFIX)
+    pub async fn list_artifacts(
+        &self,
+        run: &Run,
+        after: Option<ArtifactId>,
+        size: PageSize,
+    ) -> Result<Page<Artifact, ArtifactId>> {
+        let after = after.map(|id| id.as_uuid());
+        let Some(span) = Span::older_than(after, TimeWindow::default()) else {
+            return Ok(Page::empty());
+        };
+        let span = span.behind(keys::ARTIFACT_PREFIX);
+        let found: Vec<ArtifactItem> = self
+            .items_between(
+                &keys::run_partition(run.id),
+                Between::descending(&span),
+                size,
+            )
             .await?;
-        Ok(items
-            .into_iter()
-            .map(Artifact::from)
-            .filter(|artifact| run.shows_artifact_of(artifact.attempt, artifact.created_at))
-            .collect())
+        let page = Page::cut(found, size, |item| item.id);
+        Ok(page.show(|item| shown(run, item)))
+    }
+
+    /// Finds an artifact for a caller by its id alone: another tenant's artifact is none, and neither is what its run's
+    /// list leaves out.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn artifact_of(
+        &self,
+        organization_id: OrganizationId,
+        id: ArtifactId,
+    ) -> Result<Option<Artifact>> {
+        let Some(PointerItem { run_id }) = self.get(&keys::artifact_pointer(id)).await? else {
+            return Ok(None);
+        };
+        let (run, artifact) = (keys::run(run_id), keys::artifact(run_id, id));
+        let mut items = self.batch_get([&run, &artifact].into_iter()).await?;
+        let (Some(run), Some(artifact)) = (items.remove(&run), items.remove(&artifact)) else {
+            return Ok(None);
+        };
+        let run = decode_run(run)?;
+        if run.organization_id != organization_id {
+            return Ok(None);
+        }
+        Ok(shown(&run, decode(artifact)?))
     }
 
     /// Makes a URL that reads an artifact's bytes for a while, under its own name.
@@ -238,6 +289,13 @@ impl Store {
             expires_at,
         })
     }
+}
+
+/// What an attempt wrote after it had ended is nothing.
+fn shown(run: &Run, item: ArtifactItem) -> Option<Artifact> {
+    let artifact = Artifact::from(item);
+    run.shows_artifact_of(artifact.attempt, artifact.created_at)
+        .then_some(artifact)
 }
 
 /// RFC 6266: the name as it is for clients that know RFC 8187, and a plain one for those that don't.

@@ -2,20 +2,17 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use domain::OrganizationId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::item::{Item, decode, encode};
-use crate::keys;
-use crate::runs::transact_put;
-use crate::{Result, Store, StoreError, now};
+use crate::item::{Item, decode, encode, number};
+use crate::transactions::{Transacted, Write};
+use crate::{Result, Store, keys, now};
 
 /// For how long a key is remembered.
 const REMEMBERED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How often a transaction is tried again that met another one.
-const CONFLICTS: u32 = 5;
 
 /// What a caller sent as `Idempotency-Key`, with what it was sent for. Only hashes are kept.
 #[derive(Debug, Clone)]
@@ -91,6 +88,23 @@ impl Store {
         resource_id: &str,
         items: Vec<Item>,
     ) -> Result<Option<Replay>> {
+        let mut writes = vec![self.remembering(key, resource_id)?];
+        for item in items {
+            writes.push(self.putting(item)?.write()?);
+        }
+        // The same key at the same moment: one transaction goes through, and the other one finds it then.
+        match self.transact(writes).await? {
+            Transacted::Written => Ok(None),
+            Transacted::Refused { there, .. } => self.replay_of(key, there).await.map(Some),
+        }
+    }
+
+    /// The write that remembers an idempotency key, refused if the key was used before.
+    pub(crate) fn remembering(
+        &self,
+        key: &IdempotencyKey,
+        resource_id: &str,
+    ) -> Result<TransactWriteItem> {
         let at = now();
         let item = IdempotencyItem {
             body_hash: key.body_hash.clone(),
@@ -98,28 +112,22 @@ impl Store {
             ttl: at.plus(REMEMBERED_FOR).as_seconds(),
         };
         let item = encode(&keys::idempotency(key.organization_id, &key.key_hash), item)?;
-        let mut conflicts = 0;
-        let refused = loop {
-            let put = transact_put(self.table()?, item.clone())
-                .condition_expression("attribute_not_exists(pk) OR #ttl <= :now")
-                .expression_attribute_names("#ttl", "ttl")
-                .expression_attribute_values(":now", crate::item::number(at.as_seconds()));
-            match self.transact(put, items.clone()).await {
-                // The same key at the same moment: one transaction goes through, and the other one finds it then.
-                Err(StoreError::Busy { .. }) if conflicts < CONFLICTS => {
-                    tokio::time::sleep(Duration::from_millis(20 << conflicts)).await;
-                    conflicts += 1;
-                }
-                answer => break answer?,
-            }
-        };
-        match refused {
-            None => Ok(None),
-            Some(Some(there)) => Ok(Some(decode::<IdempotencyItem>(there)?.compare(key))),
-            Some(None) => self
-                .replay(key)
-                .await
-                .map(|replay| replay.or(Some(Replay::OtherBody))),
+        self.putting(item)?
+            .condition_expression("attribute_not_exists(pk) OR #ttl <= :now")
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_values(":now", number(at.as_seconds()))
+            .write()
+    }
+
+    /// What the idempotency item says that refused a write, given what the refusal brought along.
+    pub(crate) async fn replay_of(
+        &self,
+        key: &IdempotencyKey,
+        there: Option<Item>,
+    ) -> Result<Replay> {
+        match there {
+            Some(there) => Ok(decode::<IdempotencyItem>(there)?.compare(key)),
+            None => Ok(self.replay(key).await?.unwrap_or(Replay::OtherBody)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -154,6 +154,67 @@ impl Store {
             found.push(decode(
                 item.map_err(|error| StoreError::from_sdk("Query", &error))?,
             )?);
+        }
+        Ok(found)
+    }
+
+    /// Reads items by their keys, at most 100, until all have been processed.
+    pub(crate) async fn batch_get<'a>(
+        &self,
+        keys: impl Iterator<Item = &'a Key>,
+    ) -> Result<HashMap<Key, Item>> {
+        let table = self.table()?;
+        let mut wanted: Vec<HashMap<String, AttributeValue>> =
+            keys.map(Key::to_attributes).collect();
+        let mut found = HashMap::with_capacity(wanted.len());
+        let mut tries = 0;
+        while !wanted.is_empty() {
+            let request = KeysAndAttributes::builder()
+                .set_keys(Some(std::mem::take(&mut wanted)))
+                .consistent_read(true)
+                .build()
+                .map_err(|error| StoreError::Fault {
+                    operation: "BatchGetItem",
+                    reason: error.to_string(),
+                })?;
+            let answer = self
+                .dynamo
+                .batch_get_item()
+                .request_items(table, request)
+                .send()
+                .await
+                .map_err(|error| StoreError::from_sdk("BatchGetItem", &error))?;
+            for item in answer
+                .responses
+                .unwrap_or_default()
+                .remove(table)
+                .unwrap_or_default()
+            {
+                let part = |name: &str| {
+                    item.get(name)
+                        .and_then(|value| value.as_s().ok())
+                        .cloned()
+                        .unwrap_or_default()
+                };
+                found.insert(
+                    Key {
+                        pk: part("pk"),
+                        sk: part("sk"),
+                    },
+                    item,
+                );
+            }
+            if let Some(rest) = answer.unprocessed_keys.unwrap_or_default().remove(table) {
+                wanted = rest.keys;
+                tries += 1;
+                if tries > 5 {
+                    return Err(StoreError::Busy {
+                        operation: "BatchGetItem",
+                        reason: "some keys were not processed".to_owned(),
+                    });
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(50 << tries)).await;
+            }
         }
         Ok(found)
     }

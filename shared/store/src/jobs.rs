@@ -7,6 +7,7 @@ use domain::{JobId, JobRunId, OrganizationId, Timestamp, WorkflowId};
 use serde::{Deserialize, Serialize};
 
 use crate::item::{Item, Put, encode, number};
+use crate::transactions::{IfNew, Transacted, Write};
 use crate::{Result, Store, keys};
 
 /// One workflow of a job.
@@ -111,11 +112,13 @@ impl Store {
                 job_run_id: job_run.id,
             },
         )?;
-        let put = crate::runs::transact_put(self.table()?, occurrence)
-            .condition_expression("attribute_not_exists(pk)");
-        match self.transact(put, vec![item]).await? {
-            None => Ok(None),
-            Some(_) => {
+        let writes = vec![
+            self.putting(occurrence)?.if_new().write()?,
+            self.putting(item)?.write()?,
+        ];
+        match self.transact(writes).await? {
+            Transacted::Written => Ok(None),
+            Transacted::Refused { .. } => {
                 let earlier: Option<OccurrenceItem> = self.get(&key).await?;
                 Ok(earlier
                     .map(|item| item.job_run_id)

@@ -2,7 +2,7 @@
 
 use domain::run::Status;
 use domain::{
-    ArtifactId, InputRequestId, JobId, JobRunId, OrganizationId, RunId, Timestamp,
+    ApiKeyId, ArtifactId, InputRequestId, JobId, JobRunId, OrganizationId, RunId, Timestamp,
     WebhookEndpointId, WorkflowId,
 };
 use uuid::Uuid;
@@ -16,6 +16,8 @@ pub(crate) struct Key {
 
 /// The names of the indexes; each is also the name of its partition attribute, but for the due index.
 pub(crate) const BY_ORGANIZATION: &str = "byOrganization";
+pub(crate) const BY_STATUS: &str = "byStatus";
+pub(crate) const BY_WORKFLOW: &str = "byWorkflow";
 pub(crate) const DUE_INDEX: &str = "due";
 
 fn key(pk: String, sk: impl Into<String>) -> Key {
@@ -52,6 +54,11 @@ pub(crate) fn artifact(run: RunId, id: ArtifactId) -> Key {
     key(run_partition(run), format!("{ARTIFACT_PREFIX}{id}"))
 }
 
+/// Where an artifact is, for whoever knows only its id.
+pub(crate) fn artifact_pointer(id: ArtifactId) -> Key {
+    key(format!("{ARTIFACT_PREFIX}{id}"), "ARTIFACT")
+}
+
 pub(crate) const DELIVERY_PREFIX: &str = "DLV#";
 
 pub(crate) fn delivery_sort(
@@ -66,8 +73,18 @@ pub(crate) fn workflow(id: WorkflowId) -> Key {
     key(format!("WORKFLOW#{id}"), "WORKFLOW")
 }
 
+pub(crate) const VERSION_PREFIX: &str = "VERSION#";
+
+/// When and by whom a version was saved: what its list shows, without the definition's bytes.
 pub(crate) fn workflow_version(id: WorkflowId, version: u32) -> Key {
-    key(format!("WORKFLOW#{id}"), format!("VERSION#{version:06}"))
+    key(
+        format!("WORKFLOW#{id}"),
+        format!("{VERSION_PREFIX}{version:06}"),
+    )
+}
+
+pub(crate) fn definition(id: WorkflowId, version: u32) -> Key {
+    key(format!("WORKFLOW#{id}"), format!("DEFINITION#{version:06}"))
 }
 
 pub(crate) fn organization(id: OrganizationId) -> String {
@@ -83,10 +100,38 @@ pub(crate) fn endpoint(organization_id: OrganizationId, id: WebhookEndpointId) -
     )
 }
 
+pub(crate) const SECRET_PREFIX: &str = "SECRET#";
+
 pub(crate) fn secret(organization_id: OrganizationId, name: &str) -> Key {
-    key(organization(organization_id), format!("SECRET#{name}"))
+    key(
+        organization(organization_id),
+        format!("{SECRET_PREFIX}{name}"),
+    )
 }
 
+pub(crate) const API_KEY_PREFIX: &str = "APIKEY#";
+
+/// That an organization has a key, and which hash it has.
+pub(crate) fn api_key_of(organization_id: OrganizationId, id: ApiKeyId) -> Key {
+    key(
+        organization(organization_id),
+        format!("{API_KEY_PREFIX}{id}"),
+    )
+}
+
+/// How many keys an organization has.
+pub(crate) fn api_key_count(organization_id: OrganizationId) -> Key {
+    key(organization(organization_id), "APIKEYS")
+}
+
+pub(crate) fn allowance(id: OrganizationId, kind: &str, window_start: Timestamp) -> Key {
+    key(
+        format!("ALLOWANCE#{id}#{kind}#{}", window_start.as_millis()),
+        "ALLOWANCE",
+    )
+}
+
+/// The key itself, as it is looked up by whoever sends it.
 pub(crate) fn api_key(hash: &str) -> Key {
     key(format!("KEY#{hash}"), "KEY")
 }
@@ -112,6 +157,10 @@ pub(crate) fn occurrence(id: JobId, scheduled_at: Timestamp) -> Key {
 
 pub(crate) fn by_organization(id: OrganizationId) -> String {
     organization(id)
+}
+
+pub(crate) fn workflows_of(id: OrganizationId) -> String {
+    format!("ORG#{id}#WORKFLOWS")
 }
 
 pub(crate) fn by_status(id: OrganizationId, status: Status) -> String {

@@ -2,11 +2,7 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, KeysAndAttributes, Put as TransactPut, ReturnValuesOnConditionCheckFailure,
-    TransactWriteItem,
-};
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use aws_sdk_s3::primitives::ByteStream;
 use domain::run::{CommitId, Event, Rejected, Run};
 use domain::{OrganizationId, RunId, Timestamp};
@@ -15,6 +11,7 @@ use serde_json::Value;
 
 use crate::item::{Item, Put, encode, number};
 use crate::run_item::{decode_run, encode_run};
+use crate::transactions::{Transacted, Write};
 use crate::{IdempotencyKey, Replay, Result, Store, StoreError, fresh_commit, keys};
 
 /// What became of a commit.
@@ -328,13 +325,18 @@ impl Store {
                 },
             }
         } else {
-            let put = transact_put(self.table()?, item)
+            let run = self
+                .putting(item)?
                 .condition_expression(CONDITION)
                 .expression_attribute_names("#sequence", "sequence")
                 .expression_attribute_values(":from", from);
-            match self.transact(put, beside).await? {
-                None => return Ok(Commit::Committed),
-                Some(refused) => refused,
+            let mut writes = vec![run.write()?];
+            for item in beside {
+                writes.push(self.putting(item)?.write()?);
+            }
+            match self.transact(writes).await? {
+                Transacted::Written => return Ok(Commit::Committed),
+                Transacted::Refused { there, .. } => there,
             }
         };
         let Some(fresh) = refused else {
@@ -388,124 +390,6 @@ impl Store {
             },
         }
     }
-
-    /// One transaction. `Some` is what stands where the first item's condition did not hold.
-    pub(crate) async fn transact(
-        &self,
-        first: aws_sdk_dynamodb::types::builders::PutBuilder,
-        beside: Vec<Item>,
-    ) -> Result<Option<Option<Item>>> {
-        let fault = |error: aws_sdk_dynamodb::error::BuildError| StoreError::Fault {
-            operation: "TransactWriteItems",
-            reason: error.to_string(),
-        };
-        let first = first
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .build()
-            .map_err(fault)?;
-        let mut writes = vec![TransactWriteItem::builder().put(first).build()];
-        for item in beside {
-            let put = transact_put(self.table()?, item).build().map_err(fault)?;
-            writes.push(TransactWriteItem::builder().put(put).build());
-        }
-        let answer = self
-            .dynamo
-            .transact_write_items()
-            .set_transact_items(Some(writes))
-            .send()
-            .await;
-        let Err(error) = answer else { return Ok(None) };
-        if let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
-            error.as_service_error()
-        {
-            let reasons = canceled.cancellation_reasons();
-            if reasons.first().and_then(|reason| reason.code()) == Some("ConditionalCheckFailed") {
-                return Ok(Some(
-                    reasons.first().and_then(|reason| reason.item().cloned()),
-                ));
-            }
-            if reasons
-                .iter()
-                .any(|reason| reason.code() == Some("TransactionConflict"))
-            {
-                return Err(StoreError::Busy {
-                    operation: "TransactWriteItems",
-                    reason: "another transaction holds the item".to_owned(),
-                });
-            }
-        }
-        Err(StoreError::from_sdk("TransactWriteItems", &error))
-    }
-
-    /// Reads items by their keys, at most 100, until all have been processed.
-    pub(crate) async fn batch_get<'a>(
-        &self,
-        keys: impl Iterator<Item = &'a keys::Key>,
-    ) -> Result<HashMap<keys::Key, Item>> {
-        let table = self.table()?;
-        let mut wanted: Vec<HashMap<String, AttributeValue>> =
-            keys.map(keys::Key::to_attributes).collect();
-        let mut found = HashMap::with_capacity(wanted.len());
-        let mut tries = 0;
-        while !wanted.is_empty() {
-            let request = KeysAndAttributes::builder()
-                .set_keys(Some(std::mem::take(&mut wanted)))
-                .consistent_read(true)
-                .build()
-                .map_err(|error| StoreError::Fault {
-                    operation: "BatchGetItem",
-                    reason: error.to_string(),
-                })?;
-            let answer = self
-                .dynamo
-                .batch_get_item()
-                .request_items(table, request)
-                .send()
-                .await
-                .map_err(|error| StoreError::from_sdk("BatchGetItem", &error))?;
-            for item in answer
-                .responses
-                .unwrap_or_default()
-                .remove(table)
-                .unwrap_or_default()
-            {
-                let part = |name: &str| {
-                    item.get(name)
-                        .and_then(|value| value.as_s().ok())
-                        .cloned()
-                        .unwrap_or_default()
-                };
-                found.insert(
-                    keys::Key {
-                        pk: part("pk"),
-                        sk: part("sk"),
-                    },
-                    item,
-                );
-            }
-            if let Some(rest) = answer.unprocessed_keys.unwrap_or_default().remove(table) {
-                wanted = rest.keys;
-                tries += 1;
-                if tries > 5 {
-                    return Err(StoreError::Busy {
-                        operation: "BatchGetItem",
-                        reason: "some keys were not processed".to_owned(),
-                    });
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(50 << tries)).await;
-            }
-        }
-        Ok(found)
-    }
-}
-
-pub(crate) fn transact_put(
-    table: &str,
-    item: Item,
-) -> aws_sdk_dynamodb::types::builders::PutBuilder {
-    TransactPut::builder()
-        .table_name(table)
-        .set_item(Some(item))
 }
 
 fn decode_value(item: Item) -> Result<ValueItem> {

@@ -3,14 +3,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_kms::primitives::Blob;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use domain::OrganizationId;
+use domain::{OrganizationId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::item::encode;
-use crate::{Result, Store, StoreError, keys, now};
+use crate::lists::Between;
+use crate::pages::Span;
+use crate::{Page, PageSize, Result, Store, StoreError, keys, now};
 
 /// What a sealed value is bound to (KMS calls it the encryption context).
 #[derive(Debug, Clone)]
@@ -33,6 +36,22 @@ impl Context {
 struct SecretItem {
     name: String,
     sealed: String,
+    updated_at: i64,
+}
+
+/// A secret as lists show it: nothing of its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretSummary {
+    /// Its name.
+    pub name: String,
+    /// When it was set last.
+    pub updated_at: Timestamp,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SummaryItem {
+    sk: String,
     updated_at: i64,
 }
 
@@ -100,6 +119,64 @@ impl Store {
         };
         self.put(encode(&keys::secret(organization_id, name), item)?)
             .await
+    }
+
+    /// A page of an organization's secrets, by name, from those whose names come after one. What is sealed doesn't
+    /// leave the table.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list_secrets(
+        &self,
+        organization_id: OrganizationId,
+        after: Option<&str>,
+        size: PageSize,
+    ) -> Result<Page<SecretSummary, String>> {
+        let span = Span {
+            // "!" sorts before everything that a name is made of, and "~" after it.
+            low: after.map_or_else(String::new, |after| format!("{after}!")),
+            high: "~".to_owned(),
+        };
+        let span = span.behind(keys::SECRET_PREFIX);
+        let found: Vec<SummaryItem> = self
+            .items_between(
+                &keys::organization(organization_id),
+                Between::ascending(&span, "sk, updatedAt"),
+                size,
+            )
+            .await?;
+        let name = |item: &SummaryItem| {
+            let name = item.sk.strip_prefix(keys::SECRET_PREFIX);
+            name.unwrap_or_default().to_owned()
+        };
+        Ok(Page::cut(found, size, name).show(|item| {
+            Some(SecretSummary {
+                name: name(&item),
+                updated_at: Timestamp::from_millis(item.updated_at),
+            })
+        }))
+    }
+
+    /// Deletes a secret of an organization. `false` if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`]; whether it was deleted is then unknown, and asking again is safe.
+    pub async fn delete_secret(&self, organization_id: OrganizationId, name: &str) -> Result<bool> {
+        let answer = self
+            .dynamo
+            .delete_item()
+            .table_name(self.table()?)
+            .set_key(Some(keys::secret(organization_id, name).to_attributes()))
+            .condition_expression("attribute_exists(pk)")
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                _ => Err(StoreError::from_sdk("DeleteItem", &error)),
+            },
+        }
     }
 
     /// Opens the secrets that a run uses. Those that the organization doesn't have are left out.

@@ -1,11 +1,16 @@
 //! What only the stack on one machine needs. None of it is built into a function or a worker.
 
 pub mod deploy;
+pub mod floor;
+pub mod meter;
+pub mod partial_answers;
 pub mod stream;
 
 use std::time::{Duration, Instant};
 
-use crate::{Connection, Result, StoreError};
+use crate::item::string;
+use crate::keys::Key;
+use crate::{Connection, Result, Store, StoreError};
 
 /// How long messages take from being sent until a long poll that waits already has them, on a queue of its own: the
 /// floor under everything that a queue starts. A few of them, one after the other.
@@ -61,4 +66,34 @@ pub async fn queue_floor(connection: &Connection, messages: usize) -> Result<Vec
         .await
         .map_err(|error| StoreError::from_sdk("DeleteQueue", &error))?;
     Ok(took)
+}
+
+/// Writes one attribute of an item behind the store's back, for tests: so an index that lags looks, and an item that
+/// somebody has damaged.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn set_attribute(
+    store: &Store,
+    pk: &str,
+    sk: &str,
+    attribute: &str,
+    value: &str,
+) -> Result<()> {
+    let key = Key {
+        pk: pk.to_owned(),
+        sk: sk.to_owned(),
+    };
+    store
+        .dynamo
+        .update_item()
+        .table_name(store.table()?)
+        .set_key(Some(key.to_attributes()))
+        .update_expression("SET #attribute = :value")
+        .expression_attribute_names("#attribute", attribute)
+        .expression_attribute_values(":value", string(value))
+        .send()
+        .await
+        .map_err(|error| StoreError::from_sdk("UpdateItem", &error))?;
+    Ok(())
 }

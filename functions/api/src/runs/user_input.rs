@@ -2,35 +2,57 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use domain::InputRequestId;
+use axum::response::Response;
 use domain::run::{InputRequest, Phase, Rejected};
+use domain::wire::RunView;
+use domain::{InputRequestId, RunId};
 use serde::Deserialize;
 use store::{Role, Transition, now};
+use utoipa::ToSchema;
 
 use crate::body::Body;
 use crate::caller::Caller;
-use crate::problem::FieldError;
+use crate::problem::{FieldError, ProblemView, pointer_token};
+use crate::runs::{find_run, show};
 use crate::segment::Segment;
-use crate::{Api, Code, Problem, runs};
+use crate::{Api, Code, Problem};
 
 /// The longest value of one field, in characters.
 const LONGEST_VALUE_CHARS: usize = 1000;
 
-/// What all values together may have, so that KMS seals them in one call.
-const LONGEST_ANSWER_BYTES: usize = 3500;
+/// What all values together may have as JSON, names included, so that KMS seals them in one call: it takes 4,096.
+const LONGEST_ANSWER_BYTES: usize = 4000;
 
-#[derive(Deserialize)]
+/// An answer to what a run asks a person.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Answer {
+#[schema(as = UserInput)]
+pub(crate) struct Answer {
+    /// The `id` of the run's `inputRequest`, so that an answer can't be taken for that of another question.
     input_request_id: InputRequestId,
+    /// One value for each of the request's fields, by name; each has 1 to 1000 characters. They are kept encrypted, and
+    /// only until the run has read them.
     values: BTreeMap<String, String>,
 }
 
-/// `POST /workflow-runs/{id}/user-input`.
-pub(crate) async fn answer(
+/// Answer what a run asks a person
+///
+/// Each question can be answered once, until it expires. Needs the role operator.
+#[utoipa::path(
+    post, path = "/workflow-runs/{id}/user-input", operation_id = "answerWorkflowRun", tag = "Workflow runs",
+    params(("id" = RunId, Path, description = "The run's id.")),
+    request_body(content = Answer, content_type = "application/json"),
+    responses(
+        (status = 200, description = "The run, which has the answer and goes on.", body = RunView, headers(
+            ("etag" = String, description = "The run's sequence number."),
+            ("retry-after" = u32, description = "In how many seconds to ask for it again.")
+        )),
+        (status = 409, description = "`input_not_awaited`: the run asks nobody, asks something else by now, or the time is over. `run_ended`: it has ended.",
+            body = ProblemView, content_type = "application/problem+json")
+    )
+)]
+pub(crate) async fn answer_question(
     State(api): State<Api>,
     caller: Caller,
     Segment(id): Segment,
@@ -41,7 +63,7 @@ pub(crate) async fn answer(
         input_request_id,
         values,
     } = body.json()?;
-    let run = runs::find_run(&api, &caller, &id).await?;
+    let run = find_run(&api, &caller, &id).await?;
     if let Phase::AwaitingUserInput { request, .. } = &run.phase
         && request.id == input_request_id
     {
@@ -54,10 +76,7 @@ pub(crate) async fn answer(
     {
         Transition::Committed(run) => {
             tracing::info!(run_id = %run.id, "A run's question was answered");
-            let (run, view) = runs::show(&api, &caller, run.id).await?;
-            let mut response = Json(view).into_response();
-            runs::describe(&run, response.headers_mut());
-            Ok(response)
+            show(&api, &caller, run.id).await
         }
         Transition::Rejected { run, why } => Err(match why {
             Rejected::Ended(status) => {
@@ -96,12 +115,14 @@ fn check_values(request: &InputRequest, values: &BTreeMap<String, String>) -> Re
     }
     for name in values.keys() {
         if !request.fields.iter().any(|field| field.name == *name) {
-            let pointer = format!("/values/{}", name.replace('~', "~0").replace('/', "~1"));
+            let pointer = format!("/values/{}", pointer_token(name));
             errors.push(FieldError::new(pointer, "the run does not ask for this"));
         }
     }
-    if values.values().map(String::len).sum::<usize>() > LONGEST_ANSWER_BYTES {
-        let message = format!("all values together have at most {LONGEST_ANSWER_BYTES} bytes");
+    let sealed = serde_json::to_vec(values).map_or(usize::MAX, |json| json.len());
+    if sealed > LONGEST_ANSWER_BYTES {
+        let message =
+            format!("as JSON, all values together have at most {LONGEST_ANSWER_BYTES} bytes");
         errors.push(FieldError::new("/values", message));
     }
     if errors.is_empty() {
