@@ -45,6 +45,33 @@ pub enum FailureCode {
     Internal,
 }
 
+impl FailureCode {
+    /// The word on the wire and in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Canceled => "CANCELED",
+            Self::WorkerLost => "WORKER_LOST",
+            Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Self::QueueTimeout => "QUEUE_TIMEOUT",
+            Self::UserInputTimeout => "USER_INPUT_TIMEOUT",
+            Self::UserInputRejected => "USER_INPUT_REJECTED",
+            Self::ElementNotFound => "ELEMENT_NOT_FOUND",
+            Self::ElementNotActionable => "ELEMENT_NOT_ACTIONABLE",
+            Self::NavigationFailed => "NAVIGATION_FAILED",
+            Self::AssertionFailed => "ASSERTION_FAILED",
+            Self::ExtractionFailed => "EXTRACTION_FAILED",
+            Self::DownloadFailed => "DOWNLOAD_FAILED",
+            Self::BrowserCrashed => "BROWSER_CRASHED",
+            Self::AddressBlocked => "ADDRESS_BLOCKED",
+            Self::WorkflowFailed => "WORKFLOW_FAILED",
+            Self::WorkflowInvalid => "WORKFLOW_INVALID",
+            Self::JobRunStopped => "JOB_RUN_STOPPED",
+            Self::Internal => "INTERNAL",
+        }
+    }
+}
+
 /// What a run that `FAILED` says about it, on the wire as it is here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -76,5 +103,87 @@ impl Failure {
             retryable: false,
             custom_code: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FailureCode;
+
+    #[test]
+    fn the_word_of_a_code_is_the_one_on_the_wire() {
+        let named = |code: FailureCode| serde_json::from_value(code.as_str().into());
+        assert_eq!(
+            named(FailureCode::Canceled).ok(),
+            Some(FailureCode::Canceled)
+        );
+        assert_eq!(
+            named(FailureCode::WorkerLost).ok(),
+            Some(FailureCode::WorkerLost)
+        );
+        assert_eq!(
+            named(FailureCode::DeadlineExceeded).ok(),
+            Some(FailureCode::DeadlineExceeded)
+        );
+        assert_eq!(
+            named(FailureCode::QueueTimeout).ok(),
+            Some(FailureCode::QueueTimeout)
+        );
+        assert_eq!(
+            named(FailureCode::UserInputTimeout).ok(),
+            Some(FailureCode::UserInputTimeout)
+        );
+        assert_eq!(
+            named(FailureCode::UserInputRejected).ok(),
+            Some(FailureCode::UserInputRejected)
+        );
+        assert_eq!(
+            named(FailureCode::ElementNotFound).ok(),
+            Some(FailureCode::ElementNotFound)
+        );
+        assert_eq!(
+            named(FailureCode::ElementNotActionable).ok(),
+            Some(FailureCode::ElementNotActionable)
+        );
+        assert_eq!(
+            named(FailureCode::NavigationFailed).ok(),
+            Some(FailureCode::NavigationFailed)
+        );
+        assert_eq!(
+            named(FailureCode::AssertionFailed).ok(),
+            Some(FailureCode::AssertionFailed)
+        );
+        assert_eq!(
+            named(FailureCode::ExtractionFailed).ok(),
+            Some(FailureCode::ExtractionFailed)
+        );
+        assert_eq!(
+            named(FailureCode::DownloadFailed).ok(),
+            Some(FailureCode::DownloadFailed)
+        );
+        assert_eq!(
+            named(FailureCode::BrowserCrashed).ok(),
+            Some(FailureCode::BrowserCrashed)
+        );
+        assert_eq!(
+            named(FailureCode::AddressBlocked).ok(),
+            Some(FailureCode::AddressBlocked)
+        );
+        assert_eq!(
+            named(FailureCode::WorkflowFailed).ok(),
+            Some(FailureCode::WorkflowFailed)
+        );
+        assert_eq!(
+            named(FailureCode::WorkflowInvalid).ok(),
+            Some(FailureCode::WorkflowInvalid)
+        );
+        assert_eq!(
+            named(FailureCode::JobRunStopped).ok(),
+            Some(FailureCode::JobRunStopped)
+        );
+        assert_eq!(
+            named(FailureCode::Internal).ok(),
+            Some(FailureCode::Internal)
+        );
     }
 }

@@ -1,9 +1,10 @@
 //! Logs: JSON lines for machines, text for people, both on standard error (standard output is for
 //! results). docs/logging.md says what a good event looks like and what is never logged.
 //!
-//! It never decides what is logged; it only gives it a form.
+//! It never decides what is logged; it only gives it a form. [`metrics`] is the other half: numbers instead of events.
 
 mod json_lines;
+pub mod metrics;
 
 use std::io::{self, IsTerminal};
 
