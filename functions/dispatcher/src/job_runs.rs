@@ -9,7 +9,7 @@ use domain::job_run::{JobRun, ManagedRun, Plan, reconcile};
 use domain::run::{Event, NewRun, Policy, Run};
 use domain::{JobRunId, RunId};
 use serde_json::Value;
-use store::{Result, RunMessage, Store, StoreError, Transition, fresh_commit, now};
+use store::{Result, Store, StoreError, Transition, fresh_commit, now};
 
 /// When the sweeper looks at an open job run again, should every change of its runs go unheard.
 pub const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5 * 60);
@@ -131,18 +131,15 @@ async fn policy_of(store: &Store, managed: &ManagedRun) -> Result<Policy> {
     Ok(definition.as_ref().map_or_else(Policy::default, Policy::of))
 }
 
+/// Lets a run go: within its organization, it is admitted to the queue as every other.
 async fn release(store: &Store, run: &Run) -> Result<()> {
-    if let Transition::Committed(run) = store
+    let released = store
         .transition(run.clone(), &Event::Released, now())
-        .await?
-    {
-        let message = RunMessage {
-            run_id: run.id,
-            org_id: run.organization_id,
-        };
-        if let Err(error) = store.enqueue_run(message).await {
-            tracing::warn!(run_id = %run.id, %error, "A run could not be enqueued; the sweeper will do it");
-        }
+        .await?;
+    if let Transition::Committed(run) = released {
+        store
+            .admit_waiting(run.organization_id, None, now())
+            .await?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ mod job_runs;
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use domain::run::Run;
-use store::{Result, Store};
+use store::{Result, Store, now};
 
 use change::Change;
 
@@ -54,8 +54,8 @@ async fn handle_record(store: &Store, record: EventRecord) -> Result<()> {
     }
 }
 
-/// Does all that a run owes when it has ended: writes every delivery that is missing, moves its job run on, and only
-/// then takes it from the due index. Answers how many deliveries were missing.
+/// Does all that a run owes when it has ended: writes every delivery that is missing, moves its job run on, lets those in
+/// that waited for its end, and only then takes it from the due index. Answers how many deliveries were missing.
 ///
 /// # Errors
 /// [`store::StoreError`]; the run then stays due, and the sweeper does it again.
@@ -64,6 +64,9 @@ pub async fn conclude(store: &Store, run: &Run) -> Result<usize> {
     if let Some(id) = run.job_run_id {
         reconcile_job_run(store, id).await?;
     }
+    store
+        .admit_waiting(run.organization_id, Some(run.id), now())
+        .await?;
     store.settle_run(run).await?;
     Ok(written)
 }

@@ -17,59 +17,87 @@ use futures::stream;
 use store::{DUE_SHARDS, DueItem, Result, Store};
 use tokio::time::Instant;
 
+use crate::runs::Admitting;
+
 pub use report::{Done, Report};
 
-/// The most items of one shard that a sweep looks at. What is left over is the oldest of the next sweep.
-const ITEMS_PER_SHARD: i32 = 250;
+/// How many items of one shard are asked for at once.
+const ITEMS_PER_PAGE: i32 = 250;
 
-/// How many shards are swept at the same time.
-const SHARDS_AT_ONCE: usize = 8;
+/// The most pages of one shard that a sweep looks at: 40,000 items of all shards. What is left over is the oldest of the
+/// next sweep.
+const PAGES_PER_SHARD: u32 = 10;
 
 /// After this time a sweep begins nothing new, so that it ends by itself before its function's time-out ends it.
 const BEGINS_NOTHING_AFTER: Duration = Duration::from_secs(40);
 
 /// Does all that is due at a time, and answers with what it found.
 pub async fn handle(store: &Store, now: Timestamp) -> Report {
-    let until = Instant::now() + BEGINS_NOTHING_AFTER;
+    let began = Instant::now();
+    let until = began + BEGINS_NOTHING_AFTER;
+    let admitting = &Admitting::default();
     let report = stream::iter(0..DUE_SHARDS)
-        .map(|shard| sweep_shard(store, shard, now, until))
-        .buffer_unordered(SHARDS_AT_ONCE)
+        .map(|shard| sweep_shard(store, shard, admitting, now, until))
+        .buffer_unordered(DUE_SHARDS.into())
         .fold(Report::default(), async |total, shard| total.plus(&shard))
         .await;
+    report.measurement(began.elapsed()).emit();
     tracing::info!(?report, "Swept");
     report
 }
 
-async fn sweep_shard(store: &Store, shard: u8, now: Timestamp, until: Instant) -> Report {
+async fn sweep_shard(
+    store: &Store,
+    shard: u8,
+    admitting: &Admitting,
+    now: Timestamp,
+    until: Instant,
+) -> Report {
     let mut report = Report::default();
-    let due = match store.due(shard, now, ITEMS_PER_SHARD).await {
-        Ok(due) => due,
-        Err(error) => {
-            tracing::error!(shard, %error, "A shard of the due index could not be read");
-            report.failed += 1;
-            return report;
-        }
-    };
-    for item in due {
-        if Instant::now() >= until {
-            report.left_over += 1;
-            continue;
-        }
-        match sweep_item(store, &item, now).await {
-            Ok(done) => report.count(done),
-            // One that fails must not keep the sweep from the others; it stays due.
+    let mut mark = None;
+    for _ in 0..PAGES_PER_SHARD {
+        let page = match store.due(shard, now, mark, ITEMS_PER_PAGE).await {
+            Ok(page) => page,
             Err(error) => {
-                tracing::error!(?item, %error, "Something overdue could not be dealt with");
+                tracing::error!(shard, %error, "A shard of the due index could not be read");
                 report.failed += 1;
+                return report;
+            }
+        };
+        for item in page.items {
+            if Instant::now() >= until {
+                report.left_over += 1;
+                continue;
+            }
+            match sweep_item(store, &item, admitting, now).await {
+                Ok(done) => report.count(done),
+                // One that fails must not keep the sweep from the others; it stays due.
+                Err(error) => {
+                    tracing::error!(?item, %error, "Something overdue could not be dealt with");
+                    report.failed += 1;
+                }
             }
         }
+        // From a mark on, so that what can't be dealt with and stays due doesn't hide what is behind it.
+        match page.next {
+            None => return report,
+            Some(_) if Instant::now() >= until => break,
+            next => mark = next,
+        }
     }
+    // At least one more is due, or may be: nobody has looked.
+    report.left_over += 1;
     report
 }
 
-async fn sweep_item(store: &Store, item: &DueItem, now: Timestamp) -> Result<Done> {
+async fn sweep_item(
+    store: &Store,
+    item: &DueItem,
+    admitting: &Admitting,
+    now: Timestamp,
+) -> Result<Done> {
     match item {
-        DueItem::Run(id) => runs::sweep(store, *id, now).await,
+        DueItem::Run(id) => runs::sweep(store, *id, admitting, now).await,
         DueItem::JobRun(id) => job_runs::sweep(store, *id, now).await,
         DueItem::Delivery(key) => deliveries::sweep(store, key, now).await,
     }

@@ -1,5 +1,8 @@
 //! What a sweep found and did, as numbers.
 
+use std::time::Duration;
+
+use platform::telemetry::metrics::Measurement;
 use serde::Serialize;
 
 /// What was done about one overdue item.
@@ -9,6 +12,10 @@ pub enum Done {
     Nothing,
     /// A ready run was put into the queue again.
     RunEnqueued,
+    /// Runs that waited for their organization's turn were admitted to the queue: an end went unheard.
+    RunsAdmitted,
+    /// A run still waits for its organization's turn.
+    StillWaiting,
     /// A run failed, because no worker took it in time.
     QueueDeadline,
     /// A run failed, because its working time is used up.
@@ -35,6 +42,10 @@ pub struct Report {
     pub nothing: u32,
     /// See [`Done::RunEnqueued`].
     pub runs_enqueued: u32,
+    /// See [`Done::RunsAdmitted`].
+    pub runs_admitted: u32,
+    /// See [`Done::StillWaiting`].
+    pub still_waiting: u32,
     /// See [`Done::QueueDeadline`].
     pub queue_deadlines: u32,
     /// See [`Done::WorkDeadline`].
@@ -53,7 +64,7 @@ pub struct Report {
     pub deliveries_enqueued: u32,
     /// What could not be dealt with; the log says what and why.
     pub failed: u32,
-    /// What there was no time for.
+    /// What there was no time for, at least: what is behind it was not counted.
     pub left_over: u32,
 }
 
@@ -62,6 +73,8 @@ impl Report {
         let counter = match done {
             Done::Nothing => &mut self.nothing,
             Done::RunEnqueued => &mut self.runs_enqueued,
+            Done::RunsAdmitted => &mut self.runs_admitted,
+            Done::StillWaiting => &mut self.still_waiting,
             Done::QueueDeadline => &mut self.queue_deadlines,
             Done::WorkDeadline => &mut self.work_deadlines,
             Done::QuestionExpired => &mut self.questions_expired,
@@ -78,6 +91,8 @@ impl Report {
         Self {
             nothing: self.nothing + other.nothing,
             runs_enqueued: self.runs_enqueued + other.runs_enqueued,
+            runs_admitted: self.runs_admitted + other.runs_admitted,
+            still_waiting: self.still_waiting + other.still_waiting,
             queue_deadlines: self.queue_deadlines + other.queue_deadlines,
             work_deadlines: self.work_deadlines + other.work_deadlines,
             questions_expired: self.questions_expired + other.questions_expired,
@@ -88,6 +103,71 @@ impl Report {
             deliveries_enqueued: self.deliveries_enqueued + other.deliveries_enqueued,
             failed: self.failed + other.failed,
             left_over: self.left_over + other.left_over,
+        }
+    }
+
+    /// The same for whoever operates the service. Zeros too: a sweep that finds nothing is a sign of life.
+    pub(crate) fn measurement(&self, took: Duration) -> Measurement {
+        Measurement::duration("SweepTime", took)
+            .and_count("SweptRunsEnqueued", self.runs_enqueued.into())
+            .and_count("SweptRunsAdmitted", self.runs_admitted.into())
+            .and_count("SweptQueueDeadlines", self.queue_deadlines.into())
+            .and_count("SweptWorkDeadlines", self.work_deadlines.into())
+            .and_count("SweptQuestionsExpired", self.questions_expired.into())
+            .and_count("SweptLeasesExpired", self.leases_expired.into())
+            .and_count("SweptRunsConcluded", self.runs_concluded.into())
+            .and_count("SweptJobRuns", self.job_runs_reconciled.into())
+            .and_count("SweptDeliveriesEnqueued", self.deliveries_enqueued.into())
+            .and_count("SweepFailures", self.failed.into())
+            .and_count("SweepLeftOver", self.left_over.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_find_of_a_sweep_has_a_metric_of_its_own_but_what_needed_nothing() {
+        let all = [
+            Done::Nothing,
+            Done::RunEnqueued,
+            Done::RunsAdmitted,
+            Done::StillWaiting,
+            Done::QueueDeadline,
+            Done::WorkDeadline,
+            Done::QuestionExpired,
+            Done::LeaseAlive,
+            Done::LeaseExpired,
+            Done::RunConcluded,
+            Done::JobRunReconciled,
+            Done::DeliveryEnqueued,
+        ];
+        let measured_after = |done: &[Done]| {
+            let mut report = Report::default();
+            for done in done {
+                report.count(*done);
+            }
+            report.measurement(Duration::ZERO)
+        };
+        let unmeasured: Vec<Done> = all
+            .into_iter()
+            .filter(|done| measured_after(&[*done]) == measured_after(&[]))
+            .collect();
+        assert_eq!(
+            unmeasured,
+            [Done::Nothing, Done::StillWaiting, Done::LeaseAlive]
+        );
+        let measured: Vec<Measurement> = all
+            .into_iter()
+            .filter(|done| !unmeasured.contains(done))
+            .map(|done| measured_after(&[done]))
+            .collect();
+        for (index, one) in measured.iter().enumerate() {
+            assert!(
+                !measured[..index].contains(one),
+                "{one:?} is counted as another"
+            );
         }
     }
 }

@@ -1,14 +1,22 @@
 //! What is due for a run, by where it stands. The index only names the run; the item, and then the condition of each
 //! write, decide.
 
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
 use domain::run::{Event, Phase, Run};
-use domain::{RunId, Timestamp};
+use domain::{OrganizationId, RunId, Timestamp};
 use store::{Result, RunMessage, Store, Transition};
 
 use crate::Done;
 
-/// Does what is due for a run.
-pub(crate) async fn sweep(store: &Store, id: RunId, now: Timestamp) -> Result<Done> {
+/// Does what is due for a run. `admitting` holds the organizations whose waiting runs this sweep has looked at already.
+pub(crate) async fn sweep(
+    store: &Store,
+    id: RunId,
+    admitting: &Admitting,
+    now: Timestamp,
+) -> Result<Done> {
     let Some(run) = store.run(id).await? else {
         return Ok(Done::Nothing);
     };
@@ -27,6 +35,9 @@ pub(crate) async fn sweep(store: &Store, id: RunId, now: Timestamp) -> Result<Do
             )
             .await
         }
+        Phase::Ready {
+            is_admitted: false, ..
+        } => admit(store, &run, admitting, now).await,
         Phase::Ready { .. } => enqueue_again(store, &run, now).await,
         Phase::InProgress { work_deadline, .. } if now >= *work_deadline => {
             end(
@@ -64,6 +75,33 @@ pub(crate) async fn sweep(store: &Store, id: RunId, now: Timestamp) -> Result<Do
     }
 }
 
+/// The organizations whose waiting runs a sweep has admitted: once for each, however many of them are due.
+#[derive(Debug, Default)]
+pub(crate) struct Admitting(Mutex<HashSet<OrganizationId>>);
+
+impl Admitting {
+    fn begin(&self, id: OrganizationId) -> bool {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(id)
+    }
+}
+
+/// Each end admits those that wait, so a run that still waits means that its organization is busy, or that an end went
+/// unheard: then this does it. A run that goes on waiting is looked at again, each time later.
+async fn admit(store: &Store, run: &Run, admitting: &Admitting, now: Timestamp) -> Result<Done> {
+    let mut admitted = 0;
+    if admitting.begin(run.organization_id) {
+        admitted = store.admit_waiting(run.organization_id, None, now).await?;
+    }
+    // One that was admitted just now is not what was read any more, and this write is refused.
+    store.postpone_run(run, &run.enqueued_again(now)).await?;
+    Ok(if admitted > 0 {
+        Done::RunsAdmitted
+    } else {
+        Done::StillWaiting
+    })
+}
+
 /// Enqueues first and writes afterwards: should this process die between the two, the next sweep sends a second
 /// message, which does nothing. The other order would lose the message until the run is due again, an hour later.
 async fn enqueue_again(store: &Store, run: &Run, now: Timestamp) -> Result<Done> {
@@ -73,7 +111,7 @@ async fn enqueue_again(store: &Store, run: &Run, now: Timestamp) -> Result<Done>
             org_id: run.organization_id,
         })
         .await?;
-    store.postpone_run(&run.enqueued_again(now)).await?;
+    store.postpone_run(run, &run.enqueued_again(now)).await?;
     tracing::info!(run_id = %run.id, "No worker has taken a run; it is in the queue again");
     Ok(Done::RunEnqueued)
 }
@@ -92,8 +130,11 @@ async fn look_at_lease(
         .await?
         .filter(|lease| lease.attempt == attempt && lease.expires_at > now);
     if let Some(lease) = lease {
-        let due_at = Some(lease.expires_at.min(deadline));
-        store.postpone_run(&Run { due_at, ..run }).await?;
+        let postponed = Run {
+            due_at: Some(lease.expires_at.min(deadline)),
+            ..run.clone()
+        };
+        store.postpone_run(&run, &postponed).await?;
         return Ok(Done::LeaseAlive);
     }
     match store

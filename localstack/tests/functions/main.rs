@@ -1,6 +1,7 @@
 //! The functions against the emulator, called one after the other with the events that Lambda would give them. No
 //! poller runs, and no test sleeps: what was lost is lost because the test didn't hand it over.
 
+mod admission;
 mod allowances;
 mod api;
 mod api_keys;
@@ -10,6 +11,7 @@ mod artifacts;
 mod deliverer;
 mod dispatcher;
 mod gateway;
+mod heartbeats;
 mod jobs;
 mod lists;
 mod secrets;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_dynamodb::config::Credentials;
-use platform::configuration::Resources;
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use platform::configuration::{Environment, Resources};
 
 use crate::StoreError;
 
@@ -32,6 +33,26 @@ impl Connection {
         let has_own_endpoint = config.endpoint_url().is_some();
         Self {
             config,
+            has_own_endpoint,
+        }
+    }
+
+    /// Of a function: its region, its credentials and perhaps `AWS_ENDPOINT_URL` are in its environment, and nowhere
+    /// else. Looking for them in all the places that [`Self::from_environment`] knows would cost each cold start the
+    /// code that does it, and find nothing.
+    #[must_use]
+    pub fn of_function(environment: &Environment) -> Self {
+        let region = environment.get("AWS_REGION").map(str::to_owned);
+        let endpoint_url = environment.get("AWS_ENDPOINT_URL").map(str::to_owned);
+        let has_own_endpoint = endpoint_url.is_some();
+        let credentials = EnvironmentVariableCredentialsProvider::new();
+        let mut config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(region.map(Region::new))
+            .credentials_provider(SharedCredentialsProvider::new(credentials));
+        config.set_endpoint_url(endpoint_url);
+        Self {
+            config: config.build(),
             has_own_endpoint,
         }
     }

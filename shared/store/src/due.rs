@@ -2,7 +2,7 @@
 
 use domain::{JobRunId, RunId, Timestamp};
 
-use crate::item::string;
+use crate::item::{Item, string};
 use crate::{DeliveryKey, Result, Store, StoreError, keys};
 
 /// Into how many partitions the index is cut.
@@ -19,13 +19,32 @@ pub enum DueItem {
     Delivery(DeliveryKey),
 }
 
+/// Some of what is due in a shard, the oldest first.
+#[derive(Debug)]
+pub struct DuePage {
+    /// What is due.
+    pub items: Vec<DueItem>,
+    /// Where there is more, if there is.
+    pub next: Option<DueMark>,
+}
+
+/// Where a page of due items ended.
+#[derive(Debug)]
+pub struct DueMark(Item);
+
 impl Store {
-    /// The oldest due items of a shard, at most `limit`. The index lags, and gives only keys: the item decides. A key
-    /// that can't be read is logged and left out, so that it can't hide the others.
+    /// The oldest due items of a shard, or those after a mark, at most `limit`. The index lags, and gives only keys: the
+    /// item decides. A key that can't be read is logged and left out, so that it can't hide the others.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn due(&self, shard: u8, now: Timestamp, limit: i32) -> Result<Vec<DueItem>> {
+    pub async fn due(
+        &self,
+        shard: u8,
+        now: Timestamp,
+        after: Option<DueMark>,
+        limit: i32,
+    ) -> Result<DuePage> {
         let answer = self
             .dynamo
             .query()
@@ -36,6 +55,7 @@ impl Store {
             // "$" sorts after "#", so that what is due in this very millisecond is found too.
             .expression_attribute_values(":until", string(format!("{:013}$", now.as_millis())))
             .limit(limit)
+            .set_exclusive_start_key(after.map(|mark| mark.0))
             .send()
             .await
             .map_err(|error| StoreError::from_sdk("Query", &error))?;
@@ -46,16 +66,15 @@ impl Store {
                 None
             }
         };
-        Ok(answer
-            .items
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(readable)
-            .collect())
+        let items = answer.items.unwrap_or_default();
+        Ok(DuePage {
+            items: items.into_iter().filter_map(readable).collect(),
+            next: answer.last_evaluated_key.map(DueMark),
+        })
     }
 }
 
-fn parse(item: crate::item::Item) -> Result<DueItem> {
+fn parse(item: Item) -> Result<DueItem> {
     let part = |name: &str| {
         item.get(name)
             .and_then(|value| value.as_s().ok())

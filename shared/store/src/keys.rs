@@ -1,11 +1,12 @@
 //! The keys of every entity in the one table. docs/storage.md says what each is read for.
 
-use domain::run::Status;
 use domain::{
     ApiKeyId, ArtifactId, InputRequestId, JobId, JobRunId, OrganizationId, RunId, Timestamp,
     WebhookEndpointId, WorkflowId,
 };
 use uuid::Uuid;
+
+use crate::admission::Standing;
 
 /// Partition and sort key of an item.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -163,8 +164,9 @@ pub(crate) fn workflows_of(id: OrganizationId) -> String {
     format!("ORG#{id}#WORKFLOWS")
 }
 
-pub(crate) fn by_status(id: OrganizationId, status: Status) -> String {
-    format!("ORG#{id}#STATUS#{status}")
+pub(crate) fn by_status(id: OrganizationId, standing: Standing) -> String {
+    let standing = standing.as_str();
+    format!("ORG#{id}#STATUS#{standing}")
 }
 
 pub(crate) fn by_workflow(id: OrganizationId, workflow: WorkflowId) -> String {

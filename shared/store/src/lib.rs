@@ -3,6 +3,7 @@
 //! docs/storage.md lists every entity with its keys. What is written here is written by conditional writes, and only
 //! [`Store::commit_run`] commits a run's transition.
 
+mod admission;
 mod allowances;
 mod answers;
 mod api_keys;
@@ -21,6 +22,7 @@ mod leases;
 mod lists;
 #[cfg(feature = "local")]
 pub mod local;
+mod measures;
 mod pages;
 mod queues;
 mod run_item;
@@ -38,7 +40,7 @@ pub use artifacts::{Artifact, ArtifactBody, NewArtifact, PresignedUrl};
 pub use clock::{fresh_commit, fresh_id, fresh_random, now};
 pub use connection::{Connection, Store};
 pub use deliveries::{Attempt, Delivery, DeliveryKey, DeliveryStatus};
-pub use due::{DUE_SHARDS, DueItem};
+pub use due::{DUE_SHARDS, DueItem, DueMark, DuePage};
 pub use endpoints::{NewWebhookEndpoint, WebhookEndpoint};
 pub use error::{Result, StoreError};
 pub use idempotency::{IdempotencyKey, Replay};

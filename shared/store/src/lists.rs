@@ -6,6 +6,7 @@ use domain::{JobRunId, OrganizationId, RunId, WorkflowId};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use crate::admission::Standing;
 use crate::item::{Item, decode, string};
 use crate::keys::Key;
 use crate::pages::Span;
@@ -70,7 +71,11 @@ impl Store {
                 keys::by_organization(organization_id),
             ),
             RunFilter::Status(status) => {
-                listing(keys::BY_STATUS, keys::by_status(organization_id, *status))
+                let standings = Standing::of_status(*status);
+                let page = self
+                    .page_of_standings(organization_id, standings, &span, size)
+                    .await?;
+                return self.runs_of(organization_id, *filter, page).await;
             }
             RunFilter::Workflow(id) => {
                 listing(keys::BY_WORKFLOW, keys::by_workflow(organization_id, *id))
@@ -88,6 +93,38 @@ impl Store {
             next: page.next.map(RunId::from),
         };
         self.runs_of(organization_id, *filter, page).await
+    }
+
+    /// The ids of a page of runs that stand in one of several ways, each of which is a partition of its own.
+    async fn page_of_standings(
+        &self,
+        organization_id: OrganizationId,
+        standings: &[Standing],
+        span: &Span,
+        size: PageSize,
+    ) -> Result<Page<RunId, RunId>> {
+        let pages = standings.iter().map(|standing| {
+            let listing = Listing {
+                index: keys::BY_STATUS,
+                partition: keys::by_status(organization_id, *standing),
+            };
+            self.page_of_index(listing, span, size)
+        });
+        let pages = futures::future::try_join_all(pages).await?;
+        let is_there_more = pages.iter().any(|page| page.next.is_some());
+        let mut ids: Vec<RunId> = pages
+            .into_iter()
+            .flat_map(|page| page.items)
+            .map(|(_, id)| id.into())
+            .collect();
+        // A run that changes between two of the reads may be in both.
+        ids.sort_unstable_by(|one, other| other.cmp(one));
+        ids.dedup();
+        let mut page = Page::cut(ids, size, |id| *id);
+        if page.next.is_none() && is_there_more {
+            page.next = page.items.last().copied();
+        }
+        Ok(page)
     }
 
     /// The ids of a page of a job run's runs. Its own item lists them, so there is no index.

@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::run::{CommitId, HistoryEntry, InputRequest, Phase, Policy, Run, Status, Timings};
+use domain::run::{
+    CommitId, HistoryEntry, InputRequest, Phase, Policy, Run, SkippedState, Status, Timings,
+};
 use domain::{Failure, JobRunId, OrganizationId, RunId, Timestamp, WorkflowId};
 use serde::{Deserialize, Serialize};
 
+use crate::admission::Standing;
 use crate::item::{Item, decode, encode};
 use crate::{Result, StoreError, keys};
 
@@ -63,7 +66,15 @@ struct TimingsItem(u64, u64, u64, u64, u64, Vec<(String, u64)>);
 
 /// Sequence, status, state, attempt, time, commit: a list, since names would cost more than the values.
 #[derive(Debug, Serialize, Deserialize)]
-struct EntryItem(u64, Status, Option<String>, u32, i64, CommitId);
+struct EntryItem(
+    u64,
+    Status,
+    Option<String>,
+    u32,
+    i64,
+    CommitId,
+    #[serde(default)] Vec<SkippedState>,
+);
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -71,6 +82,9 @@ enum PhaseItem {
     Held,
     Ready {
         since: i64,
+        /// Left out where it is true, as it nearly always is.
+        #[serde(default = "yes", skip_serializing_if = "is_true")]
+        admitted: bool,
         again: u32,
     },
     InProgress {
@@ -100,6 +114,18 @@ fn is_zero(value: &u64) -> bool {
     *value == 0
 }
 
+fn yes() -> bool {
+    true
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_true(value: &bool) -> bool {
+    *value
+}
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -109,7 +135,7 @@ pub(crate) fn encode_run(run: &Run) -> Result<Item> {
     let item = RunItem {
         id: run.id,
         by_organization: keys::by_organization(run.organization_id),
-        by_status: keys::by_status(run.organization_id, run.status()),
+        by_status: keys::by_status(run.organization_id, Standing::of(run)),
         by_workflow: keys::by_workflow(run.organization_id, run.workflow_id),
         due_shard: run.due_at.map(|_| keys::due_shard(id)),
         due_key: run.due_at.map(|due_at| keys::due_key(due_at, id)),
@@ -149,6 +175,7 @@ pub(crate) fn encode_run(run: &Run) -> Result<Item> {
                     entry.attempt,
                     entry.at.as_millis(),
                     entry.commit,
+                    entry.skipped.clone(),
                 )
             })
             .collect(),
@@ -198,9 +225,11 @@ fn encode_phase(phase: &Phase) -> PhaseItem {
         Phase::Held => PhaseItem::Held,
         Phase::Ready {
             since,
+            is_admitted,
             enqueued_again,
         } => PhaseItem::Ready {
             since: since.as_millis(),
+            admitted: *is_admitted,
             again: *enqueued_again,
         },
         Phase::InProgress {
@@ -234,8 +263,13 @@ fn encode_phase(phase: &Phase) -> PhaseItem {
 fn decode_phase(phase: PhaseItem) -> Phase {
     match phase {
         PhaseItem::Held => Phase::Held,
-        PhaseItem::Ready { since, again } => Phase::Ready {
+        PhaseItem::Ready {
+            since,
+            admitted,
+            again,
+        } => Phase::Ready {
             since: Timestamp::from_millis(since),
+            is_admitted: admitted,
             enqueued_again: again,
         },
         PhaseItem::InProgress {
@@ -296,13 +330,16 @@ pub fn decode_run(item: Item) -> Result<Run> {
             .history
             .into_iter()
             .map(
-                |EntryItem(sequence, status, state_name, attempt, at, commit)| HistoryEntry {
-                    sequence,
-                    status,
-                    state_name,
-                    attempt,
-                    at: Timestamp::from_millis(at),
-                    commit,
+                |EntryItem(sequence, status, state_name, attempt, at, commit, skipped)| {
+                    HistoryEntry {
+                        sequence,
+                        status,
+                        state_name,
+                        attempt,
+                        at: Timestamp::from_millis(at),
+                        commit,
+                        skipped,
+                    }
                 },
             )
             .collect(),

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::item::{Item, Put, encode, number};
 use crate::run_item::{decode_run, encode_run};
 use crate::transactions::{Transacted, Write};
-use crate::{IdempotencyKey, Replay, Result, Store, StoreError, fresh_commit, keys};
+use crate::{IdempotencyKey, Replay, Result, Store, StoreError, fresh_commit, keys, measures};
 
 /// What became of a commit.
 #[derive(Debug)]
@@ -286,7 +286,12 @@ impl Store {
                 Err(why) => return Ok(Transition::Rejected { run, why }),
             };
             match self.commit_run(&next, commit, beside.clone()).await? {
-                Commit::Committed => return Ok(Transition::Committed(Box::new(next))),
+                Commit::Committed => {
+                    for measured in measures::of(&run, event, &next, now) {
+                        measured.emit();
+                    }
+                    return Ok(Transition::Committed(Box::new(next)));
+                }
                 Commit::Stale(fresh) => run = fresh,
             }
         }
@@ -352,16 +357,22 @@ impl Store {
         Ok(Commit::Stale(Box::new(fresh)))
     }
 
-    /// Writes when somebody must look at a run again, and how often it was put into the queue. Not a change of the run:
-    /// the condition holds it to the run as it was read. `false` if somebody has changed it since.
+    /// Writes when somebody must look at a run again, how often it was put into the queue, whether it is admitted to it.
+    /// Not a change of the run: the condition holds it to the run as it was read, its `dueAt` included, which each of
+    /// these writes moves. `false` if somebody has changed it since.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn postpone_run(&self, postponed: &Run) -> Result<bool> {
-        let values = HashMap::from([(":sequence".to_owned(), number(postponed.sequence))]);
-        let put = self
-            .put_if(encode_run(postponed)?, "#sequence = :sequence", values)
-            .await?;
+    pub async fn postpone_run(&self, read: &Run, postponed: &Run) -> Result<bool> {
+        let mut values = HashMap::from([(":sequence".to_owned(), number(read.sequence))]);
+        let condition = match read.due_at {
+            None => "#sequence = :sequence AND attribute_not_exists(dueAt)",
+            Some(due_at) => {
+                values.insert(":dueAt".to_owned(), number(due_at.as_millis()));
+                "#sequence = :sequence AND dueAt = :dueAt"
+            }
+        };
+        let put = self.put_if(encode_run(postponed)?, condition, values).await?;
         Ok(matches!(put, Put::Written))
     }
 

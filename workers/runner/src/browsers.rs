@@ -1,36 +1,44 @@
-//! Browsers, each a process of its own with a guarded proxy of its own, some started ahead so that a run does not
+//! Chromium, each a process of its own with a guarded proxy of its own, some started ahead so that a run does not
 //! wait for a start. A browser serves one run and is never given to another.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context;
+use async_trait::async_trait;
 use browser::{Browser, LaunchOptions};
 use domain::definition::BrowserSettings;
 use platform::addresses::AllowAddresses;
-use platform::socks_proxy::SocksProxy;
+use platform::configuration::Runner as Settings;
+use platform::socks_proxy::{Failure, SocksProxy};
+use platform::telemetry::metrics::Measurement;
 use tokio::sync::Notify;
+
+use crate::sessions::{Held, NoSession, Session, Sessions};
 
 /// How long to wait after a browser failed to start, before the next one is started ahead.
 const START_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// A browser with the proxy through which all of its traffic goes.
-pub(crate) struct GuardedBrowser {
-    pub(crate) browser: Browser,
-    pub(crate) proxy: SocksProxy,
+struct GuardedBrowser {
+    browser: Browser,
+    proxy: SocksProxy,
 }
 
-/// Why there is no browser.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum NoBrowser {
-    #[error("the browser did not start")]
-    Browser(#[from] browser::Error),
-    #[error("the guarded proxy did not start")]
-    Proxy(#[from] std::io::Error),
+#[async_trait]
+impl Held for GuardedBrowser {
+    fn failure_of(&self, host: &str, port: u16) -> Option<Failure> {
+        self.proxy.failure_of(host, port)
+    }
+
+    async fn close(self: Box<Self>) {
+        self.browser.close().await;
+    }
 }
 
 /// The browsers that are ready.
-pub(crate) struct Browsers {
+struct Browsers {
     executable: PathBuf,
     scratch_dir: PathBuf,
     size: usize,
@@ -39,25 +47,39 @@ pub(crate) struct Browsers {
     taken: Notify,
 }
 
-impl Browsers {
-    pub(crate) fn new(
-        executable: PathBuf,
-        scratch_dir: PathBuf,
-        size: u32,
-        allow_addresses: AllowAddresses,
-    ) -> Self {
-        Self {
-            executable,
-            scratch_dir,
-            size: size as usize,
-            allow_addresses,
-            ready: Mutex::new(Vec::new()),
-            taken: Notify::new(),
-        }
+/// Browsers of the executable that the settings name, or that packages install, after what a dead runner's browsers left
+/// in the scratch folder has been removed.
+///
+/// # Errors
+/// When there is no browser, or no scratch folder.
+pub fn chromium(
+    settings: &Settings,
+    allow_addresses: AllowAddresses,
+) -> anyhow::Result<Box<dyn Sessions>> {
+    let executable = match &settings.chromium {
+        Some(path) => path.clone(),
+        None => browser::find_executable()?,
+    };
+    let scratch_dir = settings.scratch_dir.clone();
+    std::fs::create_dir_all(&scratch_dir)
+        .with_context(|| format!("the scratch folder {} can't be made", scratch_dir.display()))?;
+    let removed = browser::remove_leftovers(&scratch_dir)?;
+    if removed > 0 {
+        tracing::info!(removed, "Removed what a dead runner's browsers had left");
     }
+    Ok(Box::new(Browsers {
+        executable,
+        scratch_dir,
+        size: settings.browser_pool as usize,
+        allow_addresses,
+        ready: Mutex::new(Vec::new()),
+        taken: Notify::new(),
+    }))
+}
 
-    /// Starts browsers ahead, whenever there are too few.
-    pub(crate) async fn keep_ready(&self) {
+#[async_trait]
+impl Sessions for Browsers {
+    async fn keep_ready(&self) {
         loop {
             if self.lock().len() >= self.size {
                 self.taken.notified().await;
@@ -74,27 +96,35 @@ impl Browsers {
         }
     }
 
-    /// A browser for one run: one that is ready, if the run asks for nothing special.
-    pub(crate) async fn take(
-        &self,
-        settings: &BrowserSettings,
-    ) -> Result<GuardedBrowser, NoBrowser> {
+    async fn open(&self, settings: &BrowserSettings) -> Result<Session, NoSession> {
+        let guarded = self.take(settings).await?;
+        let page = guarded.browser.page().await?;
+        Ok(Session {
+            browser: Box::new(engine::Chromium::new(page)),
+            held: Box::new(guarded),
+        })
+    }
+
+    async fn close(&self) {
+        while let Some(ready) = self.pop() {
+            ready.browser.close().await;
+        }
+    }
+}
+
+impl Browsers {
+    /// One that is ready, if the run asks for nothing special.
+    async fn take(&self, settings: &BrowserSettings) -> Result<GuardedBrowser, NoSession> {
         if *settings == BrowserSettings::default() {
             while let Some(ready) = self.pop() {
                 if ready.browser.is_alive() {
                     return Ok(ready);
                 }
+                Measurement::count("BrowserCrashes", 1).emit();
                 tracing::warn!("A browser died before a run could take it");
             }
         }
         self.start(settings).await
-    }
-
-    /// Closes those that nobody took.
-    pub(crate) async fn close(&self) {
-        while let Some(ready) = self.pop() {
-            ready.browser.close().await;
-        }
     }
 
     fn pop(&self) -> Option<GuardedBrowser> {
@@ -109,7 +139,15 @@ impl Browsers {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn start(&self, settings: &BrowserSettings) -> Result<GuardedBrowser, NoBrowser> {
+    async fn start(&self, settings: &BrowserSettings) -> Result<GuardedBrowser, NoSession> {
+        let started = self.try_to_start(settings).await;
+        if started.is_err() {
+            Measurement::count("BrowserStartsFailed", 1).emit();
+        }
+        started
+    }
+
+    async fn try_to_start(&self, settings: &BrowserSettings) -> Result<GuardedBrowser, NoSession> {
         let proxy = SocksProxy::start(self.allow_addresses).await?;
         let mut options = LaunchOptions::new(&self.executable, &self.scratch_dir);
         options.socks_proxy = Some(proxy.address());

@@ -3,25 +3,33 @@
 use std::time::{Duration, Instant};
 
 use domain::definition::{Definition, Secret};
-use domain::run::{Event, Finish, Phase, Run, Timings};
+use domain::run::{Event, Finish, Phase, Run, SkippedState, Timings};
 use domain::{Failure, FailureCode};
-use engine::{Inputs, Interrupted, Outcome, Report};
+use engine::{CLEANING_UP, Cut, Inputs, Interrupted, Outcome, Report};
 use platform::retry::random_fraction;
+use platform::telemetry::metrics::Measurement;
 use serde_json::Value;
 use store::{RunMessage, Transition, now};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::Worker;
-use crate::browsers::GuardedBrowser;
 use crate::host::{RunHost, TRY_AGAIN};
 use crate::intake::Claimed;
 use crate::lease;
 use crate::possession::Possession;
+use crate::sessions::Held;
+
+/// How long a run that is cut may take beside its cleaning up: for what a failure leaves.
+const CUTTING: Duration = Duration::from_secs(20);
 
 /// How the work on a run ended here.
 enum End {
     /// It has an outcome, which is to be committed.
-    Finished { finish: Finish, timings: Timings },
+    Finished {
+        finish: Finish,
+        timings: Timings,
+        skipped: Vec<SkippedState>,
+    },
     /// Its working time is used up.
     OutOfTime,
     /// It must be given back: it can't be executed here, and may be elsewhere.
@@ -50,17 +58,34 @@ pub(crate) async fn execute(worker: &Worker, claimed: Claimed) {
     tokio::select! {
         () = lease => tracing::warn!("Stopped working on the run: its lease is over"),
         () = work_and_commit(worker, &possession, slot) => {}
-        _ = possession.until(|run| possession.is_lost(run)) => {
+        () = is_lost(&possession) => {
             tracing::info!(status = %possession.run().status(), "The run ended, or was taken away");
         }
     }
 }
 
+/// Returns when the work on a run that is not this worker's any more must end: at once, but for a cancelled run, whose
+/// workflow may have to clean up at the site.
+async fn is_lost(possession: &Possession<'_>) {
+    let run = possession.until(|run| possession.is_lost(run)).await;
+    if possession.is_canceled(&run) {
+        tokio::time::sleep(CLEANING_UP + CUTTING).await;
+    }
+}
+
+/// Returns when a run ends from outside, whatever it is doing.
+async fn cut(possession: &Possession<'_>) -> Cut {
+    tokio::select! {
+        () = deadline(possession) => Cut::DeadlineExceeded,
+        _ = possession.until(|run| possession.is_canceled(run)) => Cut::Canceled,
+    }
+}
+
 async fn work_and_commit(worker: &Worker, possession: &Possession<'_>, slot: OwnedSemaphorePermit) {
-    let mut browser = None;
+    let mut held = None;
     let end = tokio::select! {
-        end = work(worker, possession, slot, &mut browser) => end,
-        () = deadline(possession) => End::OutOfTime,
+        end = work(worker, possession, slot, &mut held) => end,
+        () = overtime(possession) => End::OutOfTime,
         () = must_stop(worker, possession) => End::GiveBack { why: "the runner stops".to_owned() },
     };
     let attempt = possession.attempt();
@@ -69,7 +94,11 @@ async fn work_and_commit(worker: &Worker, possession: &Possession<'_>, slot: Own
         End::OutOfTime => {
             commit(worker, possession, &Event::WorkDeadlinePassed).await;
         }
-        End::Finished { finish, timings } => {
+        End::Finished {
+            finish,
+            timings,
+            skipped,
+        } => {
             if let Some(run) = commit(
                 worker,
                 possession,
@@ -77,6 +106,7 @@ async fn work_and_commit(worker: &Worker, possession: &Possession<'_>, slot: Own
                     attempt,
                     finish,
                     timings,
+                    skipped,
                 },
             )
             .await
@@ -91,8 +121,8 @@ async fn work_and_commit(worker: &Worker, possession: &Possession<'_>, slot: Own
             }
         }
     }
-    if let Some(guarded) = browser {
-        guarded.browser.close().await;
+    if let Some(held) = held {
+        held.close().await;
     }
 }
 
@@ -123,6 +153,12 @@ async fn must_stop(worker: &Worker, possession: &Possession<'_>) {
     if !has_not_begun {
         tokio::time::sleep(worker.settings.stop_timeout).await;
     }
+}
+
+/// Returns when a run that has used up its working time has not ended in the time that it has for that.
+async fn overtime(possession: &Possession<'_>) {
+    deadline(possession).await;
+    tokio::time::sleep(CLEANING_UP + CUTTING).await;
 }
 
 /// Returns when the run's working time is used up. While it waits for a person, the clock stands still.
@@ -179,7 +215,7 @@ async fn work(
     worker: &Worker,
     possession: &Possession<'_>,
     slot: OwnedSemaphorePermit,
-    taken: &mut Option<GuardedBrowser>,
+    held: &mut Option<Box<dyn Held>>,
 ) -> End {
     let run = possession.run();
     let queued = now().since(run.created_at);
@@ -190,6 +226,7 @@ async fn work(
             return End::Finished {
                 finish: Finish::Failed(failure),
                 timings,
+                skipped: Vec::new(),
             };
         }
         Err(Unprepared::Store(error)) => {
@@ -200,31 +237,32 @@ async fn work(
     };
 
     let browser_asked = Instant::now();
-    let guarded = match worker.browsers.take(&definition.browser).await {
-        Ok(guarded) => taken.insert(guarded),
+    let session = match worker.sessions.open(&definition.browser).await {
+        Ok(session) => session,
         Err(error) => {
             return End::GiveBack {
                 why: format!("{:#}", anyhow::Error::from(error)),
             };
         }
     };
-    let mut browser = match guarded.browser.page().await {
-        Ok(page) => engine::Chromium::new(page),
-        Err(error) => {
-            return End::GiveBack {
-                why: format!("the browser's page could not be opened: {error}"),
-            };
-        }
-    };
+    let mut browser = session.browser;
+    let held = held.insert(session.held);
     let browser_start = browser_asked.elapsed();
 
     let mut host = RunHost {
         worker,
         possession,
-        proxy: &guarded.proxy,
+        held: held.as_ref(),
         slot: Some(slot),
     };
-    let report = engine::execute(&definition, inputs, &mut browser, &mut host).await;
+    let report = engine::execute(
+        &definition,
+        inputs,
+        browser.as_mut(),
+        &mut host,
+        cut(possession),
+    )
+    .await;
     match report {
         Ok(report) => {
             let timings = timings(&run, queued, browser_start, Some(&report));
@@ -241,6 +279,7 @@ async fn work(
             End::Finished {
                 finish: Finish::Failed(failure),
                 timings,
+                skipped: Vec::new(),
             }
         }
         Err(interrupted) => {
@@ -277,15 +316,25 @@ async fn conclude(
                     return End::Finished {
                         finish: Finish::Failed(failure),
                         timings,
+                        skipped: Vec::new(),
                     };
                 }
             }
             Finish::Completed
         }
         Outcome::NoAction { reason } => Finish::NoActionTaken { reason },
-        Outcome::Failed(failure) => Finish::Failed(failure),
+        Outcome::Failed(failure) => {
+            if failure.code == FailureCode::BrowserCrashed {
+                Measurement::count("BrowserCrashes", 1).emit();
+            }
+            Finish::Failed(failure)
+        }
     };
-    End::Finished { finish, timings }
+    End::Finished {
+        finish,
+        timings,
+        skipped: report.skipped,
+    }
 }
 
 /// Why a run can't begin.

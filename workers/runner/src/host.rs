@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::definition::Secret;
-use domain::run::{Event, InputField, InputRequest, Rejected, Run, Status};
+use domain::run::{Event, InputField, InputRequest, Rejected, Run, SkippedState, Status};
 use domain::{ArtifactId, InputRequestId};
 use engine::{Answer, Host, Interrupted, NewArtifact, Question};
 use platform::retry::{Backoff, random_fraction};
-use platform::socks_proxy::{Failure, SocksProxy};
+use platform::socks_proxy::Failure;
+use platform::telemetry::metrics::Measurement;
 use store::{StoreError, Transition, fresh_id, now};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::Worker;
 use crate::possession::Possession;
+use crate::sessions::Held;
 
 /// How long to wait between two tries of a call that AWS did not take. The lease bounds how often that is.
 pub(crate) const TRY_AGAIN: Backoff = Backoff {
@@ -25,7 +27,8 @@ pub(crate) const TRY_AGAIN: Backoff = Backoff {
 pub(crate) struct RunHost<'r> {
     pub(crate) worker: &'r Worker,
     pub(crate) possession: &'r Possession<'r>,
-    pub(crate) proxy: &'r SocksProxy,
+    /// What stands behind the browser, and knows why a connection failed.
+    pub(crate) held: &'r dyn Held,
     /// The working slot; none while the run waits for a person.
     pub(crate) slot: Option<OwnedSemaphorePermit>,
 }
@@ -76,10 +79,15 @@ fn fault(error: StoreError) -> Interrupted {
 
 #[async_trait]
 impl Host for RunHost<'_> {
-    async fn enter_state(&mut self, name: &str) -> Result<(), Interrupted> {
+    async fn enter_state(
+        &mut self,
+        name: &str,
+        skipped: Vec<SkippedState>,
+    ) -> Result<(), Interrupted> {
         let event = Event::EnteredState {
             attempt: self.possession.attempt(),
             name: name.to_owned(),
+            skipped,
         };
         self.commit(&event).await?;
         tracing::info!(state = name, "Entered a state");
@@ -89,14 +97,18 @@ impl Host for RunHost<'_> {
     async fn ask_user(
         &mut self,
         question: Question,
-        screenshot: Option<Vec<u8>>,
+        screenshot: Option<NewArtifact>,
     ) -> Result<Answer, Interrupted> {
-        // Showing the picture to the person comes with the language's whole askUser.
-        drop(screenshot);
+        let screenshot_artifact_id = match screenshot {
+            None => None,
+            Some(picture) => Some(self.put_artifact(picture).await?.id),
+        };
         let at = now();
         let request = InputRequest {
             id: fresh_id(InputRequestId::new, at),
             prompt: question.prompt,
+            message: question.message,
+            screenshot_artifact_id,
             fields: question
                 .fields
                 .into_iter()
@@ -104,6 +116,7 @@ impl Host for RunHost<'_> {
                     kind: field.kind.name().to_owned(),
                     label: field.label,
                     name: field.name,
+                    options: field.options,
                 })
                 .collect(),
             expires_at: at.plus(question.timeout),
@@ -122,6 +135,8 @@ impl Host for RunHost<'_> {
         let waiting = try_acquire(&self.worker.waiting);
         if waiting.is_some() {
             self.slot = None;
+        } else {
+            Measurement::count("WaitingSlotsMissed", 1).emit();
         }
         let answered = self
             .possession
@@ -137,6 +152,24 @@ impl Host for RunHost<'_> {
     }
 
     async fn store_artifact(&mut self, artifact: NewArtifact) -> Result<(), Interrupted> {
+        self.put_artifact(artifact).await.map(drop)
+    }
+
+    async fn explain_refusal(&mut self, url: &str) -> Option<String> {
+        match self.failure_of(url)? {
+            Failure::Blocked(refused) => Some(refused.to_string()),
+            _ => None,
+        }
+    }
+
+    async fn explain_failure(&mut self, url: &str) -> Option<String> {
+        self.failure_of(url).map(|failure| failure.to_string())
+    }
+}
+
+impl RunHost<'_> {
+    /// Stores an artifact, and says as what.
+    async fn put_artifact(&self, artifact: NewArtifact) -> Result<store::Artifact, Interrupted> {
         let run = self.possession.run();
         if self.possession.is_lost(&run) {
             return Err(Interrupted::TakenAway);
@@ -161,28 +194,15 @@ impl Host for RunHost<'_> {
         })
         .await?;
         tracing::info!(artifact_id = %stored.id, name = stored.name, size_bytes = stored.size_bytes, "Stored an artifact");
-        Ok(())
+        Ok(stored)
     }
 
-    async fn explain_refusal(&mut self, url: &str) -> Option<String> {
-        match self.failure_of(url)? {
-            Failure::Blocked(refused) => Some(refused.to_string()),
-            _ => None,
-        }
-    }
-
-    async fn explain_failure(&mut self, url: &str) -> Option<String> {
-        self.failure_of(url).map(|failure| failure.to_string())
-    }
-}
-
-impl RunHost<'_> {
     /// What the browser's proxy knows of a connection that did not come about.
     fn failure_of(&self, url: &str) -> Option<Failure> {
         let url = url::Url::parse(url).ok()?;
         // An IPv6 address has brackets in a URL, and none for the proxy.
         let host = url.host_str()?.trim_matches(['[', ']']);
-        self.proxy.failure_of(host, url.port_or_known_default()?)
+        self.held.failure_of(host, url.port_or_known_default()?)
     }
 
     /// What came of a question when its time was over: an answer that was a moment faster has won. A later one is

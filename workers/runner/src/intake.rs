@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::run::{Event, Finish, Run, Timings};
+use domain::run::{Event, Finish, Phase, Run, Timings};
 use domain::{Failure, FailureCode};
+use platform::telemetry::metrics::Measurement;
 use store::{Queue, QueueMessage, RunMessage, Transition, now};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{Id, JoinSet};
@@ -70,6 +71,7 @@ pub(crate) async fn take_runs(worker: &Arc<Worker>) {
             }
             Err(error) => {
                 failures += 1;
+                Measurement::count("ReceivesFailed", 1).emit();
                 tracing::warn!(%error, failures, "The run queue could not be read");
             }
         }
@@ -123,18 +125,32 @@ async fn claim(
         return None;
     };
     let at = Instant::now();
-    let run = match worker.store.run(named.run_id).await {
-        Ok(Some(run)) if run.organization_id == named.org_id => run,
+    let read = tokio::try_join!(
+        worker.store.run(named.run_id),
+        worker.store.may_work(named.org_id)
+    );
+    let (run, may_work) = match read {
+        Ok((Some(run), may_work)) if run.organization_id == named.org_id => (run, may_work),
         Ok(_) => {
             tracing::warn!(run_id = %named.run_id, "A message names a run that does not exist");
             acknowledge(worker, &message).await;
             return None;
         }
         Err(error) => {
+            Measurement::count("ClaimsFailed", 1).emit();
             tracing::warn!(run_id = %named.run_id, %error, "A run could not be read; its message comes back");
             return None;
         }
     };
+    if !may_work && matches!(run.phase, Phase::Ready { .. }) {
+        match let_wait(worker, &run).await {
+            Ok(()) => acknowledge(worker, &message).await,
+            Err(error) => {
+                tracing::warn!(run_id = %run.id, %error, "A run could not be let wait; its message comes back");
+            }
+        }
+        return None;
+    }
     let event = Event::Claimed {
         worker_id: worker.id.clone(),
         lease: worker.settings.lease,
@@ -154,10 +170,28 @@ async fn claim(
             None
         }
         Err(error) => {
+            Measurement::count("ClaimsFailed", 1).emit();
             tracing::warn!(run_id = %named.run_id, %error, "A run could not be claimed; its message comes back");
             None
         }
     }
+}
+
+/// Takes a run that is over its organization's limit out of the queue. Many that were created at the same moment may all
+/// have been counted as the last one that fits; here it shows.
+async fn let_wait(worker: &Worker, run: &Run) -> store::Result<()> {
+    let at = now();
+    worker
+        .store
+        .postpone_run(run, &run.admitted(false, at))
+        .await?;
+    tracing::info!(run_id = %run.id, organization_id = %run.organization_id, "A run waits: its organization has as many in work as it may");
+    // One of those may have ended between the count and the write, and have seen nobody wait.
+    worker
+        .store
+        .admit_waiting(run.organization_id, None, at)
+        .await
+        .map(drop)
 }
 
 async fn acknowledge(worker: &Worker, message: &QueueMessage) {
@@ -193,6 +227,7 @@ async fn bury(
         attempt,
         finish: Finish::Failed(failure),
         timings: Timings::default(),
+        skipped: Vec::new(),
     };
     if let Err(error) = worker.store.transition(run, &event, now()).await {
         // Its lease ends, and the sweeper does the rest.

@@ -25,7 +25,7 @@ use crate::problem::{FieldError, ProblemView, pointer_token};
 use crate::runs::{answer, find};
 use crate::segment::Segment;
 use crate::versions::Version;
-use crate::{Api, Code, Problem, idempotency, secrets, workflows};
+use crate::{Api, Code, Problem, idempotency, request_log, secrets, workflows};
 
 /// How many strings of their own a caller may give.
 const METADATA_ENTRIES: usize = 16;
@@ -196,15 +196,18 @@ async fn begin(
     key: Option<&IdempotencyKey>,
 ) -> Result<Response, Problem> {
     let at = now();
-    api.limits
-        .spend(
-            &api.store,
-            caller.organization_id,
-            AllowanceKind::Creates,
-            at,
-        )
-        .await?;
-    let run = Run::create(new, at, fresh_commit());
+    let spent = api.limits.spend(
+        &api.store,
+        caller.organization_id,
+        AllowanceKind::Creates,
+        at,
+    );
+    let (spent, has_room) = tokio::join!(spent, api.store.has_room(caller.organization_id));
+    spent?;
+    let mut run = Run::create(new, at, fresh_commit());
+    if !has_room? {
+        run = run.admitted(false, at);
+    }
     if let CreatedRun::Replayed(replay) = api.store.create_run(&run, &input, key).await? {
         return answer_again(api, caller, replay).await;
     }
@@ -212,23 +215,40 @@ async fn begin(
         run_id: run.id,
         org_id: run.organization_id,
     };
-    if let Err(error) = api.store.enqueue_run(message).await {
+    // One that waits to be admitted is enqueued when another one ends.
+    if !run.waits_for_admission()
+        && let Err(error) = api.store.enqueue_run(message).await
+    {
         // The run is written, and its dueAt makes the sweeper enqueue it: the caller has what they asked for.
         tracing::warn!(run_id = %run.id, %error, "A run could not be enqueued; the sweeper will do it");
     }
-    tracing::info!(run_id = %run.id, workflow_id = %run.workflow_id, "Created a run");
+    request_log::made("run_id", run.id);
+    request_log::made("workflow_id", run.workflow_id);
     Ok(created(&run, RunView::whole(&run, Some(input), None)))
 }
 
-/// The W3C trace context of a request: 55 characters in the only version that there is; anything else is none.
+/// The trace context of a request (W3C Trace Context, section 3.2), in the only version that there is; anything else
+/// is none.
 fn trace_parent(headers: &HeaderMap) -> Option<String> {
     let text = headers.get("traceparent")?.to_str().ok()?;
-    (text.len() == 55).then(|| text.to_owned())
+    let is_hex = |part: &str| {
+        part.bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let mut parts = text.split('-');
+    let lengths = [2, 32, 16, 2];
+    let is_right = lengths.iter().all(|length| {
+        parts
+            .next()
+            .is_some_and(|part| part.len() == *length && is_hex(part))
+    });
+    (is_right && parts.next().is_none() && text.starts_with("00-")).then(|| text.to_owned())
 }
 
 /// The answer to a call that has been made before.
 async fn answer_again(api: &Api, caller: &Caller, replay: Replay) -> Result<Response, Problem> {
     let id: RunId = idempotency::replayed(replay)?;
+    request_log::made("run_id", id);
     let found = find(api, caller, &id.to_string()).await?;
     let view = RunView::whole(&found.run, found.input, found.output);
     Ok(created(&found.run, view))
@@ -323,4 +343,31 @@ fn check_input(input: &Value, version: &Version) -> Result<Vec<FieldError>, Prob
     Ok(errors
         .map(|error| FieldError::new(format!("/input{}", error.pointer), error.message))
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_context_that_is_none_is_not_kept() {
+        let kept = |text: &str| {
+            let mut headers = HeaderMap::new();
+            let value = HeaderValue::from_bytes(text.as_bytes()).expect("a value");
+            headers.insert("traceparent", value);
+            trace_parent(&headers)
+        };
+        let right = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        assert_eq!(kept(right).as_deref(), Some(right));
+        for wrong in [
+            "",
+            "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-00",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
+            &"x".repeat(55),
+        ] {
+            assert_eq!(kept(wrong), None, "{wrong}");
+        }
+    }
 }

@@ -11,6 +11,35 @@ use crate::Timestamp;
 #[serde(transparent)]
 pub struct CommitId(pub u32);
 
+/// How long the reason for a skipped state may be, in characters: it is kept in the run's item.
+const MOST_REASON_CHARS: usize = 200;
+
+/// A state that was not executed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SkippedState {
+    /// Its name.
+    pub name: String,
+    /// Why: what did not hold.
+    pub reason: String,
+}
+
+impl SkippedState {
+    /// A skipped state; a long reason is cut.
+    #[must_use]
+    pub fn new(name: impl Into<String>, reason: &str) -> Self {
+        let mut cut: String = reason.chars().take(MOST_REASON_CHARS).collect();
+        if cut.len() < reason.len() {
+            cut.pop();
+            cut.push('…');
+        }
+        Self {
+            name: name.into(),
+            reason: cut,
+        }
+    }
+}
+
 /// One change of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryEntry {
@@ -26,11 +55,13 @@ pub struct HistoryEntry {
     pub at: Timestamp,
     /// Which commit made it.
     pub commit: CommitId,
+    /// The states that were skipped since the change before.
+    pub skipped: Vec<SkippedState>,
 }
 
 impl Run {
     /// Appends what the run is now to its history, as the next change. `now` is not earlier than the last one.
-    pub(super) fn record(&mut self, now: Timestamp, commit: CommitId) {
+    pub(super) fn record(&mut self, now: Timestamp, commit: CommitId, skipped: &[SkippedState]) {
         self.sequence += 1;
         self.history.push(HistoryEntry {
             sequence: self.sequence,
@@ -39,6 +70,7 @@ impl Run {
             attempt: self.attempt,
             at: now,
             commit,
+            skipped: skipped.to_vec(),
         });
     }
 

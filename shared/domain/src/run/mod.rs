@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use history::{CommitId, HistoryEntry};
+pub use history::{CommitId, HistoryEntry, SkippedState};
 pub use transition::{Event, Finish, Rejected};
 
 use crate::definition::Definition;
-use crate::{Failure, InputRequestId, JobRunId, OrganizationId, RunId, Timestamp, WorkflowId};
+use crate::{
+    ArtifactId, Failure, InputRequestId, JobRunId, OrganizationId, RunId, Timestamp, WorkflowId,
+};
 
 /// How often a run may be given to a worker that then never begins its first step. Without a bound, a run that kills
 /// its worker at the browser's start would go round for ever.
@@ -105,6 +107,9 @@ pub struct InputField {
     pub kind: String,
     /// What to write beside the field.
     pub label: String,
+    /// Among what to choose, if `type` is `choice`; else empty.
+    #[serde(default)]
+    pub options: Vec<String>,
 }
 
 /// A question that a run asks a person.
@@ -116,6 +121,12 @@ pub struct InputRequest {
     pub id: InputRequestId,
     /// What the person reads.
     pub prompt: String,
+    /// What was wrong with the answer before, such as `That code was wrong`; null at the first try.
+    #[serde(default)]
+    pub message: Option<String>,
+    /// A picture of the page on which the run waits, for the person; null if the browser gave none.
+    #[serde(default)]
+    pub screenshot_artifact_id: Option<ArtifactId>,
     /// What is asked for.
     pub fields: Vec<InputField>,
     /// When the run stops waiting.
@@ -185,7 +196,10 @@ pub enum Phase {
     Ready {
         /// Since when it has been ready.
         since: Timestamp,
-        /// How often the sweeper has put it into the queue again.
+        /// Whether it was admitted to the queue. One over its organization's limit of concurrent runs is not, until
+        /// another one ends.
+        is_admitted: bool,
+        /// How often the sweeper has found that no worker had taken it.
         enqueued_again: u32,
     },
     /// A worker has it.
@@ -302,6 +316,7 @@ impl Run {
         } else {
             Phase::Ready {
                 since: now,
+                is_admitted: true,
                 enqueued_again: 0,
             }
         };
@@ -330,7 +345,7 @@ impl Run {
             timings: None,
         };
         run.due_at = run.ready_due_at();
-        run.record(now, commit);
+        run.record(now, commit, &[]);
         run
     }
 
@@ -375,18 +390,20 @@ impl Run {
         }
     }
 
-    /// The same run after the sweeper has put it into the queue again: only `dueAt` and the count change, neither of
-    /// which is a change of the run that anybody is told about.
+    /// The same run after the sweeper has put it into the queue again, or has found that it still waits to be admitted:
+    /// only `dueAt` and the count change, neither of which is a change of the run that anybody is told about.
     #[must_use]
     pub fn enqueued_again(&self, now: Timestamp) -> Self {
         let mut run = self.clone();
         if let Phase::Ready {
             since,
+            is_admitted,
             enqueued_again,
         } = self.phase
         {
             run.phase = Phase::Ready {
                 since,
+                is_admitted,
                 enqueued_again: enqueued_again.saturating_add(1),
             };
             let step = usize::try_from(enqueued_again)
@@ -396,6 +413,35 @@ impl Run {
             run.due_at = Some(again.min(since.plus(self.policy.queue_time)));
         }
         run
+    }
+
+    /// The same run admitted to the queue, or not: like [`Run::enqueued_again`] no change of the run that anybody is told
+    /// about. Only a ready run can be either.
+    #[must_use]
+    pub fn admitted(&self, is_admitted: bool, now: Timestamp) -> Self {
+        let mut run = self.clone();
+        if let Phase::Ready { since, .. } = self.phase {
+            run.phase = Phase::Ready {
+                since,
+                is_admitted,
+                enqueued_again: 0,
+            };
+            let again = now.plus(ENQUEUE_AGAIN_AFTER[0]);
+            run.due_at = Some(again.min(since.plus(self.policy.queue_time)));
+        }
+        run
+    }
+
+    /// Whether it is ready and was not admitted to the queue yet.
+    #[must_use]
+    pub fn waits_for_admission(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Ready {
+                is_admitted: false,
+                ..
+            }
+        )
     }
 
     /// Whether an artifact that an attempt wrote at a time is one that readers see: what an attempt wrote after it had

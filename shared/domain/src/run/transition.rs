@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    ATTEMPTS_THAT_NEVER_BEGAN, CommitId, HISTORY_ENTRIES, InputRequest, Phase, Run, Status, Timings,
+    ATTEMPTS_THAT_NEVER_BEGAN, CommitId, HISTORY_ENTRIES, InputRequest, Phase, Run, SkippedState,
+    Status, Timings,
 };
 use crate::{Failure, FailureCode, InputRequestId, Timestamp};
 
@@ -25,6 +26,8 @@ pub enum Event {
         attempt: u32,
         /// The state's name.
         name: String,
+        /// The states that were skipped before it.
+        skipped: Vec<SkippedState>,
     },
     /// The worker asks a person.
     AskedUser {
@@ -46,6 +49,8 @@ pub enum Event {
         finish: Finish,
         /// How long its parts took.
         timings: Timings,
+        /// The states that were skipped at the end.
+        skipped: Vec<SkippedState>,
     },
     /// The worker gives it back, because it must stop.
     GaveBack {
@@ -106,6 +111,9 @@ pub enum Rejected {
     /// Its turn has not come.
     #[error("the run is held until its job run releases it")]
     Held,
+    /// Its organization has as many runs in work as it may.
+    #[error("the run waits until another one of its organization has ended")]
+    NotAdmitted,
     /// The answer, or its deadline, is about another question than the one that is open.
     #[error("the run waits for the answer to another question")]
     OtherQuestion,
@@ -115,6 +123,26 @@ pub enum Rejected {
     /// The history has no room for another change that isn't the last one.
     #[error("the run has changed {HISTORY_ENTRIES} times, which is the most that it may")]
     HistoryFull,
+}
+
+impl Event {
+    /// The states that were skipped before it.
+    fn skipped(&self) -> &[SkippedState] {
+        match self {
+            Self::EnteredState { skipped, .. } | Self::Finished { skipped, .. } => skipped,
+            Self::Released
+            | Self::Claimed { .. }
+            | Self::AskedUser { .. }
+            | Self::Answered { .. }
+            | Self::GaveBack { .. }
+            | Self::LeaseExpired { .. }
+            | Self::QuestionExpired { .. }
+            | Self::WorkDeadlinePassed
+            | Self::QueueDeadlinePassed
+            | Self::Canceled
+            | Self::JobRunStopped => &[],
+        }
+    }
 }
 
 impl Run {
@@ -132,9 +160,11 @@ impl Run {
         let now = now.max(self.updated_at());
         let mut run = self.clone();
         match (&self.phase, event) {
+            // Its turn has come within its job; within its organization, it waits to be admitted as every other.
             (Phase::Held, Event::Released) => {
                 run.phase = Phase::Ready {
                     since: now,
+                    is_admitted: false,
                     enqueued_again: 0,
                 };
                 run.due_at = run.ready_due_at();
@@ -150,6 +180,12 @@ impl Run {
             }
 
             (Phase::Held, Event::Claimed { .. }) => return Err(Rejected::Held),
+            (
+                Phase::Ready {
+                    is_admitted: false, ..
+                },
+                Event::Claimed { .. },
+            ) => return Err(Rejected::NotAdmitted),
             (Phase::Ready { since, .. }, Event::Claimed { .. })
                 if now >= since.plus(self.policy.queue_time) =>
             {
@@ -174,7 +210,7 @@ impl Run {
                     has_begun,
                     work_deadline,
                 },
-                Event::EnteredState { attempt, name },
+                Event::EnteredState { attempt, name, .. },
             ) => {
                 self.fence(*attempt)?;
                 if !has_begun {
@@ -251,6 +287,7 @@ impl Run {
                     attempt,
                     finish,
                     timings,
+                    ..
                 },
             ) => {
                 self.fence(*attempt)?;
@@ -275,6 +312,7 @@ impl Run {
                     attempt,
                     finish: Finish::Failed(failure),
                     timings,
+                    ..
                 },
             ) => {
                 self.fence(*attempt)?;
@@ -349,7 +387,7 @@ impl Run {
         if run.history.len() + 1 >= HISTORY_ENTRIES && !run.status().is_final() {
             return Err(Rejected::HistoryFull);
         }
-        run.record(now, commit);
+        run.record(now, commit, event.skipped());
         Ok(run)
     }
 
@@ -417,6 +455,7 @@ impl Run {
             self.work_used = self.policy.work_time.saturating_sub(work_left);
             self.phase = Phase::Ready {
                 since: now,
+                is_admitted: true,
                 enqueued_again: 0,
             };
             self.due_at = self.ready_due_at();

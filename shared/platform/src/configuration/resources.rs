@@ -1,4 +1,4 @@
-//! The names of what a deployment created.
+//! The names of what a deployment created, and the one limit that all of its parts must agree on.
 
 use url::Url;
 
@@ -14,6 +14,7 @@ pub struct Resources {
     artifact_bucket: Option<String>,
     secrets_key_id: Option<String>,
     webhook_key_id: Option<String>,
+    concurrent_runs: Option<u32>,
 }
 
 const TABLE: &str = "LEGWORK_TABLE";
@@ -22,6 +23,10 @@ const DELIVERY_QUEUE_URL: &str = "LEGWORK_DELIVERY_QUEUE_URL";
 const ARTIFACT_BUCKET: &str = "LEGWORK_ARTIFACT_BUCKET";
 const SECRETS_KEY_ID: &str = "LEGWORK_SECRETS_KEY_ID";
 const WEBHOOK_KEY_ID: &str = "LEGWORK_WEBHOOK_KEY_ID";
+const CONCURRENT_RUNS: &str = "LEGWORK_CONCURRENT_RUNS";
+
+/// How many runs of one organization are queued or in work at the same time, where nobody says anything else.
+const DEFAULT_CONCURRENT_RUNS: u32 = 10;
 
 impl Resources {
     /// Reads the names that are set.
@@ -43,7 +48,18 @@ impl Resources {
             artifact_bucket: text(ARTIFACT_BUCKET),
             secrets_key_id: text(SECRETS_KEY_ID),
             webhook_key_id: text(WEBHOOK_KEY_ID),
+            concurrent_runs: environment
+                .get(CONCURRENT_RUNS)
+                .map(|_| environment.number(CONCURRENT_RUNS, 1..=10_000, DEFAULT_CONCURRENT_RUNS))
+                .transpose()?,
         })
+    }
+
+    /// `LEGWORK_CONCURRENT_RUNS`: how many workflow runs of one organization may be queued or in work at the same time.
+    /// Default 10. Those that are over it wait, so that one organization with many runs does not starve the others.
+    #[must_use]
+    pub fn concurrent_runs(&self) -> u32 {
+        self.concurrent_runs.unwrap_or(DEFAULT_CONCURRENT_RUNS)
     }
 
     /// `LEGWORK_TABLE`: the name of the table.
@@ -169,5 +185,18 @@ mod tests {
                 format!("{RUN_QUEUE_URL} is {wrong:?}; expected the URL of a queue")
             );
         }
+    }
+
+    #[test]
+    fn the_limit_of_concurrent_runs_has_a_default_and_is_never_zero() {
+        let read =
+            |limit: &str| Resources::read(&Environment::from_iter([(CONCURRENT_RUNS, limit)]));
+        assert_eq!(Resources::default().concurrent_runs(), 10);
+        assert_eq!(read("3").expect("a limit").concurrent_runs(), 3);
+        let error = read("0").expect_err("nobody could work");
+        assert!(
+            error.to_string().starts_with("LEGWORK_CONCURRENT_RUNS is"),
+            "{error}"
+        );
     }
 }

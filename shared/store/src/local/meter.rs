@@ -1,5 +1,5 @@
-//! What the store's calls to the table cost, counted from outside: an interceptor of the SDK, so that what is counted
-//! is what runs. It changes no call but for asking what it cost.
+//! What the store's calls cost, counted from outside: an interceptor of the SDK, so that what is counted is what runs.
+//! It changes no call but for asking what it cost.
 //!
 //! Write units are what the table says, indexes included. Read units are computed from the items that came back, by
 //! the rules of DynamoDB's guide ("Item sizes and formats", "DynamoDB read consistency"), since an emulator doesn't
@@ -22,6 +22,13 @@ use aws_sdk_dynamodb::operation::transact_write_items::{
 };
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemInput, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity, ReturnConsumedCapacity};
+use aws_sdk_kms::operation::decrypt::DecryptInput;
+use aws_sdk_kms::operation::encrypt::EncryptInput;
+use aws_sdk_s3::operation::get_object::GetObjectInput;
+use aws_sdk_s3::operation::put_object::PutObjectInput;
+use aws_sdk_sqs::operation::delete_message::DeleteMessageInput;
+use aws_sdk_sqs::operation::receive_message::ReceiveMessageInput;
+use aws_sdk_sqs::operation::send_message::SendMessageInput;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 
 use crate::Store;
@@ -64,18 +71,20 @@ impl Meter {
     }
 }
 
-/// The same store, whose calls to the table are counted. The store that was given isn't.
+/// The same store, whose calls are counted. The store that was given isn't.
 #[must_use]
 pub fn metered(store: &Store) -> (Store, Meter) {
     let meter = Meter::default();
-    let config = store
-        .dynamo
-        .config()
-        .to_builder()
-        .interceptor(meter.clone());
+    let dynamo = store.dynamo.config().to_builder();
+    let sqs = store.sqs.config().to_builder();
+    let s3 = store.s3.config().to_builder();
+    let kms = store.kms.config().to_builder();
     let metered = Store {
-        dynamo: aws_sdk_dynamodb::Client::from_conf(config.build()),
-        ..store.clone()
+        dynamo: aws_sdk_dynamodb::Client::from_conf(dynamo.interceptor(meter.clone()).build()),
+        sqs: aws_sdk_sqs::Client::from_conf(sqs.interceptor(meter.clone()).build()),
+        s3: aws_sdk_s3::Client::from_conf(s3.interceptor(meter.clone()).build()),
+        kms: aws_sdk_kms::Client::from_conf(kms.interceptor(meter.clone()).build()),
+        resources: store.resources.clone(),
     };
     (metered, meter)
 }
@@ -123,6 +132,20 @@ impl Intercept for Meter {
         } else if let Some(write) = input.downcast_mut::<TransactWriteItemsInput>() {
             write.return_consumed_capacity = Some(ReturnConsumedCapacity::Total);
             "TransactWriteItems"
+        } else if input.downcast_ref::<SendMessageInput>().is_some() {
+            "SendMessage"
+        } else if input.downcast_ref::<ReceiveMessageInput>().is_some() {
+            "ReceiveMessage"
+        } else if input.downcast_ref::<DeleteMessageInput>().is_some() {
+            "DeleteMessage"
+        } else if input.downcast_ref::<PutObjectInput>().is_some() {
+            "PutObject"
+        } else if input.downcast_ref::<GetObjectInput>().is_some() {
+            "GetObject"
+        } else if input.downcast_ref::<EncryptInput>().is_some() {
+            "Encrypt"
+        } else if input.downcast_ref::<DecryptInput>().is_some() {
+            "Decrypt"
         } else {
             "another operation"
         };

@@ -1,6 +1,7 @@
 //! What only the stack on one machine needs. None of it is built into a function or a worker.
 
 pub mod deploy;
+pub mod everything;
 pub mod floor;
 pub mod meter;
 pub mod partial_answers;
@@ -96,4 +97,31 @@ pub async fn set_attribute(
         .await
         .map_err(|error| StoreError::from_sdk("UpdateItem", &error))?;
     Ok(())
+}
+
+/// Reads one attribute of an item as it lies in the table, for tests; none if there is no such text.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn attribute(
+    store: &Store,
+    pk: &str,
+    sk: &str,
+    attribute: &str,
+) -> Result<Option<String>> {
+    let key = Key {
+        pk: pk.to_owned(),
+        sk: sk.to_owned(),
+    };
+    let answer = store
+        .dynamo
+        .get_item()
+        .table_name(store.table()?)
+        .set_key(Some(key.to_attributes()))
+        .consistent_read(true)
+        .send()
+        .await
+        .map_err(|error| StoreError::from_sdk("GetItem", &error))?;
+    let value = answer.item.and_then(|mut item| item.remove(attribute));
+    Ok(value.and_then(|value| value.as_s().ok().cloned()))
 }

@@ -1,0 +1,195 @@
+//! One organization with many runs does not starve another: what is over its limit waits outside the queue, and each
+//! end lets the oldest in.
+
+use std::time::Duration;
+
+use domain::run::{Event, Finish, Policy, Run, Status};
+use domain::{RunId, Timestamp};
+use store::{PageSize, Queue, RunFilter, RunMessage, Store, TimeWindow, Transition, now};
+
+use crate::api::{Answer, Caller};
+use crate::setting::{LEASE, Setting, in_seconds, seconds_ago};
+
+/// The default.
+const LIMIT: usize = 10;
+
+impl Setting {
+    /// A run that waits to be admitted, as the API writes one that is over the limit.
+    async fn run_waiting_since(&self, at: Timestamp) -> Run {
+        let run = self.run_created_at(at, Policy::default()).await;
+        let waiting = run.admitted(false, at);
+        assert!(
+            self.store
+                .postpone_run(&run, &waiting)
+                .await
+                .expect("the store answers")
+        );
+        waiting
+    }
+
+    /// As many runs in work as the organization may have.
+    async fn busy(&self) -> Vec<Run> {
+        let mut busy = Vec::new();
+        for _ in 0..LIMIT {
+            let run = self.run_created_at(now(), Policy::default()).await;
+            busy.push(self.begun(run, now()).await);
+        }
+        busy
+    }
+}
+
+fn id_of(answer: &Answer) -> RunId {
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    answer.body["id"]
+        .as_str()
+        .and_then(|id| id.parse().ok())
+        .expect("an id")
+}
+
+async fn taken_from(store: &Store) -> Vec<RunId> {
+    let mut taken = Vec::new();
+    loop {
+        let messages = store
+            .receive(Queue::Runs, 10, Duration::ZERO)
+            .await
+            .expect("the queue answers");
+        if messages.is_empty() {
+            taken.sort_unstable();
+            return taken;
+        }
+        for message in messages {
+            let named: RunMessage =
+                serde_json::from_str(&message.body).expect("a message about a run");
+            taken.push(named.run_id);
+        }
+    }
+}
+
+#[tokio::test]
+async fn runs_over_the_limit_are_written_and_not_enqueued_and_others_are() {
+    let caller = Caller::start().await;
+    let workflow = caller.workflow().await;
+    let mut created = Vec::new();
+    for _ in 0..LIMIT + 3 {
+        created.push(id_of(&caller.run(&workflow).await));
+    }
+    let queued = taken_from(&caller.store).await;
+    assert_eq!(queued.len(), LIMIT);
+    assert!(queued.iter().all(|id| created[..LIMIT].contains(id)));
+    // Clients see no difference: all of them are PENDING, and listed as such, page by page.
+    let mut listed = Vec::new();
+    let mut after = None;
+    loop {
+        let page = caller
+            .store
+            .list_runs(
+                caller.organization_id,
+                &RunFilter::Status(Status::Pending),
+                TimeWindow::default(),
+                after,
+                PageSize::new(4).expect("a size"),
+            )
+            .await
+            .expect("the store answers");
+        listed.extend(page.items.into_iter().map(|run| run.id));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    created.reverse();
+    assert_eq!(listed, created);
+
+    let other = caller.another().await;
+    let run = id_of(&other.run(&other.workflow().await).await);
+    assert_eq!(taken_from(&other.store).await, [run]);
+}
+
+#[tokio::test]
+async fn each_end_admits_the_oldest_that_waits() {
+    let mut setting = Setting::start().await;
+    let mut busy = setting.busy().await;
+    let waiting = [
+        setting.run_waiting_since(now()).await,
+        setting.run_waiting_since(now()).await,
+    ];
+    setting.dispatch().await;
+    assert_eq!(setting.take_runs().await, []);
+
+    let ended = busy.remove(0);
+    setting.finished(ended, Finish::Completed, now()).await;
+    setting.dispatch().await;
+    assert_eq!(setting.take_runs().await, [waiting[0].id]);
+    // It counts from now on, although nobody has claimed it.
+    setting.dispatch().await;
+    assert_eq!(setting.take_runs().await, []);
+    let admitted = setting.fresh(&waiting[0]).await;
+    assert_eq!(
+        (admitted.sequence, admitted.waits_for_admission()),
+        (1, false)
+    );
+
+    // A cancelled one frees its place too.
+    let canceled = busy.remove(0);
+    setting.commit(canceled, Event::Canceled, now()).await;
+    setting.dispatch().await;
+    assert_eq!(setting.take_runs().await, [waiting[1].id]);
+}
+
+#[tokio::test]
+async fn a_run_that_waits_to_be_admitted_cannot_be_claimed() {
+    let setting = Setting::start().await;
+    let waiting = setting.run_waiting_since(now()).await;
+    let claim = Event::Claimed {
+        worker_id: "worker".to_owned(),
+        lease: LEASE,
+    };
+    let answer = setting.store.transition(waiting, &claim, now()).await;
+    assert!(
+        matches!(answer, Ok(Transition::Rejected { .. })),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_sweeper_admits_those_whose_turn_went_unheard_and_leaves_the_others_for_later() {
+    let setting = Setting::start().await;
+    let waiting = setting.run_waiting_since(seconds_ago(61)).await;
+    let report = sweeper::handle(&setting.store, now()).await;
+    assert_eq!(report.runs_admitted, 1, "{report:?}");
+    assert_eq!(setting.take_runs().await, [waiting.id]);
+
+    setting.busy().await;
+    let behind = setting.run_waiting_since(seconds_ago(61)).await;
+    let report = sweeper::handle(&setting.store, now()).await;
+    assert_eq!(
+        (report.runs_admitted, report.still_waiting),
+        (0, 1),
+        "{report:?}"
+    );
+    assert!(setting.fresh(&behind).await.waits_for_admission());
+    assert_eq!(setting.take_runs().await, []);
+    // It has been looked at; the next time is five minutes later.
+    let report = sweeper::handle(&setting.store, in_seconds(240)).await;
+    assert_eq!(report.still_waiting, 0, "{report:?}");
+}
+
+#[tokio::test]
+async fn two_that_admit_at_once_admit_the_same_runs() {
+    let setting = Setting::start().await;
+    let mut waiting = Vec::new();
+    for _ in 0..LIMIT + 5 {
+        waiting.push(setting.run_waiting_since(now()).await.id);
+    }
+    let admit = || {
+        setting
+            .store
+            .admit_waiting(setting.organization_id, None, now())
+    };
+    let (one, other) = tokio::join!(admit(), admit());
+    assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
+    let mut admitted = setting.take_runs().await;
+    admitted.sort_unstable();
+    admitted.dedup();
+    assert_eq!(admitted, waiting[..LIMIT]);
+}
