@@ -107,6 +107,14 @@ impl Stack {
             .map(Occupation::of)
             .transpose()?;
         Published::remove_stale(&options.project_dir);
+        // The runners' are in their logs, as on AWS; the functions are in this process, whose output is for people.
+        let metrics = log_dir.join("metrics.log");
+        let metrics = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&metrics)
+            .with_context(|| format!("{} can't be written", metrics.display()))?;
+        platform::telemetry::metrics::to(metrics);
         let listener = TcpListener::bind(("127.0.0.1", options.port))
             .await
             .with_context(|| {
@@ -139,7 +147,10 @@ impl Stack {
                 .cloned()
                 .with_context(|| format!("template.yaml has no output {name}"))
         };
-        let settings = resources::settings_of(&outputs);
+        let mut settings = resources::settings_of(&outputs);
+        if let Some(limit) = Environment::from_process().get("LEGWORK_CONCURRENT_RUNS") {
+            settings.push(("LEGWORK_CONCURRENT_RUNS".to_owned(), limit.to_owned()));
+        }
         let resources = Resources::read(&settings.iter().cloned().collect::<Environment>())?;
         let store = Store::new(&connection, resources);
 

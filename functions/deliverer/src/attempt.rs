@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::Timestamp;
 use platform::retry::random_fraction;
+use platform::telemetry::metrics::Measurement;
 use platform::webhook_signature::Secret;
 use store::{Attempt, Delivery, DeliveryKey, DeliveryStatus, Result, WebhookEndpoint, now};
 use url::Url;
@@ -118,6 +119,7 @@ async fn record(
         outcome = ?delivery.status,
         "Made an attempt of a delivery"
     );
+    measurement(&delivery, exchange.attempt.took_ms, at).emit();
     if exchange.verdict == Verdict::Gone {
         context.store.disable_webhook_endpoint(endpoint).await?;
         tracing::warn!(endpoint_id = %endpoint.id, "An endpoint is disabled: its server answered 410");
@@ -130,6 +132,19 @@ async fn record(
         tracing::warn!(delivery_id = %delivery.id, %error, "A delivery could not be enqueued; the sweeper will do it");
     }
     Ok(())
+}
+
+/// What became of an attempt, for whoever operates the service; for the last one also how long the event was on its way.
+fn measurement(delivery: &Delivery, took_ms: u64, at: Timestamp) -> Measurement {
+    let measured = Measurement::count("DeliveryAttempts", 1)
+        .and_duration("ExchangeTime", Duration::from_millis(took_ms));
+    match delivery.status {
+        DeliveryStatus::Succeeded => measured
+            .and_duration("DeliveryLatency", at.since(delivery.created_at))
+            .of("Outcome", "Succeeded"),
+        DeliveryStatus::Pending => measured.of("Outcome", "ToBeRetried"),
+        DeliveryStatus::Failed => measured.of("Outcome", "GivenUp"),
+    }
 }
 
 /// A delivery after an attempt.
@@ -184,6 +199,7 @@ async fn give_up(context: &Context, delivery: Delivery, why: &str) -> Result<()>
         ..delivery
     };
     context.store.update_delivery(&ended, attempts).await?;
+    Measurement::count("DeliveriesWithoutReceiver", 1).emit();
     Ok(())
 }
 
@@ -251,6 +267,30 @@ mod tests {
             at().plus(Duration::from_secs(30 * 60))
         );
         assert_eq!(late.due_at, Some(late.next_attempt_at));
+    }
+
+    #[test]
+    fn an_attempt_is_measured_by_its_outcome_and_the_last_one_with_the_time_since_the_event() {
+        let (took_ms, later) = (20, at().plus(Duration::from_secs(3)));
+        let attempts = || {
+            Measurement::count("DeliveryAttempts", 1)
+                .and_duration("ExchangeTime", Duration::from_millis(took_ms))
+        };
+        let accepted = after(delivery(), &attempt(), Verdict::Accepted, at(), 0.5);
+        assert_eq!(
+            measurement(&accepted, took_ms, later),
+            attempts()
+                .and_duration("DeliveryLatency", Duration::from_secs(3))
+                .of("Outcome", "Succeeded")
+        );
+        assert_eq!(
+            measurement(&refused_times(1), took_ms, later),
+            attempts().of("Outcome", "ToBeRetried")
+        );
+        assert_eq!(
+            measurement(&refused_times(10), took_ms, later),
+            attempts().of("Outcome", "GivenUp")
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use store::{Connection, Store};
 async fn main() -> Result<(), Error> {
     let environment = Environment::from_process();
     platform::telemetry::init(&Logs::read(&environment)?)?;
+    platform::telemetry::metrics::to_standard_output();
     let store = &Store::new(
         &Connection::from_environment().await,
         Resources::read(&environment)?,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::RunId;
+use platform::telemetry::metrics::Measurement;
 use store::{Lease, Store, now};
 use tokio::time::{Instant, sleep_until};
 
@@ -52,6 +53,7 @@ pub(crate) async fn keep(
                 return;
             }
             Err(error) => {
+                Measurement::count("HeartbeatsFailed", 1).emit();
                 tracing::warn!(%error, "The lease could not be renewed");
                 beat_at = Instant::now() + TRY_AGAIN_AFTER;
             }
