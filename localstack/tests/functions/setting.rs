@@ -41,8 +41,13 @@ impl Setting {
 
     /// A run as it was created at a time, written and not enqueued: its message is lost.
     pub(crate) async fn run_created_at(&self, at: Timestamp, policy: Policy) -> Run {
+        self.run_of(fresh_id(RunId::new, at), at, policy).await
+    }
+
+    /// The same, with an id of the test's choice.
+    pub(crate) async fn run_of(&self, id: RunId, at: Timestamp, policy: Policy) -> Run {
         let new = NewRun {
-            id: fresh_id(RunId::new, at),
+            id,
             organization_id: self.organization_id,
             workflow_id: fresh_id(WorkflowId::new, at),
             workflow_version: 1,
@@ -95,6 +100,7 @@ impl Setting {
             Event::EnteredState {
                 attempt,
                 name: "signing_in".to_owned(),
+                skipped: Vec::new(),
             },
             at,
         )
@@ -109,6 +115,7 @@ impl Setting {
                 attempt,
                 finish,
                 timings: Timings::default(),
+                skipped: Vec::new(),
             },
             at,
         )
@@ -185,6 +192,25 @@ impl Setting {
             .expect("the stream can be read")
             .is_empty()
         {}
+    }
+
+    /// How many records of the stream are new that its mapping would hand to the dispatcher.
+    pub(crate) async fn unheard_changes(&mut self) -> usize {
+        self.stream
+            .find_shards()
+            .await
+            .expect("the stream has shards");
+        let mut changes = 0;
+        loop {
+            let batches = self.stream.read().await.expect("the stream can be read");
+            if batches.is_empty() {
+                return changes;
+            }
+            changes += batches
+                .iter()
+                .map(|batch| batch.event.records.len())
+                .sum::<usize>();
+        }
     }
 
     /// Takes every message from a queue.

@@ -3,7 +3,7 @@ use std::time::Duration;
 use domain::FailureCode;
 use domain::run::{Event, Finish, InputRequest, Phase, Policy, Run, Status};
 use domain::webhook::EventType;
-use domain::{InputRequestId, Timestamp};
+use domain::{InputRequestId, RunId, Timestamp};
 use store::{Lease, fresh_id, now};
 use sweeper::Report;
 
@@ -221,6 +221,8 @@ async fn a_question_that_nobody_answers_in_time_fails_the_run_although_its_worke
     let request = InputRequest {
         id: fresh_id(InputRequestId::new, at),
         prompt: "Code".to_owned(),
+        message: None,
+        screenshot_artifact_id: None,
         fields: Vec::new(),
         expires_at: at.plus(LEASE * 2),
         tries_left: 1,
@@ -288,6 +290,33 @@ async fn lost_stream_records_lose_no_event() {
     assert_eq!(told, ["000001", "000002", "000003", "000004"]);
     assert_eq!(setting.fresh(&run).await.due_at, None);
     assert_eq!(sweep(&setting, now()).await, Report::default());
+}
+
+#[tokio::test]
+async fn what_cannot_be_dealt_with_hides_nothing_that_is_due_behind_it() {
+    // More than the sweeper reads at once.
+    const CORRUPT: u32 = 251;
+    let setting = Setting::start().await;
+    let in_one_shard = |seconds| {
+        let at = seconds_ago(seconds);
+        let mut random: [u8; 10] = store::fresh_random();
+        random[9] = 0;
+        setting.run_of(RunId::new(at, random), at, Policy::default())
+    };
+    let behind = in_one_shard(61).await;
+    for _ in 0..CORRUPT {
+        let pk = format!("RUN#{}", in_one_shard(3600).await.id);
+        setting.set_attribute(&pk, "RUN", "status", "NONE").await;
+    }
+    assert_eq!(
+        sweep(&setting, now()).await,
+        Report {
+            runs_enqueued: 1,
+            failed: CORRUPT,
+            ..Report::default()
+        }
+    );
+    assert_eq!(setting.take_runs().await, [behind.id]);
 }
 
 #[tokio::test]
