@@ -16,7 +16,7 @@ use crate::page::{Page, PageRequest};
 use crate::parameters::{PageParameters, Parameters};
 use crate::problem::{FieldError, ProblemView};
 use crate::segment::Segment;
-use crate::{Api, Code, Problem, idempotency};
+use crate::{Api, Code, Problem, idempotency, request_log};
 
 const LONGEST_NAME_CHARS: usize = 100;
 
@@ -144,7 +144,7 @@ pub(crate) async fn create(
         .api_key_by_id(caller.organization_id, id)
         .await?
         .ok_or_else(|| Problem::not_found("API key", id))?;
-    tracing::info!(api_key_id = %id, "Made an API key");
+    request_log::made("resource_id", id);
     let body = CreatedApiKeyView {
         api_key: view(api_key),
         key,
@@ -205,10 +205,7 @@ pub(crate) async fn delete(
         .delete_api_key(caller.organization_id, parsed)
         .await?
     {
-        DeletedApiKey::Deleted => {
-            tracing::info!(api_key_id = %parsed, "Deleted an API key");
-            Ok(StatusCode::NO_CONTENT)
-        }
+        DeletedApiKey::Deleted => Ok(StatusCode::NO_CONTENT),
         DeletedApiKey::Absent => Err(not_found()),
         DeletedApiKey::LastAdmin => Err(Problem::new(
             Code::LastAdminKey,

@@ -9,11 +9,13 @@ mod body;
 mod caller;
 mod code;
 pub mod gateway;
+mod guard;
 mod headers;
 mod idempotency;
 mod limits;
 #[cfg(test)]
 mod openapi;
+mod operations;
 mod page;
 mod parameters;
 mod problem;
@@ -31,11 +33,10 @@ use axum::extract::DefaultBodyLimit;
 use platform::addresses::AllowAddresses;
 use platform::configuration;
 use store::Store;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::limits::Limits;
 use crate::versions::Versions;
+pub use guard::ANSWER_WITHIN;
 pub use problem::{Code, Problem};
 
 /// The longest body that a request may have, in bytes.
@@ -70,41 +71,11 @@ impl Api {
 
 /// Builds the router.
 pub fn router(api: Api) -> Router {
-    let (router, _) = routes().split_for_parts();
-    router
+    operations::routes()
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(axum::middleware::from_fn(guard::answer))
         .layer(axum::middleware::from_fn(request_log::log))
         .with_state(api)
-}
-
-/// Every operation, with its description.
-fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new()
-        .routes(routes!(runs::create::create, runs::read::list))
-        .routes(routes!(runs::read::read))
-        .routes(routes!(runs::cancel::cancel))
-        .routes(routes!(runs::create::retry))
-        .routes(routes!(runs::user_input::answer_question))
-        .routes(routes!(artifacts::list))
-        .routes(routes!(artifacts::read))
-        .routes(routes!(artifacts::content))
-        .routes(routes!(workflows::create, workflows::list))
-        .routes(routes!(workflows::validate))
-        .routes(routes!(
-            workflows::read,
-            workflows::update,
-            workflows::delete
-        ))
-        .routes(routes!(workflows::list_versions))
-        .routes(routes!(workflows::read_version))
-        .routes(routes!(webhook_endpoints::create))
-        .routes(routes!(secrets::list))
-        .routes(routes!(secrets::set, secrets::delete))
-        .routes(routes!(api_keys::create, api_keys::list))
-        .routes(routes!(api_keys::delete))
-        .routes(routes!(service::health))
-        .routes(routes!(service::openapi))
-        .routes(routes!(service::docs))
 }

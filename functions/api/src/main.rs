@@ -12,8 +12,9 @@ use store::{Connection, Store};
 async fn main() -> Result<(), lambda_http::Error> {
     let environment = Environment::from_process();
     platform::telemetry::init(&Logs::read(&environment)?)?;
+    platform::telemetry::metrics::to_standard_output();
     let resources = Resources::read(&environment).context("the environment can't be used")?;
-    let store = Store::new(&Connection::from_environment().await, resources);
+    let store = Store::new(&Connection::of_function(&environment), resources);
     let allow_addresses = Outgoing::read(&environment)?.allow_addresses;
     let limits = Limits::read(&environment)?;
     let gateway = Gateway::read(&environment)?;

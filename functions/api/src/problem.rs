@@ -140,6 +140,15 @@ impl Problem {
         Self::new(Code::Internal, "the failure has been recorded")
     }
 
+    /// What is needed for the answer does not answer itself.
+    #[must_use]
+    pub fn unavailable() -> Self {
+        Self {
+            retry_after_seconds: Some(1),
+            ..Self::new(Code::Unavailable, "try again in a moment")
+        }
+    }
+
     /// The organization has used up what it may do for now.
     #[must_use]
     pub fn rate_limited(detail: impl Into<String>, retry_after_seconds: u32) -> Self {
@@ -155,10 +164,7 @@ impl From<StoreError> for Problem {
         // The kinds differ in who can act: a busy store asks the caller to wait, the rest asks us to look.
         if error.is_transient() {
             tracing::warn!(%error, "The store can't be reached");
-            return Self {
-                retry_after_seconds: Some(1),
-                ..Self::new(Code::Unavailable, "try again in a moment")
-            };
+            return Self::unavailable();
         }
         tracing::error!(
             error = format!("{:#}", anyhow::Error::from(error)),

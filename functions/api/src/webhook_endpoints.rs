@@ -17,7 +17,7 @@ use crate::body::Body;
 use crate::caller::Caller;
 use crate::headers::IdempotencyKeyHeader;
 use crate::problem::FieldError;
-use crate::{Api, Problem, idempotency};
+use crate::{Api, Problem, idempotency, request_log};
 
 const LONGEST_URL: usize = 2048;
 const LONGEST_DESCRIPTION_CHARS: usize = 256;
@@ -106,6 +106,7 @@ pub(crate) async fn create(
         None => (new.id, Some(secret)),
         Some(replay) => (idempotency::replayed(replay)?, None),
     };
+    request_log::made("endpoint_id", id);
     let endpoint = api
         .store
         .webhook_endpoint(caller.organization_id, id)

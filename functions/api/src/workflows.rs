@@ -19,7 +19,7 @@ use crate::page::{Page, PageRequest};
 use crate::parameters::{PageParameters, Parameters, WindowParameters};
 use crate::problem::FieldError;
 use crate::segment::{Segment, Segments};
-use crate::{Api, Code, Problem, idempotency};
+use crate::{Api, Code, Problem, idempotency, request_log};
 
 /// A workflow to be saved.
 #[derive(Deserialize, ToSchema)]
@@ -136,6 +136,7 @@ pub(crate) async fn create(
         None => id,
         Some(replay) => idempotency::replayed(replay)?,
     };
+    request_log::made("workflow_id", id);
     let workflow = find(&api, &caller, id).await?;
     let location = format!("/workflows/{id}");
     let headers = [

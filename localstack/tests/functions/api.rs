@@ -6,7 +6,7 @@ use axum::http::response::Parts;
 use axum::http::{HeaderMap, Request, Response};
 use domain::OrganizationId;
 use domain::run::{Event, InputField, InputRequest};
-use domain::{InputRequestId, RunId};
+use domain::{InputRequestId, RunId, Timestamp};
 use localstack::default_keys;
 use localstack::fixture::Fixture;
 use platform::addresses::AllowAddresses;
@@ -14,6 +14,8 @@ use platform::configuration::{Environment, Limits, Resources};
 use serde_json::{Value, json};
 use store::{Queue, Role, Store, Transition, fresh_id, now};
 use tower::ServiceExt;
+
+use crate::api_resources::id_of;
 
 const WORKFLOW: &str = "
 name: Asks
@@ -197,6 +199,12 @@ impl Caller {
 
     /// Does to a run what a worker would do, up to its question.
     async fn ask(&self, id: &str) -> InputRequest {
+        self.ask_until(id, now().plus(std::time::Duration::from_secs(60)))
+            .await
+    }
+
+    /// The same, with a question that can be answered until a time.
+    async fn ask_until(&self, id: &str, expires_at: Timestamp) -> InputRequest {
         let id: RunId = id.parse().expect("an id");
         let mut run = self
             .store
@@ -204,15 +212,19 @@ impl Caller {
             .await
             .expect("the store answers")
             .expect("the run is there");
+        let attempt = run.attempt + 1;
         let request = InputRequest {
             id: fresh_id(InputRequestId::new, now()),
             prompt: "Code".to_owned(),
+            message: None,
+            screenshot_artifact_id: None,
             fields: vec![InputField {
                 name: "code".to_owned(),
                 kind: "code".to_owned(),
                 label: "Code".to_owned(),
+                options: Vec::new(),
             }],
-            expires_at: now().plus(std::time::Duration::from_secs(60)),
+            expires_at,
             tries_left: 1,
         };
         let lease = std::time::Duration::from_secs(30);
@@ -222,11 +234,12 @@ impl Caller {
                 lease,
             },
             Event::EnteredState {
-                attempt: 1,
+                attempt,
                 name: "asking".to_owned(),
+                skipped: Vec::new(),
             },
             Event::AskedUser {
-                attempt: 1,
+                attempt,
                 request: request.clone(),
             },
         ] {
@@ -594,6 +607,81 @@ async fn an_answer_is_taken_once_for_the_question_that_is_open_and_only_whole() 
         None,
         "and used once"
     );
+}
+
+#[tokio::test]
+async fn of_two_answers_at_the_same_moment_one_is_taken() {
+    let caller = Caller::start().await;
+    let workflow = caller.workflow().await;
+    let id = id_of(&caller.run(&workflow).await);
+    let request = caller.ask(&id).await;
+    let path = format!("/workflow-runs/{id}/user-input");
+    let body = |code: &str| json!({ "inputRequestId": request.id, "values": { "code": code } });
+    let (one, other) = (body("111111"), body("222222"));
+    let (first, second) = tokio::join!(caller.post(&path, &one), caller.post(&path, &other));
+    let taken = match (first.status, second.status) {
+        (200, 409) => "111111",
+        (409, 200) => "222222",
+        both => panic!("{both:?}"),
+    };
+    let run = caller.store.run(id.parse().expect("an id")).await;
+    let run = run.expect("the store answers").expect("the run");
+    let answer = caller.store.take_answer(&run, request.id).await;
+    let answer = answer.expect("the store answers").expect("an answer");
+    assert_eq!(
+        answer["code"], taken,
+        "the one that was refused left nothing"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_too_late_or_was_meant_for_an_earlier_attempt_is_a_conflict() {
+    let caller = Caller::start().await;
+    let workflow = caller.workflow().await;
+    let answer = async |id: &str, request: InputRequestId| {
+        let body = json!({ "inputRequestId": request, "values": { "code": "123456" } });
+        let path = format!("/workflow-runs/{id}/user-input");
+        let answer = caller.post(&path, &body).await;
+        (
+            answer.status,
+            answer.body["code"].as_str().map(str::to_owned),
+        )
+    };
+    let not_awaited = (409, Some("input_not_awaited".to_owned()));
+
+    let late = id_of(&caller.run(&workflow).await);
+    let request = caller.ask_until(&late, now()).await;
+    assert_eq!(answer(&late, request.id).await, not_awaited);
+
+    // A worker asks, and gives the run back; the next one asks again.
+    let definition = json!({ "definition": {
+        "name": "Asks again",
+        "retry": { "maxAttempts": 2 },
+        "states": [{ "name": "asking", "steps": [{ "askUser": { "prompt": "Code", "as": "code" } }] }],
+    } });
+    let workflow_of_two = id_of(&caller.post("/workflows", &definition).await);
+    let body = json!({ "workflowId": workflow_of_two });
+    let again = id_of(&caller.post("/workflow-runs", &body).await);
+    let first = caller.ask(&again).await;
+    let run = caller.store.run(again.parse().expect("an id")).await;
+    let run = run.expect("the store answers").expect("the run");
+    let given_back = Event::GaveBack { attempt: 1 };
+    caller
+        .store
+        .transition(run, &given_back, now())
+        .await
+        .expect("the store answers");
+    let second = caller.ask(&again).await;
+    assert_eq!(answer(&again, first.id).await, not_awaited);
+    assert_eq!(answer(&again, second.id).await, (200, None));
+
+    let canceled = id_of(&caller.run(&workflow).await);
+    let request = caller.ask(&canceled).await;
+    caller
+        .post(&format!("/workflow-runs/{canceled}/cancel"), &json!({}))
+        .await;
+    let ended = (409, Some("run_ended".to_owned()));
+    assert_eq!(answer(&canceled, request.id).await, ended);
 }
 
 #[tokio::test]

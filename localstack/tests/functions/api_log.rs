@@ -80,7 +80,16 @@ async fn each_request_is_one_line_with_its_ids_and_nothing_that_was_sent() {
     assert_eq!(span["organization_id"], caller.organization_id.to_string());
     assert!(span["api_key_id"].is_string(), "{line}");
     let run = created.body["id"].as_str().expect("an id");
-    assert!(log.contains(run), "the run that was created is named");
+    assert_eq!(
+        (&span["run_id"], &span["workflow_id"]),
+        (&json!(run), &json!(workflow)),
+        "what was made is named"
+    );
+    assert_eq!(
+        log.matches(r#""level":"INFO""#).count(),
+        1,
+        "and nothing else is said of a request that went well: {log}"
+    );
     assert!(
         !log.contains("canary") && !log.contains(&caller.key),
         "{log}"
@@ -90,7 +99,7 @@ async fn each_request_is_one_line_with_its_ids_and_nothing_that_was_sent() {
         .get(&format!("/workflow-runs/{run}?canary=canary"))
         .await;
     let log = lines.take();
-    assert_eq!(answered(&log)["span"]["resource_id"], run);
+    assert_eq!(answered(&log)["span"]["run_id"], run);
     assert!(!log.contains("canary"), "{log}");
 
     let set = caller

@@ -26,7 +26,7 @@ fn ids(answer: &Answer) -> Vec<String> {
     data.iter().map(id).collect()
 }
 
-fn id_of(answer: &Answer) -> String {
+pub(crate) fn id_of(answer: &Answer) -> String {
     answer.body["id"].as_str().expect("an id").to_owned()
 }
 

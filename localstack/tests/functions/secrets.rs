@@ -1,6 +1,7 @@
 //! Secrets: what a list shows of them, and what is left after a deletion.
 
 use domain::OrganizationId;
+use store::local::{attribute, set_attribute};
 use store::{PageSize, fresh_id, now};
 
 use crate::setting::Setting;
@@ -89,4 +90,36 @@ async fn a_deleted_secret_is_neither_listed_nor_opened() {
         .await
         .expect("the store answers");
     assert!(opened.is_empty());
+}
+
+#[tokio::test]
+async fn a_sealed_value_opens_in_its_own_place_only() {
+    let setting = Setting::start().await;
+    let other = fresh_id(OrganizationId::new, now());
+    put(&setting, "mine").await;
+    put(&setting, "another").await;
+    let put_there = setting.store.put_secret(other, "mine", "theirs").await;
+    put_there.expect("the secret is set");
+    let place = |organization_id: OrganizationId, name: &str| {
+        (format!("ORG#{organization_id}"), format!("SECRET#{name}"))
+    };
+    let (pk, sk) = place(setting.organization_id, "mine");
+    let sealed = attribute(&setting.store, &pk, &sk, "sealed").await;
+    let sealed = sealed.expect("the store answers").expect("a sealed value");
+
+    let open = async |organization_id: OrganizationId, name: &str| {
+        let names = [name.to_owned()];
+        setting.store.open_secrets(organization_id, &names).await
+    };
+    let opened = open(setting.organization_id, "mine").await;
+    assert_eq!(opened.expect("it opens")["mine"], "value");
+    for (organization_id, name) in [(other, "mine"), (setting.organization_id, "another")] {
+        open(organization_id, name).await.expect("it opens");
+        let (pk, sk) = place(organization_id, name);
+        set_attribute(&setting.store, &pk, &sk, "sealed", &sealed)
+            .await
+            .expect("the item is changed");
+        let error = open(organization_id, name).await.expect_err("it must not");
+        assert!(!format!("{error:?}").contains("value"), "{error:?}");
+    }
 }

@@ -209,7 +209,9 @@ fn run_summary() -> Value {
         "inputRequest": {
             "id": INPUT_REQUEST,
             "prompt": "Code sent to your phone",
-            "fields": [{ "name": "code", "type": "code", "label": "Verification code" }],
+            "message": null,
+            "screenshotArtifactId": ARTIFACT,
+            "fields": [{ "name": "code", "type": "code", "label": "Verification code", "options": [] }],
             "expiresAt": "2026-11-23T09:05:04.512Z",
             "triesLeft": 3,
         },
@@ -221,7 +223,7 @@ fn run_summary() -> Value {
 }
 
 fn run() -> Value {
-    let entry = |sequence: u64, status: &str, state: Option<&str>, attempt: u32, at: &str| json!({ "sequence": sequence, "status": status, "stateName": state, "attempt": attempt, "at": at });
+    let entry = |sequence: u64, status: &str, state: Option<&str>, attempt: u32, at: &str| json!({ "sequence": sequence, "status": status, "stateName": state, "attempt": attempt, "at": at, "skippedStates": [] });
     let mut run = run_summary();
     run["input"] = json!({ "baseUrl": "https://portal.example.com" });
     run["output"] = Value::Null;

@@ -56,7 +56,7 @@ const TAGS: &[(&str, &str)] = &[
 
 /// The whole document.
 fn document() -> Value {
-    let (_, generated) = crate::routes().split_for_parts();
+    let generated = crate::operations::description();
     let mut document = serde_json::to_value(generated).expect("it is plain data");
     document["info"] = json!({
         "title": "Legwork API",

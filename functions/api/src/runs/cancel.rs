@@ -39,10 +39,7 @@ pub(crate) async fn cancel(
     body.nothing()?;
     let run = find_run(&api, &caller, &id).await?;
     match api.store.transition(run, &Event::Canceled, now()).await? {
-        Transition::Committed(run) => {
-            tracing::info!(run_id = %run.id, "Cancelled a run");
-            show(&api, &caller, run.id).await
-        }
+        Transition::Committed(run) => show(&api, &caller, run.id).await,
         Transition::Rejected { run, .. } => Err(Problem::new(
             Code::RunEnded,
             format!("the run has ended as {}", run.status()),

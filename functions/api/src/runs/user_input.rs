@@ -74,10 +74,7 @@ pub(crate) async fn answer_question(
         .answer_run(run, input_request_id, &values, now())
         .await?
     {
-        Transition::Committed(run) => {
-            tracing::info!(run_id = %run.id, "A run's question was answered");
-            show(&api, &caller, run.id).await
-        }
+        Transition::Committed(run) => show(&api, &caller, run.id).await,
         Transition::Rejected { run, why } => Err(match why {
             Rejected::Ended(status) => {
                 Problem::new(Code::RunEnded, format!("the run has ended as {status}"))
@@ -105,6 +102,11 @@ fn check_values(request: &InputRequest, values: &BTreeMap<String, String>) -> Re
             None => errors.push(FieldError::new(pointer, "this value is missing")),
             Some(value) if value.trim().is_empty() => {
                 errors.push(FieldError::new(pointer, "this value is empty"))
+            }
+            Some(value) if !field.options.is_empty() && !field.options.contains(value) => {
+                // What was given is not repeated: it may be a secret that was meant for another field.
+                let message = format!("must be one of {}", field.options.join(", "));
+                errors.push(FieldError::new(pointer, message));
             }
             Some(value) if value.chars().count() > LONGEST_VALUE_CHARS => {
                 let message = format!("a value has at most {LONGEST_VALUE_CHARS} characters");
