@@ -156,6 +156,7 @@ async fn a_run_that_goes_on_tells_only_of_its_last_change() {
             Event::EnteredState {
                 attempt,
                 name: "signing_in".to_owned(),
+                skipped: Vec::new(),
             },
             at,
         )

@@ -219,6 +219,7 @@ mod tests {
             attempt: 1,
             finish,
             timings: Timings::default(),
+            skipped: Vec::new(),
         };
         [Event::Released, claim, finished]
             .iter()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::run::{InputRequest, Phase, Run, Status, Timings};
+use crate::run::{InputRequest, Phase, Run, SkippedState, Status, Timings};
 use crate::{Failure, JobRunId, RunId, Timestamp, WorkflowId};
 
 /// One line of a run's timeline.
@@ -23,6 +23,9 @@ pub struct HistoryView {
     pub attempt: u32,
     /// When it was made.
     pub at: Timestamp,
+    /// The states that were skipped since the change before, and why; almost always none.
+    #[serde(default)]
+    pub skipped_states: Vec<SkippedState>,
 }
 
 /// A workflow run as a list shows it. A field without a value is `null`, not absent.
@@ -149,6 +152,7 @@ impl RunView {
                 state_name: entry.state_name.clone(),
                 attempt: entry.attempt,
                 at: entry.at,
+                skipped_states: entry.skipped.clone(),
             })
             .collect();
         let mut summary = RunSummary::of(run);

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::run::{
-    CommitId, Event, Finish, InputField, InputRequest, NewRun, Policy, Run, Timings,
+    CommitId, Event, Finish, InputField, InputRequest, NewRun, Policy, Run, SkippedState, Timings,
 };
 use domain::webhook::{body_of, events_of};
 use domain::wire::RunView;
-use domain::{Failure, FailureCode, InputRequestId, OrganizationId, RunId, Timestamp, WorkflowId};
+use domain::{
+    ArtifactId, Failure, FailureCode, InputRequestId, OrganizationId, RunId, Timestamp, WorkflowId,
+};
 use serde_json::{Value, json};
 
 fn at(seconds: i64) -> Timestamp {
@@ -48,6 +50,10 @@ fn in_a_state() -> Run {
         &Event::EnteredState {
             attempt: 1,
             name: "signing_in".to_owned(),
+            skipped: vec![SkippedState::new(
+                "accepting_cookies",
+                "visible css=#cookies",
+            )],
         },
         2,
     )
@@ -78,7 +84,7 @@ fn a_new_run_has_every_field_and_null_where_there_is_nothing() {
         "noActionReason": null,
         "inputRequest": null,
         "stateHistory": [
-            {"sequence": 1, "status": "PENDING", "stateName": null, "attempt": 0, "at": "2026-11-23T09:00:00.000Z"},
+            {"sequence": 1, "status": "PENDING", "stateName": null, "attempt": 0, "at": "2026-11-23T09:00:00.000Z", "skippedStates": []},
         ],
         "attempt": 0,
         "sequence": 1,
@@ -86,6 +92,20 @@ fn a_new_run_has_every_field_and_null_where_there_is_nothing() {
         "timings": null,
     });
     assert_eq!(wire(&created()), expected);
+}
+
+#[test]
+fn the_timeline_says_which_states_were_skipped_and_why() {
+    let history = wire(&in_a_state())["stateHistory"].clone();
+    assert_eq!(history[1]["skippedStates"], json!([]));
+    assert_eq!(history[2]["stateName"], "signing_in");
+    assert_eq!(
+        history[2]["skippedStates"],
+        json!([{"name": "accepting_cookies", "reason": "visible css=#cookies"}])
+    );
+    let long = SkippedState::new("a", &"ä".repeat(201));
+    assert_eq!(long.reason.chars().count(), 200);
+    assert!(long.reason.ends_with('…'));
 }
 
 #[test]
@@ -110,6 +130,7 @@ fn a_failed_run_says_why_and_where() {
         attempt: 1,
         finish: Finish::Failed(failure),
         timings,
+        skipped: Vec::new(),
     };
     let run = wire(&apply(&in_a_state(), &finished, 3));
     let expected = json!({
@@ -137,10 +158,13 @@ fn a_waiting_run_shows_its_question() {
     let request = InputRequest {
         id: InputRequestId::new(at(3), [4; 10]),
         prompt: "Code sent to your phone".to_owned(),
+        message: Some("That code was wrong".to_owned()),
+        screenshot_artifact_id: Some(ArtifactId::new(at(2), [5; 10])),
         fields: vec![InputField {
             name: "code".to_owned(),
             kind: "code".to_owned(),
             label: "Code".to_owned(),
+            options: Vec::new(),
         }],
         expires_at: at(303),
         tries_left: 1,
@@ -156,7 +180,9 @@ fn a_waiting_run_shows_its_question() {
     let expected = json!({
         "id": request.id.to_string(),
         "prompt": "Code sent to your phone",
-        "fields": [{"name": "code", "type": "code", "label": "Code"}],
+        "message": "That code was wrong",
+        "screenshotArtifactId": ArtifactId::new(at(2), [5; 10]).to_string(),
+        "fields": [{"name": "code", "type": "code", "label": "Code", "options": []}],
         "expiresAt": "2026-11-23T09:05:03.000Z",
         "triesLeft": 1,
     });
@@ -175,6 +201,7 @@ fn a_run_with_nothing_to_do_says_why() {
             attempt: 1,
             finish,
             timings: Timings::default(),
+            skipped: Vec::new(),
         },
         3,
     ));

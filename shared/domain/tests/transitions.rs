@@ -150,10 +150,13 @@ fn question(seed: u32, now: Timestamp) -> InputRequest {
     InputRequest {
         id: InputRequestId::new(now, random),
         prompt: "Code sent to your phone".to_owned(),
+        message: None,
+        screenshot_artifact_id: None,
         fields: vec![InputField {
             name: "code".to_owned(),
             kind: "code".to_owned(),
             label: "Code".to_owned(),
+            options: Vec::new(),
         }],
         expires_at: now.plus(TIME_FOR_AN_ANSWER),
         tries_left: 1,
@@ -173,6 +176,7 @@ fn event(kind: Kind, attempt: u32, request_id: InputRequestId, seed: u32, now: T
         attempt,
         finish,
         timings: Timings::default(),
+        skipped: Vec::new(),
     };
     match kind {
         Kind::Release => Event::Released,
@@ -183,6 +187,7 @@ fn event(kind: Kind, attempt: u32, request_id: InputRequestId, seed: u32, now: T
         Kind::Enter => Event::EnteredState {
             attempt,
             name: format!("state_{}", seed % 3),
+            skipped: Vec::new(),
         },
         Kind::Ask => Event::AskedUser {
             attempt,

@@ -49,6 +49,8 @@ pub struct PdfOptions {
     pub scale: f64,
     /// The pages that are printed, such as `1-3, 5`; all, if empty.
     pub pages: String,
+    /// Elements that are not printed, such as fields with secrets.
+    pub mask: Vec<Locator>,
 }
 
 impl Default for PdfOptions {
@@ -60,6 +62,7 @@ impl Default for PdfOptions {
             margins_inches: None,
             scale: 1.0,
             pages: String::new(),
+            mask: Vec::new(),
         }
     }
 }
@@ -87,30 +90,53 @@ impl Page {
     pub async fn screenshot(&self, screenshot: &Screenshot) -> Result<Vec<u8>, Error> {
         let deadline = Deadline::after(QUESTION);
         self.settled(deadline).await?;
-        let mut masked = Vec::new();
-        for locator in &screenshot.mask {
-            match self.scope(locator, Duration::ZERO, deadline).await {
-                Ok(scope) => {
-                    let done: Result<Value, Error> = self
-                        .ask(&scope, "mask", &json!([[locator]]), deadline)
-                        .await;
-                    masked.push(scope);
-                    done?;
-                }
-                Err(Error::NotFound { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let picture = loop {
-            match self.capture(screenshot, deadline).await {
+        loop {
+            let taken = self
+                .covered("mask", &screenshot.mask, deadline, async || {
+                    self.capture(screenshot, deadline).await
+                })
+                .await;
+            match taken {
                 Err(Error::DocumentReplaced) if !deadline.has_passed() => {
                     self.pause().await;
                     self.settled(deadline).await?;
                 }
-                other => break other,
+                other => return other,
             }
+        }
+    }
+
+    /// Does something while elements are covered. What is not there is not covered.
+    async fn covered<T>(
+        &self,
+        how: &str,
+        elements: &[Locator],
+        deadline: Deadline,
+        action: impl AsyncFnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut scopes = Vec::new();
+        let mut covered = Ok(());
+        for element in elements {
+            covered = match self.scope(element, Duration::ZERO, deadline).await {
+                Ok(scope) => {
+                    let arguments = json!([[element]]);
+                    let done: Result<Value, Error> =
+                        self.ask(&scope, how, &arguments, deadline).await;
+                    scopes.push(scope);
+                    done.map(drop)
+                }
+                Err(Error::NotFound { .. }) => Ok(()),
+                Err(error) => Err(error),
+            };
+            if covered.is_err() {
+                break;
+            }
+        }
+        let result = match covered {
+            Ok(()) => action().await,
+            Err(error) => Err(error),
         };
-        for scope in masked {
+        for scope in scopes {
             // A document that went away took its masks with it.
             drop(self.start(&scope, "unmask", &json!([])));
         }
@@ -223,8 +249,11 @@ impl Page {
             params["marginBottom"] = bottom.into();
             params["marginLeft"] = left.into();
         }
-        let answer = self.call("Page.printToPDF", params, deadline).await?;
-        bytes(&answer, "Page.printToPDF")
+        self.covered("conceal", &options.mask, deadline, async || {
+            let answer = self.call("Page.printToPDF", params, deadline).await?;
+            bytes(&answer, "Page.printToPDF")
+        })
+        .await
     }
 }
 

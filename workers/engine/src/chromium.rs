@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use browser::{
     Choice, Click, Condition, DialogAnswer, DialogPolicy, Download, Error, Field, Locator,
-    Modifier, MouseButton, Page, ResponsePattern, ResponseWaiter, Screenshot, Script, ScrollTo,
-    UrlPattern,
+    Modifier, MouseButton, Page, PdfOptions, Recording, RecordingOptions, Redaction,
+    ResponsePattern, ResponseWaiter, Screenshot, Script, ScrollTo, UrlPattern,
 };
 use domain::definition::{self, ClickOptions, Secret};
 use serde_json::Value;
@@ -25,6 +25,7 @@ pub struct Chromium {
     /// The tabs from which the run came to the present one, the last one last.
     before: Vec<Page>,
     expected: Option<ResponseWaiter>,
+    recording: Option<Recording>,
     /// What was uploaded: the browser reads it when the site asks for it.
     uploaded: Vec<TempDir>,
 }
@@ -37,6 +38,7 @@ impl Chromium {
             page,
             before: Vec::new(),
             expected: None,
+            recording: None,
             uploaded: Vec::new(),
         }
     }
@@ -295,12 +297,27 @@ impl Browser for Chromium {
         self.page.screenshot(screenshot).await
     }
 
-    async fn pdf(&mut self) -> Result<Vec<u8>, Error> {
-        self.page.pdf().await
+    async fn pdf(&mut self, mask: &[Locator]) -> Result<Vec<u8>, Error> {
+        let options = PdfOptions {
+            mask: mask.to_vec(),
+            ..PdfOptions::default()
+        };
+        self.page.pdf_with(&options).await
     }
 
     async fn dom_snapshot(&mut self) -> Result<String, Error> {
         self.page.dom_snapshot().await
+    }
+
+    async fn begin_har(&mut self, redaction: Redaction) {
+        self.recording = Some(self.page.record(RecordingOptions {
+            redaction,
+            ..RecordingOptions::default()
+        }));
+    }
+
+    async fn end_har(&mut self) -> Option<Value> {
+        self.recording.take()?.finish().await.har
     }
 
     async fn answer_dialogs(&mut self, answer: DialogAnswer) -> Result<(), Error> {

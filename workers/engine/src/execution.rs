@@ -1,10 +1,12 @@
 //! The way of one run through its states, and what is left behind when it ends.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use browser::{By, Condition, Locator, Screenshot};
-use domain::definition::{Definition, Scope, Secret, State, Step, When};
+use browser::{Condition, Locator, Screenshot};
+use domain::definition::{self, Definition, KeepHar, Scope, Secret, State, Step, When};
+use domain::run::SkippedState;
 use domain::wire::ArtifactType;
 use domain::{Failure, FailureCode};
 use serde_json::{Map, Value, json};
@@ -12,17 +14,19 @@ use serde_json::{Map, Value, json};
 use crate::artifacts::{ArtifactNames, content_type};
 use crate::failures::{Fault, Stop};
 use crate::flow::Waits;
-use crate::host::{ArtifactBody, Host, Interrupted, NewArtifact};
-use crate::mask::Mask;
+use crate::host::{ArtifactBody, Cut, Host, Interrupted, NewArtifact};
+use crate::mask::{Mask, Masking};
 use crate::origins::AllowedOrigins;
 use crate::resolution::{Resolved, Resolver};
-use crate::run_log::{Entry, RunLog, milliseconds};
+use crate::run_log::{Entry, Note, RunLog, milliseconds};
 use crate::seam::Browser;
 
 /// How long a step may take that doesn't say so.
 const DEFAULT_STEP_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the picture and the DOM of a failure may take.
 const FAILURE_CAPTURE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the final states of a run that was cut may take.
+pub const CLEANING_UP: Duration = Duration::from_secs(30);
 /// How large a run's output may be, in bytes of JSON.
 const MOST_OUTPUT_BYTES: usize = 64 * 1024;
 /// How long the message of a failure may be, in characters.
@@ -67,21 +71,28 @@ pub struct Report {
     pub awaiting_user: Duration,
     /// How long storing artifacts took.
     pub artifacts: Duration,
+    /// The states that were skipped after the last one that was entered.
+    pub skipped: Vec<SkippedState>,
 }
 
-/// Executes a definition until it ends or is interrupted.
+/// Executes a definition until it ends, is cut or is interrupted.
 ///
 /// Everything that the run produced has been stored when this returns a report: the records, downloads and pictures of
 /// its steps, a picture and the DOM if a step failed, and the run's log.
 ///
+/// When `cut` ends, the run ends, whatever it is doing; its final states are executed all the same, without anything
+/// being committed or stored, and for [`CLEANING_UP`] at most.
+///
 /// # Errors
-/// The host said that the run must not go on here; then nothing more is stored.
+/// The host said that the run must not go on here, or it was cancelled; then nothing more is stored.
 pub async fn execute(
     definition: &Definition,
     inputs: Inputs,
     browser: &mut dyn Browser,
     host: &mut dyn Host,
+    cut: impl Future<Output = Cut> + Send,
 ) -> Result<Report, Interrupted> {
+    let mut cut = std::pin::pin!(cut);
     let mut execution = Execution {
         scope: Scope::new(&inputs.input, &inputs.outputs, inputs.secrets),
         origins: None,
@@ -97,14 +108,32 @@ pub async fn execute(
         state: None,
         limits: Vec::new(),
         position: None,
+        masking: Masking::default(),
+        note: Note::default(),
+        is_over: false,
+        skipped: Vec::new(),
+        state_began: None,
         state_timings: Vec::new(),
         awaiting_user: Duration::ZERO,
         artifacts: Duration::ZERO,
     };
-    let ended = execution.run(definition).await;
+    execution.renew_mask();
+    if definition.har != KeepHar::Never {
+        let redaction = execution.masking.redaction();
+        execution.browser.begin_har(redaction).await;
+    }
+    let ended = tokio::select! {
+        biased;
+        cut = &mut cut => return execution.cut(definition, cut).await,
+        ended = execution.run(definition) => ended,
+    };
     let outcome = execution.outcome(ended).await?;
-    let outcome = execution.run_final_states(definition, outcome).await?;
-    execution.finish(outcome).await
+    let outcome = tokio::select! {
+        biased;
+        cut = &mut cut => return execution.cut(definition, cut).await,
+        outcome = execution.run_final_states(definition, outcome) => outcome?,
+    };
+    execution.finish(definition, outcome).await
 }
 
 /// A run on its way.
@@ -131,6 +160,16 @@ pub(crate) struct Execution<'e> {
     limits: Vec<Limit>,
     /// What is being executed, such as `signing_in/steps/2 (click)`.
     pub(crate) position: Option<String>,
+    /// What is masked now.
+    masking: Masking,
+    /// What the log says about the present step.
+    pub(crate) note: Note,
+    /// Whether the run was cut: nothing is committed or stored any more.
+    pub(crate) is_over: bool,
+    /// The states that were skipped since the last one that was entered.
+    skipped: Vec<SkippedState>,
+    /// When the present state began.
+    state_began: Option<Instant>,
     state_timings: Vec<(String, Duration)>,
     pub(crate) awaiting_user: Duration,
     artifacts: Duration,
@@ -178,6 +217,38 @@ impl Execution<'_> {
         }
     }
 
+    /// Ends a run that was cut. What has to be done in any case is done quietly: for everybody else the run is over.
+    async fn cut(mut self, definition: &Definition, cut: Cut) -> Result<Report, Interrupted> {
+        self.end_state();
+        let report = match cut {
+            Cut::Canceled => None,
+            Cut::DeadlineExceeded => {
+                let message = "the run's working time is over";
+                let fault = Fault::passing(FailureCode::DeadlineExceeded, message);
+                self.log.write(Entry {
+                    event: "cut",
+                    state: self.state.as_deref(),
+                    step: self.position.as_deref(),
+                    message: Some(message),
+                    ..Entry::default()
+                });
+                let page = self.capture_failure(&fault).await?;
+                let outcome = Outcome::Failed(self.failure(fault, page.as_deref()));
+                self.keep_har(definition, &outcome).await?;
+                Some(self.report(outcome).await?)
+            }
+        };
+        self.is_over = true;
+        // A run that has entered no state has nothing to clean up.
+        if self.state.is_some() {
+            let outcome = Outcome::Completed { output: None };
+            let cleaned_up = self.run_final_states(definition, outcome);
+            // What comes of it is nobody's concern any more.
+            let _ = tokio::time::timeout(CLEANING_UP, cleaned_up).await;
+        }
+        report.ok_or(Interrupted::Canceled)
+    }
+
     /// Executes the states that are executed whatever happened. The first failure of a run is the one that it has.
     async fn run_final_states(
         &mut self,
@@ -187,7 +258,7 @@ impl Execution<'_> {
         let browser_ended = matches!(&outcome, Outcome::Failed(failure) if failure.code == FailureCode::BrowserCrashed);
         for state in definition.states.iter().filter(|state| state.is_final) {
             if browser_ended {
-                self.log_state("state_skipped", &state.name, Some("the browser has gone"));
+                self.skip_state(&state.name, "the browser has gone");
                 continue;
             }
             self.limits.clear();
@@ -208,14 +279,12 @@ impl Execution<'_> {
 
     async fn execute_state(&mut self, state: &State) -> Result<(), Stop> {
         self.position = Some(format!("{}/when", state.name));
+        self.note = Note::default();
         if let Some(when) = &state.when
             && !self.check(when).await?
         {
-            self.log_state(
-                "state_skipped",
-                &state.name,
-                Some("its `when` does not hold"),
-            );
+            let reason = self.not_so();
+            self.skip_state(&state.name, &reason);
             return Ok(());
         }
         let limit = state
@@ -223,16 +292,40 @@ impl Execution<'_> {
             .as_ref()
             .map(|timeout| timeout.get(&self.scope))
             .transpose()?;
-        self.host.enter_state(&state.name).await?;
+        if !self.is_over {
+            let skipped = std::mem::take(&mut self.skipped);
+            self.host.enter_state(&state.name, skipped).await?;
+        }
         self.log_state("state_entered", &state.name, None);
-        let began = Instant::now();
+        self.state_began = Some(Instant::now());
         self.state = Some(state.name.clone());
         self.begin_limit(format!("the state `{}`", state.name), limit);
         let result = self.execute_steps(&state.name, &state.steps).await;
         self.limits.clear();
-        self.state_timings
-            .push((state.name.clone(), began.elapsed()));
+        self.end_state();
         result
+    }
+
+    /// Notes how long the present state took, if one is being executed.
+    fn end_state(&mut self) {
+        if let (Some(began), Some(name)) = (self.state_began.take(), self.state.clone()) {
+            self.state_timings.push((name, began.elapsed()));
+        }
+    }
+
+    /// Notes why a state is not executed, for the timeline and for the log.
+    fn skip_state(&mut self, name: &str, reason: &str) {
+        let reason = self.mask().apply(reason);
+        self.log_state("state_skipped", name, Some(&reason));
+        self.skipped.push(SkippedState::new(name, &reason));
+    }
+
+    /// Says that what was checked last is not so.
+    fn not_so(&mut self) -> String {
+        match self.note.awaited.take() {
+            Some(awaited) => format!("does not hold: {awaited}"),
+            None => "its condition does not hold".to_owned(),
+        }
     }
 
     fn log_state(&mut self, event: &'static str, state: &str, message: Option<&str>) {
@@ -261,7 +354,10 @@ impl Execution<'_> {
 
     async fn execute_step(&mut self, position: &str, step: &Step) -> Result<(), Stop> {
         let began = Instant::now();
+        // The steps around this one have notes of their own.
+        let outer = std::mem::take(&mut self.note);
         let result = self.do_step(position, step).await;
+        let note = std::mem::replace(&mut self.note, outer);
         let (event, message) = match &result {
             Ok(event) => (*event, None),
             Err(Stop::Failed(fault)) => ("step_failed", Some(fault.message.as_str())),
@@ -273,6 +369,9 @@ impl Execution<'_> {
             state: self.state.as_deref(),
             step: Some(position),
             duration_ms: Some(milliseconds(began.elapsed())),
+            target: note.target.as_deref(),
+            awaited: note.awaited.as_deref(),
+            found: note.found.as_deref(),
             message,
         });
         let Some(on_error) = &step.on_error else {
@@ -298,6 +397,8 @@ impl Execution<'_> {
         if let Some(when) = &step.when
             && !self.check(when).await?
         {
+            let reason = self.not_so();
+            self.note.found = Some(reason);
             return Ok("step_skipped");
         }
         let timeout = step
@@ -347,6 +448,7 @@ impl Execution<'_> {
             step: Some(position),
             duration_ms: Some(milliseconds(wait)),
             message: Some(&fault.message),
+            ..Entry::default()
         });
         let wait = self.allow(wait)?;
         tokio::time::sleep(wait).await;
@@ -397,11 +499,22 @@ impl Execution<'_> {
     /// Checks what a state, a step or an `assert` depends on.
     pub(crate) async fn check(&mut self, when: &When) -> Result<bool, Stop> {
         let condition = match self.resolver().condition(&when.condition)? {
-            Resolved::Known(value) => return Ok(value),
+            Resolved::Known(value) => {
+                self.note.awaited = Some(match &when.condition {
+                    definition::Condition::Expression(expression) => expression.source().to_owned(),
+                    _ => "a condition of which variables decide".to_owned(),
+                });
+                return Ok(value);
+            }
             Resolved::Page(condition) => condition,
         };
+        self.note.awaited = Some(condition.to_string());
         let within = when.within.as_ref().map(|within| within.get(&self.scope));
-        match within.transpose()? {
+        match within
+            .transpose()?
+            .map(|within| self.allow(within))
+            .transpose()?
+        {
             None => self.holds(&condition).await,
             Some(within) => match self.browser.wait_for(&condition, within).await {
                 Ok(()) => Ok(true),
@@ -425,6 +538,9 @@ impl Execution<'_> {
         body: ArtifactBody,
     ) -> Result<String, Interrupted> {
         let name = self.names.claim(wanted_name);
+        if self.is_over {
+            return Ok(name);
+        }
         let content_type = match artifact_type {
             ArtifactType::Log => "application/x-ndjson",
             _ => content_type(&name),
@@ -437,7 +553,7 @@ impl Execution<'_> {
             name: name.clone(),
             content_type: content_type.to_owned(),
             body,
-            state: self.state_name(),
+            state: self.state.clone(),
         };
         let began = Instant::now();
         let stored = self.host.store_artifact(artifact).await;
@@ -447,28 +563,40 @@ impl Execution<'_> {
 
     /// What a picture shows: never a password, nor a field that holds a secret.
     pub(crate) fn picture(&self, full_page: bool, element: Option<Locator>) -> Screenshot {
-        let password = Locator {
-            by: By::Css("input[type=password]".to_owned()),
-            exact: false,
-            nth: None,
-            within: None,
-            frame: None,
-        };
         Screenshot {
             full_page,
             element,
-            mask: std::iter::once(password)
-                .chain(self.secret_fields.clone())
-                .collect(),
+            mask: self.covered_fields(),
         }
     }
 
-    fn state_name(&self) -> Option<String> {
-        self.state.clone()
+    /// The fields that nothing shows that is made of a page.
+    pub(crate) fn covered_fields(&self) -> Vec<Locator> {
+        std::iter::once(Locator::css("input[type=password]"))
+            .chain(self.secret_fields.clone())
+            .collect()
     }
 
-    pub(crate) fn mask(&self) -> Mask {
-        Mask::new(self.scope.secret_values())
+    /// A picture of the page as it is, as an artifact that the host stores with the question that it is for.
+    pub(crate) async fn picture_for_question(&mut self) -> Option<NewArtifact> {
+        let picture = self.picture(false, None);
+        let png = self.browser.screenshot(&picture).await.ok()?;
+        Some(NewArtifact {
+            artifact_type: ArtifactType::Screenshot,
+            name: self.names.claim("question.png"),
+            content_type: "image/png".to_owned(),
+            body: ArtifactBody::Bytes(png),
+            state: self.state.clone(),
+        })
+    }
+
+    pub(crate) fn mask(&self) -> Arc<Mask> {
+        self.masking.mask()
+    }
+
+    /// To be called when the run has got to know another secret, before that goes anywhere.
+    pub(crate) fn renew_mask(&mut self) {
+        self.masking.set(Mask::new(self.scope.secret_values()));
     }
 
     fn output(&mut self, definition: &Definition) -> Result<Option<Value>, Stop> {
@@ -495,7 +623,7 @@ impl Execution<'_> {
     /// Leaves a picture and the DOM of the page on which a step failed, as far as the browser still can.
     /// Gives the page's URL, without what may be private in it.
     async fn capture_failure(&mut self, fault: &Fault) -> Result<Option<String>, Interrupted> {
-        if fault.is_the_browsers_end() || self.state.is_none() {
+        if fault.is_the_browsers_end() || self.state.is_none() || self.is_over {
             return Ok(None);
         }
         let picture = self.picture(false, None);
@@ -539,7 +667,7 @@ impl Execution<'_> {
         Failure {
             code: fault.code,
             message: message.chars().take(MOST_MESSAGE_CHARS).collect(),
-            state: self.state_name(),
+            state: self.state.clone(),
             step: self.position.clone(),
             retryable: fault.retryable,
             custom_code: fault.custom_code,
@@ -547,7 +675,39 @@ impl Execution<'_> {
     }
 
     /// Stores the log, and reports.
-    async fn finish(mut self, outcome: Outcome) -> Result<Report, Interrupted> {
+    async fn finish(
+        mut self,
+        definition: &Definition,
+        outcome: Outcome,
+    ) -> Result<Report, Interrupted> {
+        self.keep_har(definition, &outcome).await?;
+        self.report(outcome).await
+    }
+
+    /// Stores the network's traffic, if the definition wants it.
+    async fn keep_har(
+        &mut self,
+        definition: &Definition,
+        outcome: &Outcome,
+    ) -> Result<(), Interrupted> {
+        let is_wanted = match definition.har {
+            KeepHar::Never => false,
+            KeepHar::OnFailure => matches!(outcome, Outcome::Failed(_)),
+            KeepHar::Always => true,
+        };
+        if !is_wanted {
+            return Ok(());
+        }
+        if let Some(har) = self.browser.end_har().await {
+            // What was recorded before a secret was known went through an older mask.
+            let har = self.mask().apply_to_value(har);
+            let body = ArtifactBody::Bytes(har.to_string().into_bytes());
+            self.store(ArtifactType::Har, "network.har", body).await?;
+        }
+        Ok(())
+    }
+
+    async fn report(&mut self, outcome: Outcome) -> Result<Report, Interrupted> {
         let (event, message) = match &outcome {
             Outcome::Completed { .. } => ("completed", None),
             Outcome::NoAction { reason } => {
@@ -565,15 +725,16 @@ impl Execution<'_> {
         self.store(ArtifactType::Log, "log.jsonl", body).await?;
         Ok(Report {
             outcome,
-            state_timings: self.state_timings,
+            state_timings: std::mem::take(&mut self.state_timings),
             awaiting_user: self.awaiting_user,
             artifacts: self.artifacts,
+            skipped: std::mem::take(&mut self.skipped),
         })
     }
 }
 
 /// A page's URL without user, query and fragment, in which tokens travel.
-fn without_query(url: &str) -> Option<String> {
+pub(crate) fn without_query(url: &str) -> Option<String> {
     let url = url::Url::parse(url).ok().filter(url::Url::has_host)?;
     Some(format!(
         "{}{}",

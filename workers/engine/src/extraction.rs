@@ -2,6 +2,7 @@
 //! pages follow each other has a module of its own.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use browser::{Error, Field};
 use domain::FailureCode;
@@ -76,6 +77,7 @@ impl Execution<'_> {
             None => extract.variable.clone(),
         };
         let names = extract.fields.keys().map(String::as_str);
+        self.note.found = Some(format!("{} records", records.len()));
         let csv = records_as_csv(names, &records).map_err(|error| refused(error.to_string()))?;
         let json = records_as_json(&records);
         let schema = schema_of_records(&extract.fields);
@@ -97,7 +99,7 @@ impl Execution<'_> {
 /// Collects records, and what is wrong with their cells.
 pub(crate) struct Collector<'e> {
     extract: &'e Extract,
-    mask: Mask,
+    mask: Arc<Mask>,
     limit: usize,
     keys: HashSet<String>,
     records: Vec<Map<String, Value>>,
@@ -107,7 +109,7 @@ pub(crate) struct Collector<'e> {
 }
 
 impl<'e> Collector<'e> {
-    pub(crate) fn new(extract: &'e Extract, mask: Mask, limit: usize) -> Self {
+    pub(crate) fn new(extract: &'e Extract, mask: Arc<Mask>, limit: usize) -> Self {
         Self {
             extract,
             mask,

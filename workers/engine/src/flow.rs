@@ -53,6 +53,7 @@ impl Execution<'_> {
         } else {
             ("else", otherwise)
         };
+        self.note.found = Some(branch.to_owned());
         Box::pin(self.execute_steps(&format!("{position}/{branch}"), steps)).await
     }
 
@@ -96,6 +97,7 @@ impl Execution<'_> {
                 (self.elements_of(&base).await?, Some(base))
             }
         };
+        self.note.found = Some(format!("{} items", items.len()));
         if items.len() > each.max_items as usize {
             let message = format!(
                 "there are {} items, and the loop takes {}: raise maxItems",

@@ -6,19 +6,26 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::definition::{QuestionField, Secret};
+use domain::run::SkippedState;
 use domain::wire::ArtifactType;
 
 /// The owner of a run.
 #[async_trait]
 pub trait Host: Send {
-    /// Commits that a state begins. The engine calls it before the state's first step, and never for a skipped state.
-    async fn enter_state(&mut self, name: &str) -> Result<(), Interrupted>;
+    /// Commits that a state begins, and which ones were skipped before it. The engine calls it before the state's first
+    /// step, and never for a skipped state.
+    async fn enter_state(
+        &mut self,
+        name: &str,
+        skipped: Vec<SkippedState>,
+    ) -> Result<(), Interrupted>;
 
-    /// Asks a person, and waits for the answer or for the end of the question's time. The picture shows the page.
+    /// Asks a person, and waits for the answer or for the end of the question's time. The picture shows the page; it is
+    /// an artifact to be stored before the person is asked.
     async fn ask_user(
         &mut self,
         question: Question,
-        screenshot: Option<Vec<u8>>,
+        screenshot: Option<NewArtifact>,
     ) -> Result<Answer, Interrupted>;
 
     /// Stores an artifact. A file in it exists at least until this returns.
@@ -42,18 +49,21 @@ pub enum Interrupted {
     /// The lease ended, or another worker has the run: nothing more may be written.
     #[error("the run was taken away")]
     TakenAway,
-    /// Somebody cancelled the run.
+    /// Somebody cancelled the run. What the workflow does in any case has been done.
     #[error("the run was cancelled")]
     Canceled,
-    /// The run used up its working time.
-    #[error("the run's working time is over")]
-    DeadlineExceeded,
-    /// The worker stops.
-    #[error("the worker stops")]
-    Stopping,
     /// Something that the host needs does not work.
     #[error("the host can't go on")]
     Fault(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What ends a run from outside, whatever it is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// Somebody cancelled it: it has ended, and nothing of it is stored any more.
+    Canceled,
+    /// Its working time is over: it fails, with all that a failure leaves.
+    DeadlineExceeded,
 }
 
 /// What a person is asked.

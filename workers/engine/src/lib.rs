@@ -22,7 +22,7 @@ mod seam;
 mod steps;
 
 pub use chromium::Chromium;
-pub use execution::{Inputs, Outcome, Report, execute};
-pub use host::{Answer, ArtifactBody, Host, Interrupted, NewArtifact, Question};
+pub use execution::{CLEANING_UP, Inputs, Outcome, Report, execute};
+pub use host::{Answer, ArtifactBody, Cut, Host, Interrupted, NewArtifact, Question};
 pub use mask::Mask;
 pub use seam::{Browser, ReceivedResponse, Scrolling, UploadedContent, UploadedFile};

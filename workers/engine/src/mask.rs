@@ -1,7 +1,9 @@
 //! Takes the values of secrets out of text that leaves the engine.
 
 use std::fmt::Write as _;
+use std::sync::{Arc, PoisonError, RwLock};
 
+use browser::Redaction;
 use serde_json::Value;
 
 /// What stands for a secret.
@@ -19,6 +21,8 @@ type Shapes = Vec<Vec<String>>;
 pub struct Mask {
     /// Longest first.
     values: Vec<Shapes>,
+    /// The bytes with which a value can begin: most texts have few of them, and most of those begin no value.
+    beginnings: [bool; 256],
 }
 
 impl Mask {
@@ -30,7 +34,17 @@ impl Mask {
             .filter(|value: &Shapes| value.len() >= LEAST_CHARS)
             .collect();
         values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        Self { values }
+        let mut beginnings = [false; 256];
+        let firsts = values.iter().filter_map(|value| value.first()).flatten();
+        for byte in firsts.filter_map(|shape| shape.bytes().next()) {
+            beginnings[usize::from(byte)] = true;
+        }
+        Self { values, beginnings }
+    }
+
+    /// A mask that masks nothing.
+    pub(crate) fn none() -> Self {
+        Self::new([])
     }
 
     /// Gives a value of which no text, and no name in it, holds the values.
@@ -68,23 +82,57 @@ impl Mask {
     /// Gives the text without the values.
     #[must_use]
     pub fn apply(&self, text: &str) -> String {
-        if self.values.is_empty() {
-            return text.to_owned();
-        }
         let mut masked = String::with_capacity(text.len());
         let mut rest = text;
-        while let Some(first) = rest.chars().next() {
+        while let Some(start) = self.possible_beginning(rest) {
+            let (before, after) = rest.split_at(start);
+            masked.push_str(before);
             let secret = self
                 .values
                 .iter()
-                .find_map(|value| prefix_bytes(rest, value));
+                .find_map(|value| prefix_bytes(after, value));
+            let first = after.chars().next().map_or(0, char::len_utf8);
             match secret {
                 Some(_) => masked.push_str(MASKED),
-                None => masked.push(first),
+                None => masked.push_str(&after[..first]),
             }
-            rest = &rest[secret.unwrap_or(first.len_utf8())..];
+            rest = &after[secret.unwrap_or(first)..];
         }
+        masked.push_str(rest);
         masked
+    }
+
+    /// Where a value could begin, at the earliest.
+    fn possible_beginning(&self, text: &str) -> Option<usize> {
+        text.bytes()
+            .position(|byte| self.beginnings[usize::from(byte)])
+    }
+}
+
+/// The mask of a run, which grows with the secrets that the run gets to know. Others may hold it too.
+#[derive(Clone)]
+pub(crate) struct Masking(Arc<RwLock<Arc<Mask>>>);
+
+impl Default for Masking {
+    fn default() -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(Mask::none()))))
+    }
+}
+
+impl Masking {
+    /// The mask as it is now.
+    pub(crate) fn mask(&self) -> Arc<Mask> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set(&self, mask: Mask) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(mask);
+    }
+
+    /// What takes out of a recording what is masked at that moment.
+    pub(crate) fn redaction(&self) -> Redaction {
+        let masking = self.clone();
+        Redaction::by(move |text| masking.mask().apply(text))
     }
 }
 

@@ -55,6 +55,7 @@ impl Execution<'_> {
                 .map(|(name, spec)| field(name, spec, &self.resolver()))
                 .collect::<Result<Vec<_>, _>>()?,
         };
+        self.note.target = Some(source.rows.to_string());
         let limit = extract.limit.as_ref().map(|limit| limit.get(&self.scope));
         let limit = limit.transpose()?.map_or(usize::MAX, to_usize);
         let max_pages = to_usize(extract.max_pages.get(&self.scope)?);

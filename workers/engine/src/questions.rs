@@ -30,9 +30,10 @@ impl Execution<'_> {
                 return Ok(());
             }
             message = Some(match &rejected.message {
-                Some(message) => message.text(&self.scope)?,
+                Some(message) => self.mask().apply(&message.text(&self.scope)?),
                 None => "That was not accepted".to_owned(),
             });
+            self.note.found = message.clone();
         }
         let message = format!(
             "the site refused what was answered, {} times",
@@ -49,14 +50,17 @@ impl Execution<'_> {
         message: Option<String>,
     ) -> Result<(), Stop> {
         let asked = Question {
-            prompt: question.prompt.text(&self.scope)?,
+            prompt: self.mask().apply(&question.prompt.text(&self.scope)?),
             fields: question.fields.clone(),
             timeout,
             tries_left,
             message,
         };
-        let picture = self.picture(false, None);
-        let screenshot = self.browser.screenshot(&picture).await.ok();
+        if self.is_over {
+            let message = "the run is over, and nobody can be asked any more";
+            return Err(Fault::lasting(FailureCode::UserInputTimeout, message).into());
+        }
+        let screenshot = self.picture_for_question().await;
         let began = Instant::now();
         let answer = self.host.ask_user(asked, screenshot).await;
         self.awaiting_user += began.elapsed();
@@ -88,6 +92,7 @@ impl Execution<'_> {
             }
             self.scope.set_answer(&field.name, value);
         }
+        self.renew_mask();
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! A run's own log: one JSON line for each step and state. It names values by their templates, never by themselves.
+//! A run's own log: one JSON line for each step and state. Whoever stores it masks the values of secrets in it.
 
 use std::time::{Duration, Instant};
 
@@ -25,8 +25,28 @@ pub(crate) struct Entry<'e> {
     pub(crate) step: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) duration_ms: Option<u64>,
+    /// What the step acted on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) target: Option<&'e str>,
+    /// What it waited for, or checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) awaited: Option<&'e str>,
+    /// What it found, or made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) found: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) message: Option<&'e str>,
+}
+
+/// What the log says about a step beside its time and its result.
+#[derive(Debug, Default)]
+pub(crate) struct Note {
+    /// What it acted on.
+    pub(crate) target: Option<String>,
+    /// What it waited for, or checked.
+    pub(crate) awaited: Option<String>,
+    /// What it found, or made.
+    pub(crate) found: Option<String>,
 }
 
 #[derive(Serialize)]

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use browser::{
-    Condition, DialogAnswer, Download, Error, Field, Locator, ResponsePattern, Screenshot,
+    Condition, DialogAnswer, Download, Error, Field, Locator, Redaction, ResponsePattern,
+    Screenshot,
 };
 use domain::definition::{ClickOptions, Secret};
 use serde_json::Value;
@@ -120,10 +121,14 @@ pub trait Browser: Send {
     async fn download_url(&mut self, url: &str, timeout: Duration) -> Result<Download, Error>;
     /// Takes a picture as PNG.
     async fn screenshot(&mut self, screenshot: &Screenshot) -> Result<Vec<u8>, Error>;
-    /// Prints the page.
-    async fn pdf(&mut self) -> Result<Vec<u8>, Error>;
+    /// Prints the page without these fields.
+    async fn pdf(&mut self, mask: &[Locator]) -> Result<Vec<u8>, Error>;
     /// Gives the document's HTML.
     async fn dom_snapshot(&mut self) -> Result<String, Error>;
+    /// Records the network's traffic from here on, each text as the redaction gives it.
+    async fn begin_har(&mut self, redaction: Redaction);
+    /// Ends that, and gives the traffic as HAR 1.2, if it was recorded.
+    async fn end_har(&mut self) -> Option<Value>;
     /// Says how dialogs are answered from here on.
     async fn answer_dialogs(&mut self, answer: DialogAnswer) -> Result<(), Error>;
     /// Clicks an element that opens a tab, and goes on in it.

@@ -15,7 +15,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use crate::cells::convert;
-use crate::execution::Execution;
+use crate::execution::{Execution, without_query};
 use crate::extraction::field;
 use crate::failures::{Fault, Stop};
 use crate::host::ArtifactBody;
@@ -38,19 +38,19 @@ impl Execution<'_> {
             Verb::Back => navigated(self.browser.back(timeout).await),
             Verb::Reload => navigated(self.browser.reload(timeout).await),
             Verb::Click { target, options } => {
-                let target = self.locate(target)?;
+                let target = self.target(target)?;
                 acted(self.browser.click(&target, options, timeout).await)
             }
             Verb::DoubleClick(target) => {
-                let target = self.locate(target)?;
+                let target = self.target(target)?;
                 acted(self.browser.double_click(&target, timeout).await)
             }
             Verb::Hover(target) => {
-                let target = self.locate(target)?;
+                let target = self.target(target)?;
                 acted(self.browser.hover(&target, timeout).await)
             }
             Verb::Drag { source, target } => {
-                let (source, target) = (self.locate(source)?, self.locate(target)?);
+                let (source, target) = (self.target(source)?, self.locate(target)?);
                 acted(self.browser.drag(&source, &target, timeout).await)
             }
             Verb::Fill { field, value } => self.fill(field, value, timeout).await,
@@ -68,13 +68,13 @@ impl Execution<'_> {
                 self.type_text(field, value, delay, timeout).await
             }
             Verb::Select { list, options } => {
-                let list = self.locate(list)?;
+                let list = self.target(list)?;
                 let options = options.iter().map(|option| option.text(&self.scope));
                 let options = options.collect::<Result<Vec<_>, _>>()?;
                 acted(self.browser.select(&list, &options, timeout).await)
             }
             Verb::Check { target, is_checked } => {
-                let target = self.locate(target)?;
+                let target = self.target(target)?;
                 acted(
                     self.browser
                         .set_checked(&target, *is_checked, timeout)
@@ -182,6 +182,7 @@ impl Execution<'_> {
 
     pub(crate) async fn goto(&mut self, url: &Template, timeout: Duration) -> Result<(), Stop> {
         let url = url.text(&self.scope)?;
+        self.note.target = Some(without_query(&url).unwrap_or_default());
         self.check_origin(&url)?;
         let Err(error) = self.browser.goto(&url, timeout).await else {
             return Ok(());
@@ -214,7 +215,7 @@ impl Execution<'_> {
         value: &Template,
         timeout: Duration,
     ) -> Result<(), Stop> {
-        let target = self.locate(target)?;
+        let target = self.target(target)?;
         let text = self.text_to_enter(&target, value).await?;
         acted(self.browser.fill(&target, &text, timeout).await)
     }
@@ -226,7 +227,7 @@ impl Execution<'_> {
         delay: Duration,
         timeout: Duration,
     ) -> Result<(), Stop> {
-        let target = self.locate(target)?;
+        let target = self.target(target)?;
         let text = self.text_to_enter(&target, value).await?;
         let typed = self.browser.type_text(&target, &text, delay, timeout);
         acted(typed.await)
@@ -253,7 +254,12 @@ impl Execution<'_> {
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let unix_seconds = now.unwrap_or_default().as_secs();
-        Ok(value.sensitive_text(&mut self.scope, unix_seconds)?)
+        let text = value.sensitive_text(&mut self.scope, unix_seconds)?;
+        // A one-time code is a secret that nobody knew before.
+        if value.is_secret() {
+            self.renew_mask();
+        }
+        Ok(text)
     }
 
     async fn press(
@@ -264,7 +270,7 @@ impl Execution<'_> {
         timeout: Duration,
     ) -> Result<(), Stop> {
         let key = key.text(&self.scope)?;
-        let target = target.map(|target| self.locate(target)).transpose()?;
+        let target = target.map(|target| self.target(target)).transpose()?;
         let times = times.map(|times| times.get(&self.scope)).transpose()?;
         let mut focus = target.as_ref();
         for _ in 0..times.unwrap_or(1) {
@@ -280,7 +286,7 @@ impl Execution<'_> {
         sources: &[FileSource],
         timeout: Duration,
     ) -> Result<(), Stop> {
-        let field = self.locate(field)?;
+        let field = self.target(field)?;
         let files = sources.iter().map(|source| self.file(source));
         let files = files.collect::<Result<Vec<_>, _>>()?;
         acted(self.browser.upload(&field, &files, timeout).await)
@@ -319,7 +325,7 @@ impl Execution<'_> {
     }
 
     async fn scroll(&mut self, scroll: &definition::Scroll, timeout: Duration) -> Result<(), Stop> {
-        let target = scroll.target.as_ref().map(|target| self.locate(target));
+        let target = scroll.target.as_ref().map(|target| self.target(target));
         let target = target.transpose()?.or_else(|| {
             // Without an element, the document of the frame in which the step acts.
             let frame = self.frame.clone()?;
@@ -354,6 +360,7 @@ impl Execution<'_> {
                 .and_then(|status| u16::try_from(status).ok()),
         };
         let failed = |error: Error| Fault::from_browser(&error, FailureCode::AssertionFailed);
+        self.note.awaited = Some(pattern.to_string());
         self.browser
             .expect_response(pattern)
             .await
@@ -361,6 +368,8 @@ impl Execution<'_> {
         Box::pin(self.execute_steps(position, during)).await?;
         self.position = Some(position.to_owned());
         let response = self.browser.response(timeout).await.map_err(failed)?;
+        let at = without_query(&response.url).unwrap_or_default();
+        self.note.found = Some(format!("{} from {at}", response.status));
         let Some(variable) = variable else {
             return Ok(());
         };
@@ -420,7 +429,7 @@ impl Execution<'_> {
     async fn change_tab(&mut self, tab: &Tab, timeout: Duration) -> Result<(), Stop> {
         let changed = match tab {
             Tab::Open(target) => {
-                let target = self.locate(target)?;
+                let target = self.target(target)?;
                 self.browser.open_tab(&target, timeout).await
             }
             Tab::Switch(pattern) => {
@@ -445,12 +454,27 @@ impl Execution<'_> {
             )
             .into()),
             Resolved::Page(condition) => {
+                self.note.awaited = Some(condition.to_string());
                 let waited = self.browser.wait_for(&condition, timeout).await;
-                waited.map_err(|error| {
-                    Fault::from_browser(&error, FailureCode::AssertionFailed).into()
-                })
+                waited
+                    .map_err(|error| Fault::from_browser(&error, FailureCode::AssertionFailed))?;
+                self.note_which(&condition).await
             }
         }
+    }
+
+    /// Notes which of several alternatives came: the log is read to learn which way a site went.
+    async fn note_which(&mut self, condition: &browser::Condition) -> Result<(), Stop> {
+        let browser::Condition::Any(alternatives) = condition else {
+            return Ok(());
+        };
+        for alternative in alternatives {
+            if self.holds(alternative).await? {
+                self.note.found = Some(alternative.to_string());
+                break;
+            }
+        }
+        Ok(())
     }
 
     async fn get(
@@ -462,7 +486,7 @@ impl Execution<'_> {
         let Some(target) = &spec.locator else {
             return Ok(());
         };
-        let target = self.locate(target)?;
+        let target = self.target(target)?;
         let on_page = FieldSpec {
             locator: None,
             ..spec.clone()
@@ -512,7 +536,7 @@ impl Execution<'_> {
             .transpose()?;
         let download = match start {
             DownloadStart::Click(target) => {
-                let target = self.locate(target)?;
+                let target = self.target(target)?;
                 self.browser.download(&target, timeout).await
             }
             DownloadStart::Url(url) => {
@@ -525,6 +549,7 @@ impl Execution<'_> {
             download.map_err(|error| Fault::from_browser(&error, FailureCode::DownloadFailed))?;
         let name = name.unwrap_or_else(|| self.mask().apply(&download.suggested_file_name));
         let size_bytes = download.size_bytes;
+        self.note.found = Some(format!("{name}, {size_bytes} bytes"));
         let name = self
             .store(
                 ArtifactType::Download,
@@ -544,10 +569,12 @@ impl Execution<'_> {
             Some(template) => self.file_name(template)?,
             None => "page.pdf".to_owned(),
         };
-        let pdf = self.browser.pdf().await;
+        let pdf = self.browser.pdf(&self.covered_fields()).await;
         let pdf = pdf.map_err(|error| Fault::from_browser(&error, FailureCode::ElementNotFound))?;
-        self.store(ArtifactType::Pdf, &name, ArtifactBody::Bytes(pdf))
+        let name = self
+            .store(ArtifactType::Pdf, &name, ArtifactBody::Bytes(pdf))
             .await?;
+        self.note.found = Some(name);
         Ok(())
     }
 
@@ -568,8 +595,10 @@ impl Execution<'_> {
         };
         let png = self.browser.screenshot(&picture).await;
         let png = png.map_err(|error| Fault::from_browser(&error, FailureCode::ElementNotFound))?;
-        self.store(ArtifactType::Screenshot, &name, ArtifactBody::Bytes(png))
+        let name = self
+            .store(ArtifactType::Screenshot, &name, ArtifactBody::Bytes(png))
             .await?;
+        self.note.found = Some(name);
         Ok(())
     }
 
@@ -584,6 +613,13 @@ impl Execution<'_> {
             template.source()
         );
         Err(Fault::lasting(FailureCode::WorkflowInvalid, message).into())
+    }
+
+    /// Resolves what a step acts on, and notes it for the log.
+    fn target(&mut self, locator: &definition::Locator) -> Result<Locator, Stop> {
+        let target = self.locate(locator)?;
+        self.note.target = Some(target.to_string());
+        Ok(target)
     }
 
     pub(crate) fn locate(&self, locator: &definition::Locator) -> Result<Locator, Stop> {

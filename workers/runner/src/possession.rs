@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::RunId;
-use domain::run::{Run, Status};
+use domain::run::{Phase, Run, Status};
+use domain::{FailureCode, RunId};
 use store::Store;
 use tokio::sync::watch;
 
@@ -106,6 +106,12 @@ impl Possession<'_> {
             // The sender is this possession's own, so it can't be gone.
             Err(_) => std::future::pending().await,
         }
+    }
+
+    /// Whether somebody cancelled the run while this attempt had it.
+    pub(crate) fn is_canceled(&self, run: &Run) -> bool {
+        run.attempt == self.attempt
+            && matches!(&run.phase, Phase::Failed(failure) if failure.code == FailureCode::Canceled)
     }
 
     /// Whether the run is not this attempt's any more: it has ended, or was given to somebody else.

@@ -31,8 +31,8 @@ const LONGEST_ANSWER_BYTES: usize = 4000;
 pub(crate) struct Answer {
     /// The `id` of the run's `inputRequest`, so that an answer can't be taken for that of another question.
     input_request_id: InputRequestId,
-    /// One value for each of the request's fields, by name; each has 1 to 1000 characters. They are kept encrypted, and
-    /// only until the run has read them.
+    /// One value for each of the request's fields, by name; each has 1 to 1000 characters. That of a choice is one of its
+    /// `options`, that of a confirmation is `yes` or `no`. They are kept encrypted, and only until the run has read them.
     values: BTreeMap<String, String>,
 }
 
@@ -112,6 +112,10 @@ fn check_values(request: &InputRequest, values: &BTreeMap<String, String>) -> Re
                 let message = format!("a value has at most {LONGEST_VALUE_CHARS} characters");
                 errors.push(FieldError::new(pointer, message));
             }
+            Some(value) if !field.offers(value) => {
+                let message = "this is not one of the values that can be chosen";
+                errors.push(FieldError::new(pointer, message));
+            }
             Some(_) => {}
         }
     }
@@ -131,5 +135,43 @@ fn check_values(request: &InputRequest, values: &BTreeMap<String, String>) -> Re
         Ok(())
     } else {
         Err(Problem::of_fields(errors))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::run::InputField;
+
+    use super::*;
+
+    #[test]
+    fn a_choice_is_answered_by_one_of_its_options_and_nothing_else() {
+        let field = |name: &str, kind: &str, options: &[&str]| InputField {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            label: name.to_owned(),
+            options: options.iter().map(ToString::to_string).collect(),
+        };
+        let at = now();
+        let request = InputRequest {
+            id: InputRequestId::new(at, [1; 10]),
+            prompt: "Which?".to_owned(),
+            message: None,
+            screenshot_artifact_id: None,
+            fields: vec![
+                field("account", "choice", &["Payroll", "Staff"]),
+                field("sure", "confirmation", &[]),
+                field("note", "text", &[]),
+            ],
+            expires_at: at,
+            tries_left: 1,
+        };
+        let is_taken = |account: &str, sure: &str| {
+            let values = [("account", account), ("sure", sure), ("note", "anything")];
+            let values = values.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            check_values(&request, &BTreeMap::from(values)).is_ok()
+        };
+        assert!(is_taken("Payroll", "yes") && is_taken("Staff", "no"));
+        assert!(!is_taken("payroll", "yes") && !is_taken("Staff", "maybe"));
     }
 }

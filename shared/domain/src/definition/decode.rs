@@ -12,7 +12,7 @@ use super::node::{Kind, Node};
 use super::problem::{Problems, Rule, Spot};
 use super::step::{Step, Verb};
 use super::template::Template;
-use super::{BrowserSettings, Definition, Retry, State};
+use super::{BrowserSettings, Definition, KeepHar, Retry, State};
 use crate::input_schema::InputSchema;
 use crate::run::HISTORY_ENTRIES;
 
@@ -62,9 +62,26 @@ impl Decoder<'_> {
         let allowed_origins = fields
             .take("allowedOrigins")
             .map(|node| self.list(node, Self::origin));
+        self.origins = allowed_origins
+            .iter()
+            .flatten()
+            .map(|origin| Some(url::Url::parse(origin.literal()?).ok()?.origin()))
+            .collect::<Option<Vec<_>>>()
+            .filter(|origins| !origins.is_empty());
         let browser = fields.take("browser").and_then(|node| self.browser(node));
-        let deadline = fields.take("deadline").and_then(|node| self.duration(node));
+        let deadline = fields.take("deadline").and_then(|node| {
+            let deadline = self.duration(node)?;
+            if deadline.is_zero() {
+                self.refuse_no_time(node);
+            }
+            Some(deadline)
+        });
         let max_attempts = fields.take("retry").and_then(|node| self.run_retry(node));
+        let har = match self.take_word(&mut fields, "har") {
+            Some("onFailure") => KeepHar::OnFailure,
+            Some("always") => KeepHar::Always,
+            _ => KeepHar::Never,
+        };
         let states_node = fields.take("states");
         let states = states_node.map(|node| self.states(node));
         let output = fields
@@ -81,6 +98,7 @@ impl Decoder<'_> {
             retry: Retry {
                 max_attempts: max_attempts.unwrap_or(1),
             },
+            har,
             states: states?,
             output: output.unwrap_or_default(),
             secrets: self.names.take_secrets(),

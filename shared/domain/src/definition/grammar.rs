@@ -47,6 +47,11 @@ pub(super) static DEFINITION: Shape = Shape {
             Form::Of(&RUN_RETRY),
             "Whether a run is executed again after its worker was lost.",
         ),
+        may(
+            "har",
+            Form::Words(&["never", "onFailure", "always"]),
+            "Whether the network's traffic is kept as an artifact, without bodies: `never` by default.",
+        ),
         must(
             "states",
             Form::List(&Form::Of(&STATE), 1),

@@ -87,6 +87,8 @@ pub struct Definition {
     pub deadline: Duration,
     /// Whether a run is executed again after its worker was lost.
     pub retry: Retry,
+    /// Whether the network's traffic is kept.
+    pub har: KeepHar,
     /// The states, in the order in which they are executed.
     pub states: Vec<State>,
     /// What the run's `output` holds.
@@ -108,6 +110,17 @@ pub struct BrowserSettings {
     pub user_agent: Option<String>,
     /// Headers that are sent with every request.
     pub headers: IndexMap<String, String>,
+}
+
+/// Whether the network's traffic is kept as an artifact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeepHar {
+    /// It is not even recorded.
+    Never,
+    /// Of a run that failed.
+    OnFailure,
+    /// Of every run.
+    Always,
 }
 
 /// Whether a run may be executed more than once.

@@ -112,6 +112,18 @@ pub struct InputField {
     pub options: Vec<String>,
 }
 
+impl InputField {
+    /// Whether a value is one of those that the field offers; any is, where it offers none.
+    #[must_use]
+    pub fn offers(&self, value: &str) -> bool {
+        match self.kind.as_str() {
+            "choice" => self.options.iter().any(|option| option == value),
+            "confirmation" => matches!(value, "yes" | "no"),
+            _ => true,
+        }
+    }
+}
+
 /// A question that a run asks a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

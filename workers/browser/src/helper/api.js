@@ -205,7 +205,18 @@ return {
     }
   },
 
+  /** Makes elements invisible, until `unmask`: a box over them would not follow them onto paper. */
+  conceal(locators) {
+    for (const element of locators.flatMap((locator) => all(locator))) {
+      const before = element.getAttribute("style");
+      element.style.setProperty("visibility", "hidden", "important");
+      const remove = () => (before === null ? element.removeAttribute("style") : element.setAttribute("style", before));
+      masks.push({ remove });
+    }
+  },
+
   unmask() {
-    for (const mask of masks.splice(0)) mask.remove();
+    // Backwards, so that an element that was concealed twice gets back what it had at first.
+    for (const mask of masks.splice(0).reverse()) mask.remove();
   },
 };

@@ -48,11 +48,11 @@ pub use console::{ConsoleMessage, PageError};
 pub use redaction::Redaction;
 pub use screencast::{Frame, Screencast, ScreencastOptions};
 
-use crate::Browser;
 use crate::connection::Connection;
 use crate::deadline::Deadline;
 use crate::feed::{Event, Subscription};
 use crate::tabs::{Domain, Tabs};
+use crate::{Browser, Page};
 use console::Console;
 use network::Network;
 
@@ -133,7 +133,19 @@ pub struct Recorded {
 impl Browser {
     /// Records all pages of this browser, those to come too, until [`Recording::finish`].
     pub fn record(&self, options: RecordingOptions) -> Recording {
-        let tabs = self.tabs();
+        Recording::begin(self.tabs(), options)
+    }
+}
+
+impl Page {
+    /// Records all pages of this page's browser, as [`Browser::record`] does.
+    pub fn record(&self, options: RecordingOptions) -> Recording {
+        Recording::begin(&self.target.tabs, options)
+    }
+}
+
+impl Recording {
+    fn begin(tabs: &Arc<Tabs>, options: RecordingOptions) -> Self {
         // Subscribed first, so that nothing that the browser tells when it is switched on is missed.
         let subscription = tabs.feed.subscribe(None, INTERESTS, MAILBOX);
         let mut domains = vec![tabs.switch_on("Log.enable")];
@@ -150,9 +162,7 @@ impl Browser {
             _domains: domains,
         }
     }
-}
 
-impl Recording {
     /// Ends the recording and gives what it has. Requests without an end are in it without one.
     pub async fn finish(mut self) -> Recorded {
         // If the recorder has ended with its browser, it needs no telling.

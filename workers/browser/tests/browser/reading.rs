@@ -189,6 +189,34 @@ async fn a_pdf_has_the_paper_the_pages_and_the_backgrounds_that_were_asked_for()
 }
 
 #[tokio::test]
+async fn what_is_masked_is_invisible_on_paper_and_as_it_was_afterwards() {
+    let html = "<input id=a style='color: red'><input id=b><script>
+        const looks = () => [a, b].map((field) => getComputedStyle(field).visibility + field.getAttribute('style')).join();
+        const printed = [looks()];
+        onbeforeprint = () => printed.push(looks());
+        </script>";
+    let stage = Stage::at(&[("/", html)]).await;
+    let options = PdfOptions {
+        mask: vec![
+            Locator::css("#a"),
+            Locator::css("input"),
+            Locator::css("#none"),
+        ],
+        ..PdfOptions::default()
+    };
+    stage.page.pdf_with(&options).await.unwrap();
+    let script = "printed.push(looks()) && printed.join(' | ')";
+    let looks = stage.page.evaluate(script, SOON).await.unwrap();
+    let hidden = "visibility: hidden !important;";
+    assert_eq!(
+        looks,
+        format!(
+            "visiblecolor: red,visiblenull | hiddencolor: red; {hidden},hidden{hidden} | visiblecolor: red,visiblenull"
+        )
+    );
+}
+
+#[tokio::test]
 async fn an_element_inside_of_frames_can_be_pictured() {
     // Everything but the element is red; the page and the frame around it are scrolled.
     let page = "<body style='margin: 0; background: red; height: 5000px'><iframe style='margin: 2000px 0 0 50px; border: 7px solid red; padding: 3px; width: 300px; height: 200px' src='ELSEWHERE'></iframe></body>";

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use browser::Error;
 use domain::definition::Secret;
+use domain::run::SkippedState;
 use domain::wire::ArtifactType;
 use domain::{Failure, FailureCode};
-use engine::{Answer, Interrupted, Outcome};
+use engine::{Answer, Cut, Interrupted, Outcome};
 use serde_json::{Value, json};
 
 use crate::scripted::{SECRET, Stage, rows};
@@ -156,6 +157,126 @@ async fn a_state_whose_condition_does_not_hold_is_never_entered() {
         log.contains("state_skipped") && log.contains("step_skipped"),
         "{log}"
     );
+    let a = browser::Condition::Visible(browser::Locator::css("a"));
+    let why = format!("does not hold: {a}");
+    assert!(log.matches(&why).count() == 2, "{log}");
+    assert_eq!(stage.host.skipped, [SkippedState::new("first", &why)]);
+}
+
+#[tokio::test]
+async fn the_log_says_what_a_step_acted_on_what_it_waited_for_and_what_it_found() {
+    let mut stage = stage_with_pages(&[&[&["a", "1"]]]);
+    let go = browser::Locator::role("button", "Go");
+    let table = browser::Condition::Visible(browser::Locator::css("table"));
+    let yaml = steps(&[
+        "goto: 'https://portal.test/start?token=1'",
+        "click: { role: button, name: Go }",
+        "waitFor: { any: [{ visible: '#never' }, { visible: table }] }",
+        EXTRACT,
+        "if: { expression: people | length == 2, then: [{ click: b }], else: [{ click: c }] }",
+    ]);
+    assert_eq!(stage.run(&yaml).await, Outcome::Completed { output: None });
+    let log = stage.host.text("log.jsonl");
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let step = |position: &str| {
+        let position = format!("testing/steps/{position}");
+        lines
+            .iter()
+            .find(|line| line["step"] == position.as_str())
+            .unwrap_or_else(|| panic!("{position}: {log}"))
+    };
+    assert_eq!(step("0 (goto)")["target"], "https://portal.test/start");
+    assert_eq!(step("1 (click)")["target"], go.to_string());
+    assert!(step("1 (click)")["durationMs"].is_u64());
+    let awaited = step("2 (waitFor)")["awaited"].as_str().expect("text");
+    assert!(awaited.contains("#never"), "{awaited}");
+    assert_eq!(step("2 (waitFor)")["found"], table.to_string());
+    assert_eq!(step("3 (extract)")["found"], "1 records");
+    let branch = step("4 (if)");
+    assert_eq!(branch["awaited"], "people | length == 2");
+    assert_eq!(branch["found"], "else");
+    assert!(!step("4 (if)/else/steps/0 (click)").is_null());
+}
+
+/// A workflow that cleans up at the end, and pauses before.
+fn pausing() -> String {
+    "name: T
+states:
+  - { name: signing_in, steps: [{ click: in }] }
+  - { name: working, steps: [{ waitFor: { time: 1h } }] }
+  - { name: never, steps: [{ click: never }] }
+  - { name: signing_out, finally: true, steps: [{ screenshot: }, { click: out }, { askUser: { prompt: Sure, as: code } }] }
+"
+    .to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_run_cleans_up_and_nothing_of_it_is_committed_or_stored() {
+    let mut stage = Stage::new();
+    let canceled = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        Cut::Canceled
+    };
+    let result = stage.run_until(&pausing(), canceled).await;
+    assert!(matches!(result, Err(Interrupted::Canceled)), "{result:?}");
+    let click = |css| format!("click {}", browser::Locator::css(css));
+    assert_eq!(
+        stage.story.lines(),
+        [
+            "state signing_in".to_owned(),
+            click("in"),
+            "state working".to_owned(),
+            "screenshot".to_owned(),
+            click("out"),
+        ]
+    );
+    assert!(stage.host.artifacts.is_empty() && stage.host.asked.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_time_is_over_fails_with_all_that_a_failure_leaves_and_cleans_up() {
+    let mut stage = Stage::new();
+    let over = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        Cut::DeadlineExceeded
+    };
+    let report = stage
+        .run_until(&pausing(), over)
+        .await
+        .expect("a failure is no interruption");
+    let found = failure(report.outcome);
+    assert_eq!(found.code, FailureCode::DeadlineExceeded);
+    assert_eq!(found.state.as_deref(), Some("working"));
+    assert_eq!(found.step.as_deref(), Some("working/steps/0 (waitFor)"));
+    assert_eq!(
+        stage.host.names(),
+        ["failure.png", "failure.html", "log.jsonl"]
+    );
+    let states: Vec<_> = report
+        .state_timings
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(states, ["signing_in", "working"]);
+    let out = format!("click {}", browser::Locator::css("out"));
+    assert!(
+        stage.story.lines().contains(&out),
+        "{:?}",
+        stage.story.lines()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_cut_before_its_first_state_touches_nothing() {
+    let mut stage = Stage::new();
+    let result = stage
+        .run_until(&pausing(), std::future::ready(Cut::Canceled))
+        .await;
+    assert!(matches!(result, Err(Interrupted::Canceled)), "{result:?}");
+    assert!(stage.story.lines().is_empty());
 }
 
 #[tokio::test]
@@ -332,6 +453,32 @@ async fn no_secret_leaves_with_a_failure_a_log_or_a_dom() {
 }
 
 #[tokio::test]
+async fn the_traffic_is_kept_masked_where_the_definition_says_so() {
+    let fails = "fail: { code: NO, message: no }";
+    for (har, step, is_kept) in [
+        ("", fails, false),
+        ("har: never\n", fails, false),
+        ("har: onFailure\n", "press: Enter", false),
+        ("har: onFailure\n", fails, true),
+        ("har: always\n", "press: Enter", true),
+    ] {
+        let mut stage = Stage::new();
+        stage.run(&(steps(&[step]) + har)).await;
+        let is_recorded = stage.story.lines().contains(&"record".to_owned());
+        assert_eq!(is_recorded, !matches!(har, "" | "har: never\n"));
+        assert_eq!(
+            stage.host.names().contains(&"network.har"),
+            is_kept,
+            "{har} {step}"
+        );
+        if is_kept {
+            let har = stage.host.text("network.har");
+            assert!(har.contains("https://a.test/?•••"), "{har}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_question_that_nobody_answers_fails_the_run() {
     let mut stage = Stage::new();
     let found = failure(
@@ -504,7 +651,7 @@ async fn set_get_assert_and_fail_do_what_they_say() {
     let found = failure(
         stage
             .run(&steps(&[
-                "fail: { if: 1 > 2, code: NEVER, message: x }",
+                "fail: { if: input.month == 'June', code: NEVER, message: x }",
                 "fail: { code: LOCKED, message: y }",
             ]))
             .await,

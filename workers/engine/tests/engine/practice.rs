@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use browser::{Browser, LaunchOptions, find_or_install};
 use domain::FailureCode;
 use domain::definition::{Definition, Secret};
+use domain::run::SkippedState;
 use engine::{
     Answer, ArtifactBody, Host, Inputs, Interrupted, NewArtifact, Outcome, Question, Report,
     execute,
@@ -59,19 +60,18 @@ struct PhoneOwner<'s> {
 
 #[async_trait]
 impl Host for PhoneOwner<'_> {
-    async fn enter_state(&mut self, _: &str) -> Result<(), Interrupted> {
+    async fn enter_state(&mut self, _: &str, _: Vec<SkippedState>) -> Result<(), Interrupted> {
         Ok(())
     }
 
     async fn ask_user(
         &mut self,
         question: Question,
-        screenshot: Option<Vec<u8>>,
+        screenshot: Option<NewArtifact>,
     ) -> Result<Answer, Interrupted> {
-        assert!(
-            screenshot.is_some_and(|png| png.starts_with(b"\x89PNG")),
-            "the person sees the page"
-        );
+        let screenshot = screenshot.expect("the person sees the page");
+        assert_eq!(screenshot.name, "question.png");
+        self.store_artifact(screenshot).await?;
         let phone = self.site.get(&format!("/phone/{}", self.email)).await;
         let code = phone["code"].as_str().expect("a code");
         Ok(Answer::Given(BTreeMap::from([(
@@ -122,9 +122,15 @@ async fn run(
             .collect(),
         outputs: json!({}),
     };
-    let report = execute(&definition, inputs, &mut tabs, &mut host)
-        .await
-        .expect("not interrupted");
+    let report = execute(
+        &definition,
+        inputs,
+        &mut tabs,
+        &mut host,
+        std::future::pending(),
+    )
+    .await
+    .expect("not interrupted");
     browser.close().await;
     (report, host.artifacts)
 }
@@ -188,7 +194,9 @@ async fn the_sample_reads_every_employee_of_the_practice_site() {
         export.starts_with("name,") || export.to_lowercase().contains("email"),
         "{export}"
     );
-    assert!(artifacts["employees.png"].starts_with(b"\x89PNG"));
+    for picture in ["employees.png", "question.png"] {
+        assert!(artifacts[picture].starts_with(b"\x89PNG"), "{picture}");
+    }
     assert!(!log.contains(PASSWORD));
 }
 

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use browser::{
-    Condition, DialogAnswer, Download, Error, Field, Locator, ResponsePattern, Screenshot,
+    Condition, DialogAnswer, Download, Error, Field, Locator, Redaction, ResponsePattern,
+    Screenshot,
 };
 use domain::definition::{ClickOptions, Definition, Secret};
+use domain::run::SkippedState;
 use engine::{
-    Answer, ArtifactBody, Browser, Host, Inputs, Interrupted, NewArtifact, Outcome, Question,
+    Answer, ArtifactBody, Browser, Cut, Host, Inputs, Interrupted, NewArtifact, Outcome, Question,
     ReceivedResponse, Report, Scrolling, UploadedContent, UploadedFile, execute,
 };
 use serde_json::{Value, json};
@@ -295,9 +297,18 @@ impl Browser for ScriptedBrowser {
         self.download(&Locator::text(url), timeout).await
     }
 
-    async fn pdf(&mut self) -> Result<Vec<u8>, Error> {
+    async fn pdf(&mut self, mask: &[Locator]) -> Result<Vec<u8>, Error> {
+        self.masks = mask.iter().map(ToString::to_string).collect();
         self.call("pdf".to_owned())?;
         Ok(b"%PDF".to_vec())
+    }
+
+    async fn begin_har(&mut self, _: Redaction) {
+        self.story.tell("record");
+    }
+
+    async fn end_har(&mut self) -> Option<Value> {
+        Some(json!({"log": {"entries": [{"url": format!("https://a.test/?{SECRET}")}]}}))
     }
 
     async fn answer_dialogs(&mut self, answer: DialogAnswer) -> Result<(), Error> {
@@ -336,6 +347,7 @@ pub(crate) struct RecordingHost {
     /// How long the person takes to answer.
     pub(crate) thinks_for: Duration,
     pub(crate) refusal: Option<String>,
+    pub(crate) skipped: Vec<SkippedState>,
     /// The state that must not be entered.
     pub(crate) interrupt_at: Option<&'static str>,
 }
@@ -349,6 +361,7 @@ impl RecordingHost {
             asked: Vec::new(),
             thinks_for: Duration::ZERO,
             refusal: None,
+            skipped: Vec::new(),
             interrupt_at: None,
         }
     }
@@ -380,18 +393,23 @@ impl RecordingHost {
 
 #[async_trait]
 impl Host for RecordingHost {
-    async fn enter_state(&mut self, name: &str) -> Result<(), Interrupted> {
+    async fn enter_state(
+        &mut self,
+        name: &str,
+        skipped: Vec<SkippedState>,
+    ) -> Result<(), Interrupted> {
         if self.interrupt_at == Some(name) {
             return Err(Interrupted::TakenAway);
         }
         self.story.tell(format!("state {name}"));
+        self.skipped.extend(skipped);
         Ok(())
     }
 
     async fn ask_user(
         &mut self,
         question: Question,
-        screenshot: Option<Vec<u8>>,
+        screenshot: Option<NewArtifact>,
     ) -> Result<Answer, Interrupted> {
         assert!(screenshot.is_some(), "the person sees the page");
         self.story.tell(format!("ask {}", question.prompt));
@@ -430,6 +448,15 @@ impl Stage {
 
     /// Executes a definition with one secret, `token`.
     pub(crate) async fn try_run(&mut self, yaml: &str) -> Result<Report, Interrupted> {
+        self.run_until(yaml, std::future::pending()).await
+    }
+
+    /// Executes a definition until it is cut.
+    pub(crate) async fn run_until(
+        &mut self,
+        yaml: &str,
+        cut: impl Future<Output = Cut> + Send,
+    ) -> Result<Report, Interrupted> {
         let definition =
             Definition::parse_yaml(yaml).unwrap_or_else(|errors| panic!("{errors:#?}"));
         // A runner executes many runs as tasks, so the future must be able to move between threads.
@@ -438,6 +465,7 @@ impl Stage {
             inputs(),
             &mut self.browser,
             &mut self.host,
+            cut,
         ))
         .await
     }

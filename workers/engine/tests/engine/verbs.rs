@@ -32,9 +32,15 @@ async fn run(site: &Site, yaml: &str) -> (Outcome, RecordingHost) {
             .collect::<BTreeMap<_, _>>(),
         outputs: json!({}),
     };
-    let report = execute(&definition, inputs, &mut tabs, &mut host)
-        .await
-        .expect("not interrupted");
+    let report = execute(
+        &definition,
+        inputs,
+        &mut tabs,
+        &mut host,
+        std::future::pending(),
+    )
+    .await
+    .expect("not interrupted");
     browser.close().await;
     (report.outcome, host)
 }
