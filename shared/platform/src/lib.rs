@@ -10,5 +10,6 @@ pub mod resolution;
 pub mod retry;
 pub mod shutdown;
 pub mod socks_proxy;
+pub mod task_protection;
 pub mod telemetry;
 pub mod webhook_signature;

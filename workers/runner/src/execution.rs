@@ -142,7 +142,7 @@ async fn enqueue_again(worker: &Worker, run: &Run) {
 /// Returns when the run must be left because the runner stops: at once if it has not begun its first step, else
 /// after the time that runs have to finish.
 async fn must_stop(worker: &Worker, possession: &Possession<'_>) {
-    worker.stop.cancelled().await;
+    worker.orders.stop.cancelled().await;
     let has_not_begun = matches!(
         possession.run().phase,
         Phase::InProgress {

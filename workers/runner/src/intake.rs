@@ -35,7 +35,10 @@ pub(crate) struct Claimed {
     pub(crate) slot: OwnedSemaphorePermit,
 }
 
-/// Takes runs until the worker is to stop, then waits for those that it has.
+/// How long the last writes of runs may take after the stop time-out, before they are left to their leases.
+const LAST_WRITES: Duration = Duration::from_secs(5);
+
+/// Takes runs until the worker is to stop or to drain, then waits for those that it has.
 pub(crate) async fn take_runs(worker: &Arc<Worker>) {
     let slots = Arc::new(Semaphore::new(worker.settings.slots as usize));
     let mut running = JoinSet::new();
@@ -46,7 +49,7 @@ pub(crate) async fn take_runs(worker: &Arc<Worker>) {
     loop {
         let received = tokio::select! {
             biased;
-            () = worker.stop.cancelled() => break,
+            () = worker.orders.drain.cancelled() => break,
             Some(ended) = running.join_next_with_id(), if !running.is_empty() => {
                 bury(worker, &mut in_hand, ended).await;
                 continue;
@@ -78,12 +81,24 @@ pub(crate) async fn take_runs(worker: &Arc<Worker>) {
         next.set(next_message(worker, &slots, failures));
     }
     drop(next);
-    tracing::info!(
-        in_hand = in_hand.len(),
-        "The runner stops; it takes no more runs"
-    );
-    while let Some(ended) = running.join_next_with_id().await {
-        bury(worker, &mut in_hand, ended).await;
+    tracing::info!(in_hand = in_hand.len(), "The runner takes no more runs");
+    let mut too_late = Box::pin(async {
+        worker.orders.stop.cancelled().await;
+        tokio::time::sleep(worker.settings.stop_timeout + LAST_WRITES).await;
+    });
+    loop {
+        let ended = tokio::select! {
+            ended = running.join_next_with_id() => ended,
+            () = &mut too_late => {
+                // Whoever told the runner to stop would kill it soon, and then it could clean up nothing.
+                tracing::error!(in_hand = in_hand.len(), "Left runs to their leases: they could not be ended in time");
+                return;
+            }
+        };
+        match ended {
+            None => return,
+            Some(ended) => bury(worker, &mut in_hand, ended).await,
+        }
     }
 }
 

@@ -11,11 +11,13 @@ mod intake;
 mod lease;
 mod measures;
 mod possession;
+mod protection;
 mod sessions;
 
 use std::sync::Arc;
 
 use platform::configuration::{Environment, Logs, Outgoing, Resources, Runner as Settings};
+use platform::task_protection::TaskProtection;
 use store::{Connection, Store};
 use tokio_util::sync::CancellationToken;
 
@@ -33,16 +35,45 @@ struct Worker {
     possessions: Possessions,
     /// How many runs may wait for a person without a working slot.
     waiting: Arc<tokio::sync::Semaphore>,
-    stop: CancellationToken,
+    orders: Orders,
 }
 
-/// Runs until it is told to stop, then ends what it has begun and gives back the rest.
+/// What a runner is told from outside.
+#[derive(Debug, Clone)]
+pub struct Orders {
+    /// To take nothing new, to end what fits into the stop time-out, and to give back the rest.
+    pub stop: CancellationToken,
+    /// To take nothing new, and to end what it has, however long that takes.
+    pub drain: CancellationToken,
+}
+
+impl From<CancellationToken> for Orders {
+    fn from(stop: CancellationToken) -> Self {
+        Self {
+            drain: stop.child_token(),
+            stop,
+        }
+    }
+}
+
+/// Runs until it is told to stop or to drain, or has worked as long as its settings say; then ends what it has begun.
 pub async fn run(
     settings: Settings,
     store: Store,
     sessions: Box<dyn Sessions>,
-    stop: CancellationToken,
+    orders: impl Into<Orders>,
 ) {
+    let protection =
+        settings
+            .ecs_agent
+            .as_ref()
+            .and_then(|agent| match TaskProtection::new(agent) {
+                Ok(protection) => Some(protection),
+                Err(error) => {
+                    tracing::warn!(%error, "The task can't be protected");
+                    None
+                }
+            });
     let worker = Arc::new(Worker {
         id: format!(
             "{}-{:08x}",
@@ -54,7 +85,7 @@ pub async fn run(
         settings,
         store,
         sessions,
-        stop,
+        orders: orders.into(),
     });
     tracing::info!(
         worker_id = worker.id,
@@ -66,14 +97,49 @@ pub async fn run(
         () = worker.sessions.keep_ready() => {}
         () = worker.possessions.follow(&worker.store) => {}
         () = measures::occupancy(&worker) => {}
+        () = drain_in_time(&worker) => {}
+        () = protect(&worker, protection.as_ref()) => {}
         () = intake::take_runs(&worker) => {}
     }
     worker.sessions.close().await;
+    if let Some(protection) = &protection
+        && let Err(error) = protection.release().await
+    {
+        tracing::warn!(%error, "The task's protection could not be given up; it ends by itself");
+    }
     tracing::info!(worker_id = worker.id, "The runner has stopped");
 }
 
+/// Drains the runner once it has worked as long as its settings say; never returns. Runners that were started together
+/// don't drain together: up to a tenth of the time is taken off at random.
+async fn drain_in_time(worker: &Worker) {
+    if let Some(after) = worker.settings.drain_after {
+        let early = after.mul_f64(0.1 * platform::retry::random_fraction());
+        tokio::time::sleep(after.saturating_sub(early)).await;
+        tracing::info!("The runner has worked as long as it should; draining");
+        worker.orders.drain.cancel();
+    }
+    std::future::pending().await
+}
+
+async fn protect(worker: &Worker, protection: Option<&TaskProtection>) {
+    match protection {
+        None => std::future::pending().await,
+        Some(protection) => {
+            let in_hand = worker.possessions.count();
+            protection::keep(
+                protection,
+                in_hand,
+                &worker.orders.drain,
+                protection::IDLE_FOR,
+            )
+            .await;
+        }
+    }
+}
+
 /// The runner as a process of its own: settings from the environment, stops on SIGTERM and SIGINT, and when `orphaned`
-/// completes.
+/// completes; drains on SIGUSR1.
 ///
 /// # Errors
 /// When it can't begin.
@@ -91,7 +157,11 @@ pub async fn main(orphaned: impl Future<Output = ()>) -> anyhow::Result<()> {
     let settings = Settings::read(&environment)?;
     let scratch_dir = settings.scratch_dir.clone();
     let sessions = chromium(&settings, allow_addresses)?;
-    let running = run(settings, store, sessions, stop.clone());
+    let orders = Orders {
+        stop: stop.clone(),
+        drain: shutdown.drain_token(),
+    };
+    let running = run(settings, store, sessions, orders);
     let mut is_orphan = false;
     let orphaned = async {
         orphaned.await;

@@ -16,7 +16,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// All runs in hand.
 #[derive(Default)]
-pub(crate) struct Possessions(Mutex<HashMap<RunId, watch::Sender<Run>>>);
+pub(crate) struct Possessions {
+    all: Mutex<HashMap<RunId, watch::Sender<Run>>>,
+    count: watch::Sender<usize>,
+}
 
 /// One run in hand. Dropping it forgets the run.
 pub(crate) struct Possession<'p> {
@@ -32,6 +35,7 @@ impl Possessions {
         let (id, attempt) = (run.id, run.attempt);
         let newest = watch::Sender::new(run);
         self.lock().insert(id, newest.clone());
+        self.tell();
         Possession {
             attempt,
             id,
@@ -63,8 +67,18 @@ impl Possessions {
         }
     }
 
+    /// How many they are.
+    pub(crate) fn count(&self) -> watch::Receiver<usize> {
+        self.count.subscribe()
+    }
+
+    fn tell(&self) {
+        let all = self.lock();
+        self.count.send_replace(all.len());
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, watch::Sender<Run>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -123,5 +137,6 @@ impl Possession<'_> {
 impl Drop for Possession<'_> {
     fn drop(&mut self) {
         self.all.lock().remove(&self.id);
+        self.all.tell();
     }
 }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use url::Url;
+
 use super::{Environment, SettingError};
 
 /// Settings of the runner.
@@ -30,6 +32,11 @@ pub struct Runner {
     /// `LEGWORK_STOP_TIMEOUT_SECONDS`: how long runs may go on after the wish to stop, before they
     /// are given back. Default 110: Fargate kills after 120 at most.
     pub stop_timeout: Duration,
+    /// `LEGWORK_RUNNER_DRAIN_AFTER_SECONDS`: after how long it takes no more runs, ends those that it
+    /// has, and stops, so that whoever keeps it running replaces it. Default 0: never.
+    pub drain_after: Option<Duration>,
+    /// `ECS_AGENT_URI`, which ECS sets: where a task says that it must not be stopped now.
+    pub ecs_agent: Option<Url>,
 }
 
 const HEARTBEAT_SECONDS: &str = "LEGWORK_HEARTBEAT_SECONDS";
@@ -68,6 +75,11 @@ impl Runner {
             lease: seconds(lease_seconds),
             heartbeat: seconds(heartbeat_seconds),
             stop_timeout: seconds(number("LEGWORK_STOP_TIMEOUT_SECONDS", 0..=3600, 110)?),
+            drain_after: match number("LEGWORK_RUNNER_DRAIN_AFTER_SECONDS", 0..=604_800, 0)? {
+                0 => None,
+                after => Some(seconds(after)),
+            },
+            ecs_agent: environment.parse("ECS_AGENT_URI", "a URL", |text| Url::parse(text).ok())?,
         })
     }
 }
@@ -90,6 +102,8 @@ mod tests {
                 lease: Duration::from_secs(30),
                 heartbeat: Duration::from_secs(10),
                 stop_timeout: Duration::from_secs(110),
+                drain_after: None,
+                ecs_agent: None,
             }
         );
     }
@@ -105,6 +119,8 @@ mod tests {
             ("LEGWORK_LEASE_SECONDS", "6"),
             ("LEGWORK_HEARTBEAT_SECONDS", "2"),
             ("LEGWORK_STOP_TIMEOUT_SECONDS", "7"),
+            ("LEGWORK_RUNNER_DRAIN_AFTER_SECONDS", "8"),
+            ("ECS_AGENT_URI", "http://169.254.170.2/api/task"),
         ]))
         .expect("all of it is right");
         assert_eq!(
@@ -118,6 +134,8 @@ mod tests {
                 lease: Duration::from_secs(6),
                 heartbeat: Duration::from_secs(2),
                 stop_timeout: Duration::from_secs(7),
+                drain_after: Some(Duration::from_secs(8)),
+                ecs_agent: Url::parse("http://169.254.170.2/api/task").ok(),
             }
         );
     }

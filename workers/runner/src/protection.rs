@@ -1,0 +1,158 @@
+//! Keeps the runner's task from being stopped while it has runs in hand, where it is a task of ECS. A deployment that has
+//! to wait for that is the sign to drain.
+
+use std::time::Duration;
+
+use platform::task_protection::{Answer, TaskProtection};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// How long the task is protected if nobody asks again, in minutes: a runner that hangs must not be kept for ever.
+const FOR_MINUTES: u32 = 15;
+
+/// How often the protection is asked for again while there is work; also how soon a waiting deployment is noticed.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(60);
+
+/// How long there should have been no work before the protection is given up: between two runs there is often a moment.
+pub(crate) const IDLE_FOR: Duration = Duration::from_secs(10);
+
+/// Protects the task while there are runs in hand, for ever. `in_hand` counts them.
+pub(crate) async fn keep(
+    protection: &TaskProtection,
+    mut in_hand: watch::Receiver<usize>,
+    drain: &CancellationToken,
+    idle_for: Duration,
+) {
+    loop {
+        // The sender lives as long as the runner does.
+        let _ = in_hand.wait_for(|count| *count > 0).await;
+        match protection.protect(FOR_MINUTES).await {
+            Ok(Answer::Done) => {}
+            Ok(Answer::DeploymentWaits) => {
+                if !drain.is_cancelled() {
+                    tracing::info!("A deployment waits for this runner's runs to end; draining");
+                    drain.cancel();
+                }
+            }
+            // SIGTERM ends a runner well at any time; protection only saves work.
+            Err(error) => tracing::warn!(%error, "The task could not be protected"),
+        }
+        let idle = async {
+            loop {
+                let _ = in_hand.wait_for(|count| *count == 0).await;
+                let busy_again = in_hand.wait_for(|count| *count > 0);
+                if tokio::time::timeout(idle_for, busy_again).await.is_err() {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(ASK_AGAIN_AFTER, idle).await.is_ok()
+            && let Err(error) = protection.release().await
+        {
+            tracing::warn!(%error, "The task's protection could not be given up; it ends by itself");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::Json;
+    use axum::routing::put;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What stands for the container agent, which exists on ECS only: it notes what it is asked, and answers the same.
+    async fn agent(
+        answer: Value,
+    ) -> (
+        TaskProtection,
+        watch::Receiver<Vec<Value>>,
+        tokio::task::JoinSet<()>,
+    ) {
+        let (asked, seen) = watch::channel(Vec::new());
+        let asked = Arc::new(Mutex::new(asked));
+        let route = put(async move |Json(body): Json<Value>| {
+            asked
+                .lock()
+                .expect("no panic")
+                .send_modify(|all| all.push(body));
+            Json(answer)
+        });
+        let router = axum::Router::new().route("/agent/task-protection/v1/state", route);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        let url = format!(
+            "http://{}/agent",
+            listener.local_addr().expect("an address")
+        );
+        let mut serving = tokio::task::JoinSet::new();
+        serving.spawn(async move { axum::serve(listener, router).await.expect("it serves") });
+        let protection = TaskProtection::new(&url.parse().expect("a URL")).expect("a client");
+        (protection, seen, serving)
+    }
+
+    fn protect() -> Value {
+        json!({ "ProtectionEnabled": true, "ExpiresInMinutes": 15 })
+    }
+
+    #[tokio::test]
+    async fn a_task_is_protected_while_it_has_runs_and_not_longer() {
+        let (protection, mut seen, _serving) = agent(json!({ "protection": {} })).await;
+        let (in_hand, receiver) = watch::channel(0);
+        let drain = CancellationToken::new();
+        let test = async {
+            in_hand.send_replace(1);
+            seen.wait_for(|asked| asked.len() == 1)
+                .await
+                .expect("the agent lives");
+            in_hand.send_replace(2);
+            in_hand.send_replace(0);
+            seen.wait_for(|asked| asked.len() == 2)
+                .await
+                .expect("the agent lives");
+        };
+        tokio::select! {
+            () = keep(&protection, receiver, &drain, Duration::ZERO) => unreachable!("it keeps for ever"),
+            () = test => {}
+        }
+        assert_eq!(
+            *seen.borrow(),
+            [protect(), json!({ "ProtectionEnabled": false })]
+        );
+        assert!(!drain.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn a_deployment_that_waits_makes_the_runner_drain() {
+        let blocked =
+            json!({ "failure": { "Arn": "task", "Detail": null, "Reason": "DEPLOYMENT_BLOCKED" } });
+        let (protection, seen, _serving) = agent(blocked).await;
+        let (_in_hand, receiver) = watch::channel(1);
+        let drain = CancellationToken::new();
+        tokio::select! {
+            () = keep(&protection, receiver, &drain, Duration::ZERO) => unreachable!("it keeps for ever"),
+            () = drain.cancelled() => {}
+        }
+        assert_eq!(*seen.borrow(), [protect()]);
+    }
+
+    #[tokio::test]
+    async fn what_ecs_refuses_is_an_error_that_says_why() {
+        let refused = json!({ "failure": { "Arn": "task", "Detail": "no service", "Reason": "TASK_NOT_VALID" } });
+        let (protection, _seen, _serving) = agent(refused).await;
+        let error = protection
+            .protect(15)
+            .await
+            .expect_err("refused")
+            .to_string();
+        assert_eq!(error, "ECS refused: TASK_NOT_VALID no service");
+        let denied = json!({ "error": { "Arn": "task", "Code": "AccessDeniedException", "Message": "not allowed" } });
+        let (protection, _seen, _serving) = agent(denied).await;
+        let error = protection.release().await.expect_err("refused").to_string();
+        assert_eq!(error, "ECS refused: AccessDeniedException not allowed");
+    }
+}
