@@ -1,6 +1,7 @@
 //! What template.yaml must say: nothing gets lost, nobody may do more than needed, and names agree with the code.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -346,7 +347,7 @@ fn no_policy_allows_an_action_on_the_table_that_the_store_never_takes() {
 }
 
 #[test]
-fn the_api_may_query_the_indexes_that_its_lists_read_and_the_sweeper_the_one_of_what_is_due() {
+fn each_part_may_query_the_indexes_that_it_reads_and_no_other() {
     let template = template();
     let queried: BTreeSet<(&str, &str)> = statements(&template)
         .into_iter()
@@ -361,9 +362,25 @@ fn the_api_may_query_the_indexes_that_its_lists_read_and_the_sweeper_the_one_of_
         ("ApiFunction", "byOrganization"),
         ("ApiFunction", "byStatus"),
         ("ApiFunction", "byWorkflow"),
+        // What runs is counted there before another run is admitted.
+        ("DispatcherFunction", "byStatus"),
+        ("RunnerTaskRole", "byStatus"),
+        ("SweeperFunction", "byStatus"),
         ("SweeperFunction", "due"),
     ];
     assert_eq!(queried, BTreeSet::from(expected));
+}
+
+#[test]
+fn the_api_answers_before_its_function_is_ended_and_before_the_gateway_gives_up() {
+    let function = &resources("AWS::Serverless::Function")["ApiFunction"];
+    let seconds = function["Properties"]["Timeout"].as_u64();
+    let function = Duration::from_secs(seconds.expect("a time-out"));
+    assert!(api::ANSWER_WITHIN < function, "{function:?}");
+    let integration = &resources("AWS::ApiGatewayV2::Integration")["HttpApiIntegration"];
+    let millis = integration["Properties"]["TimeoutInMillis"].as_u64();
+    let gateway = Duration::from_millis(millis.expect("a time-out"));
+    assert!(function < gateway, "{gateway:?}");
 }
 
 #[test]
@@ -447,6 +464,40 @@ fn the_stack_on_one_machine_filters_the_stream_as_the_template_does() {
     let sort_keys: Vec<_> = after("sk == \"", '"').collect();
     let expected = json!({"eventName": kinds, "dynamodb": {"Keys": {"sk": {"S": sort_keys}}}});
     assert_eq!(pattern, expected);
+}
+
+#[test]
+fn no_heartbeat_reaches_an_index_or_a_function() {
+    let functions: Vec<_> = resources("AWS::Lambda::EventSourceMapping")
+        .into_iter()
+        .filter(|(_, mapping)| owner_of(&mapping["EventSourceArn"]) == "Table")
+        .collect();
+    assert!(!functions.is_empty(), "nothing reads the stream");
+    for (name, mapping) in functions {
+        let filters = mapping["FilterCriteria"]["Filters"].as_array();
+        for filter in filters.expect("without a filter, everything passes") {
+            let pattern = filter["Pattern"].as_str().expect("text");
+            let pattern: Value = serde_json::from_str(pattern).expect("it is JSON");
+            let passes = pattern["dynamodb"]["Keys"]["sk"]["S"].as_array();
+            let passes = passes.expect("it names the sort keys that pass");
+            assert!(!passes.contains(&json!("LEASE")), "{name}");
+            // Patterns that are no plain texts could mean any sort key.
+            assert!(passes.iter().all(Value::is_string), "{name}");
+        }
+    }
+    // A lease has a key, an attempt and a time; an index takes only items that have its own attributes.
+    let leases = read("shared/store/src/leases.rs");
+    for table in resources("AWS::DynamoDB::Table").values() {
+        let indexes = table["GlobalSecondaryIndexes"].as_array();
+        for index in indexes.expect("it has indexes") {
+            let partition = index["KeySchema"][0]["AttributeName"].as_str();
+            let partition = partition.expect("a name");
+            assert!(
+                partition != "pk" && !leases.contains(partition),
+                "{partition}"
+            );
+        }
+    }
 }
 
 #[test]
