@@ -26,15 +26,20 @@ def send_text_as_it_is(ctx, value):
 @schemathesis.hook
 def map_path_parameters(ctx, path_parameters):
     """Half of the ids that could be anybody's become those of resources that are there: there is no call that makes
-    an artifact, and a run ends only after a while."""
+    an artifact, and a run ends, or asks, only after a while."""
     resource = ctx.operation.path.split("/")[1]
-    value = (path_parameters or {}).get("id")
-    if resource in ("workflow-runs", "artifacts") and isinstance(value, str) and ID.fullmatch(value):
-        there = KNOWN[resource]
+    if resource in ("workflow-runs", "artifacts", "workflows") and ctx.operation.method != "delete":
+        use_known(path_parameters, "id", KNOWN[resource])
+    return path_parameters
+
+
+def use_known(values, name, there):
+    """Makes of every other id one of those that are there. What is no id stays what it is, wrong or not."""
+    value = values.get(name) if isinstance(values, dict) else None
+    if isinstance(value, str) and ID.fullmatch(value):
         choice = zlib.crc32(value.encode()) % (2 * len(there))
         if choice < len(there):
-            path_parameters["id"] = there[choice]
-    return path_parameters
+            values[name] = there[choice]
 
 
 @schemathesis.hook
@@ -42,6 +47,13 @@ def before_call(ctx, case, **kwargs):
     # The keys that were there before stay: a run that deletes the one that it calls with would go on without it.
     if case.method == "DELETE" and case.path == "/api-keys/{id}" and case.path_parameters.get("id") in KNOWN["api-keys"]:
         case.path_parameters["id"] = NOBODYS
+    # A run can only be created of a workflow that is there, and only an open question be answered.
+    if case.method == "POST" and case.path == "/workflow-runs":
+        use_known(case.body, "workflowId", KNOWN["workflows"])
+    if case.method == "POST" and case.path == "/workflow-runs/{id}/user-input":
+        question = KNOWN["questions"].get(case.path_parameters.get("id"))
+        if question is not None:
+            use_known(case.body, "inputRequestId", [question])
     # A cursor is what a list gave, and of some filters a list takes one: most lists without either.
     query = case.query or {}
     if case.method == "GET" and zlib.crc32(repr(sorted(query.items())).encode()) % 4:
