@@ -18,6 +18,11 @@ pub(crate) fn note(text: &str) {
     eprintln!("{text}");
 }
 
+/// Asks something; the answer stands on the same line.
+pub(crate) fn ask(text: &str) {
+    eprint!("{text}");
+}
+
 /// Says what begins.
 pub(crate) fn heading(text: &str) {
     if std::io::stdout().is_terminal() {

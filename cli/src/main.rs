@@ -6,6 +6,7 @@ mod demo;
 mod display;
 mod excerpt;
 mod import;
+mod run;
 mod up;
 mod validate;
 
@@ -72,6 +73,12 @@ enum Command {
     ///
     /// Exit code 0: all are right; 1: one is wrong; 2: one can't be read.
     Validate(validate::Arguments),
+    /// Executes a workflow on this machine alone, without a stack; what it makes is put into a folder.
+    ///
+    /// Secrets come from a file, from the environment or from the prompt, never from the command line.
+    /// Exit code 0: completed; 1: failed; 2: not run, because the workflow, its input or its secrets are wrong;
+    /// 3: completed with no action taken; 130: cancelled by Ctrl-C.
+    Run(run::Arguments),
     /// Makes a workflow of a recording of the Chrome DevTools Recorder.
     Import(import::Arguments),
     /// A runner, as the stack starts it: stops on SIGTERM, and when its standard input ends.
@@ -91,6 +98,10 @@ async fn main() -> ExitCode {
         Command::Import(arguments) => {
             failure_code = ExitCode::from(2);
             import::main(&arguments)
+        }
+        Command::Run(arguments) => {
+            failure_code = ExitCode::from(2);
+            run::main(&arguments).await
         }
         Command::Demo => demo::main().await,
         Command::Up {

@@ -1,0 +1,367 @@
+//! `legwork run` as a shell sees it: a real workflow on the practice site, without AWS.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+const SAMPLE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../examples/employee-roster.yaml"
+);
+const PASSWORD: &str = "correct-horse-battery";
+
+/// A practice site on a thread of its own; it ends with the test's process.
+fn practice_site() -> String {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+            let listener = listener.expect("a port");
+            let address = listener.local_addr().expect("an address");
+            sender.send(address).expect("the test waits");
+            practice_site::serve(listener, std::future::pending()).await
+        })
+    });
+    receiver.recv().expect("it starts").to_string()
+}
+
+fn get(address: &str, path: &str) -> Value {
+    let mut stream = TcpStream::connect(address).expect("the site");
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )
+    .expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered");
+    let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {body}"))
+}
+
+/// A folder in which the program runs, and which it has to leave as it was, but for its results.
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("tmp")).expect("a folder");
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).expect("written");
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_legwork"));
+        command
+            .arg("run")
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("TMPDIR", self.path("tmp"))
+            .env("LEGWORK_SECRET_HR_USER", "hr-2fa+run@example.com")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs to the end; nobody is at the prompt.
+    fn run(&self, arguments: &[&str]) -> Output {
+        let output = self.command(arguments).stdin(Stdio::null()).output();
+        output.expect("it starts and ends")
+    }
+
+    /// Nothing is left of the browser: neither a process nor a file.
+    fn assert_is_clean(&self) {
+        let left: Vec<_> = std::fs::read_dir(self.path("tmp"))
+            .expect("the folder")
+            .collect();
+        assert!(left.is_empty(), "{left:?}");
+        let marker = self.path("tmp").display().to_string();
+        for process in std::fs::read_dir("/proc").expect("processes").flatten() {
+            let command = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            let command = String::from_utf8_lossy(&command).replace('\0', " ");
+            assert!(!command.contains(&marker), "still there: {command}");
+        }
+    }
+}
+
+/// All that the program left or said, to be looked through.
+fn everything(folder: &Path, said: &[&str]) -> String {
+    let mut all = said.concat();
+    for entry in std::fs::read_dir(folder).expect("the folder").flatten() {
+        if entry.path().is_dir() {
+            all += &everything(&entry.path(), &[]);
+        } else {
+            let bytes = std::fs::read(entry.path()).expect("a file");
+            all += &entry.path().display().to_string();
+            all += &String::from_utf8_lossy(&bytes);
+        }
+    }
+    all
+}
+
+/// Reads what is said until it says this.
+fn wait_for(stderr: &mut BufReader<ChildStderr>, awaited: &str) -> String {
+    let mut said = Vec::new();
+    while !String::from_utf8_lossy(&said).contains(awaited) {
+        let mut byte = [0];
+        let length = stderr.read(&mut byte).expect("it can be read");
+        assert_eq!(length, 1, "{}", String::from_utf8_lossy(&said));
+        said.extend(byte);
+    }
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+fn end(mut child: Child) -> Option<i32> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(status) = child.try_wait().expect("it can be asked") {
+            return status.code();
+        }
+        if Instant::now() > deadline {
+            child.kill().expect("it can be killed");
+            panic!("it did not end");
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn the_sample_runs_alone_asks_at_the_prompt_and_leaves_its_artifacts_in_a_folder() {
+    let site = practice_site();
+    let place = Place::new();
+    place.write(
+        "secrets.json",
+        &json!({"hr_password": PASSWORD}).to_string(),
+    );
+    let base_url = format!("baseUrl=http://{site}");
+    let arguments = [
+        SAMPLE,
+        "--input",
+        &base_url,
+        "--secrets-file",
+        "secrets.json",
+        "--out",
+        "results",
+        "--allow-loopback",
+    ];
+    let mut child = place.command(&arguments).spawn().expect("it starts");
+    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut said = wait_for(&mut stderr, "is pictured in");
+    said += &wait_for(&mut stderr, ": ");
+    let phone = get(&site, "/phone/hr-2fa+run@example.com");
+    let code = phone["code"].as_str().expect("a code").to_owned();
+    let mut stdin = child.stdin.take().expect("a pipe");
+    writeln!(stdin, "{code}").expect("answered");
+    stderr.read_to_string(&mut said).expect("it can be read");
+    let mut stdout = String::new();
+    let mut pipe = child.stdout.take().expect("a pipe");
+    pipe.read_to_string(&mut stdout).expect("it can be read");
+    assert_eq!(end(child), Some(0), "{said}");
+    assert_eq!(
+        serde_json::from_str::<Value>(&stdout).expect("JSON"),
+        json!({"count": 47})
+    );
+
+    let results = place.path("results");
+    let record = std::fs::read_to_string(results.join("run.json")).expect("the record");
+    let record: Value = serde_json::from_str(&record).expect("JSON");
+    assert_eq!(record["status"], "COMPLETED");
+    assert_eq!(record["output"], json!({"count": 47}));
+    assert_eq!(record["currentStateName"], "downloading_csv");
+    for artifact in record["artifacts"].as_array().expect("a list") {
+        let name = artifact["name"].as_str().expect("a name");
+        let bytes = std::fs::read(results.join("artifacts").join(name)).expect(name);
+        assert_eq!(artifact["sizeBytes"], bytes.len());
+    }
+    for name in [
+        "question.png",
+        "employees.json",
+        "employees.csv",
+        "log.jsonl",
+    ] {
+        assert!(results.join("artifacts").join(name).is_file(), "{name}");
+    }
+    let all = everything(&results, &[&said, &stdout]);
+    for secret in [PASSWORD, &code, "hr-2fa+run@example.com"] {
+        assert!(!all.contains(secret), "{secret} in {said}");
+    }
+    place.assert_is_clean();
+}
+
+#[test]
+fn the_exit_code_says_how_it_ended() {
+    let site = practice_site();
+    let place = Place::new();
+    place.write(
+        "ends.yaml",
+        "name: T
+input: { type: object, properties: { site: { type: string }, how: { type: string }, times: { type: integer } }, required: [site] }
+states:
+  - name: looking
+    steps:
+      - goto: '{{ input.site }}/login'
+      - endWithNoAction: { if: input.how == 'nothing', reason: There is nothing to do }
+      - fail: { if: input.how == 'fails', code: LOCKED, message: The account is locked }
+output: { times: '{{ input.times + 1 }}' }
+",
+    );
+    let url = format!("site=http://{site}");
+    let run = |out: &str, how: &str, more: &[&str]| {
+        let mut arguments = vec![
+            "ends.yaml",
+            "--input",
+            &url,
+            "--input",
+            "times=2",
+            "--out",
+            out,
+        ];
+        let how = format!("how={how}");
+        arguments.extend(["--input", &how]);
+        arguments.extend(more);
+        let output = place.run(&arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), said)
+    };
+    let loopback = ["--allow-loopback"];
+    assert_eq!(run("a", "well", &loopback).0, Some(0));
+    let (code, said) = run("b", "nothing", &loopback);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("There is nothing to do"), "{said}");
+    let (code, said) = run("c", "fails", &loopback);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("FAILED (LOCKED): The account is locked"),
+        "{said}"
+    );
+    assert!(place.path("c/artifacts/failure.png").is_file());
+    let (code, said) = run("d", "well", &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("ADDRESS_BLOCKED"), "{said}");
+    place.assert_is_clean();
+}
+
+#[test]
+fn nothing_is_run_unless_workflow_input_secrets_and_folder_are_right() {
+    let place = Place::new();
+    place.write(
+        "wrong.yaml",
+        "name: T\nstates: [{ name: a, steps: [{ bakc: }] }]\n",
+    );
+    place.write(
+        "right.yaml",
+        "name: T
+input: { type: object, properties: { n: { type: integer } }, required: [n] }
+states: [{ name: a, steps: [{ fill: { css: input, value: '{{ secrets.pin }}' } }] }]
+",
+    );
+    place.write("full", "something is here");
+    std::fs::create_dir(place.path("used")).expect("a folder");
+    place.write("used/something", "is here");
+    place.write("broken.json", "{\"pin\": \"canary-4711\"");
+    for (arguments, expected) in [
+        (&["wrong.yaml"][..], "did you mean `back`?"),
+        (&["nowhere.yaml"], "can't be read"),
+        (&["right.yaml"], "the input is not what the workflow takes"),
+        (&["right.yaml", "--input", "n=two"], "/n"),
+        (&["right.yaml", "--input", "n"], "NAME=VALUE"),
+        (
+            &["right.yaml", "--input", "n=2"],
+            "pin (LEGWORK_SECRET_PIN)",
+        ),
+        (
+            &[
+                "right.yaml",
+                "--input",
+                "n=2",
+                "--secrets-file",
+                "broken.json",
+            ],
+            "is not JSON: see line 1",
+        ),
+    ] {
+        let output = place.run(arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+        assert!(!said.contains("canary"), "{said}");
+    }
+    let mut used = place.command(&["right.yaml", "--input", "n=2", "--out", "used"]);
+    let output = used
+        .env("LEGWORK_SECRET_PIN", "1234")
+        .stdin(Stdio::null())
+        .output()
+        .expect("it starts and ends");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is not empty"));
+    assert!(!place.path("legwork-run").exists());
+}
+
+#[test]
+fn ctrl_c_ends_the_run_cleans_up_at_the_site_and_leaves_no_browser() {
+    // A site that says which pages it was asked for.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (asked, asks) = mpsc::channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut line = String::new();
+            let read = BufReader::new(&stream).read_line(&mut line);
+            let body = "<h1>hello</h1>";
+            let answer = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+            if read.is_ok() && answer.is_ok() && asked.send(path).is_err() {
+                break;
+            }
+        }
+    });
+    let place = Place::new();
+    place.write(
+        "waits.yaml",
+        &format!(
+            "name: T
+states:
+  - {{ name: entering, steps: [{{ goto: 'http://{address}/in' }}] }}
+  - {{ name: waiting, steps: [{{ waitFor: {{ time: 1h }} }}] }}
+  - {{ name: leaving, finally: true, steps: [{{ goto: 'http://{address}/out' }}] }}
+"
+        ),
+    );
+    let mut child = place
+        .command(&["waits.yaml", "--allow-loopback"])
+        .spawn()
+        .expect("it starts");
+    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+    wait_for(&mut stderr, "  waiting\n");
+    let id = i32::try_from(child.id()).expect("an id");
+    kill_process(Pid::from_raw(id).expect("an id"), Signal::INT).expect("it can be told");
+    let mut said = String::new();
+    stderr.read_to_string(&mut said).expect("it can be read");
+    assert_eq!(end(child), Some(130), "{said}");
+    let pages: Vec<_> = asks
+        .try_iter()
+        .filter(|path| path != "/favicon.ico")
+        .collect();
+    assert_eq!(pages, ["/in", "/out"], "{said}");
+    place.assert_is_clean();
+}
