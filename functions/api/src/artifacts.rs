@@ -66,7 +66,7 @@ pub(crate) async fn list(
     caller: Caller,
     Segment(id): Segment,
     parameters: Parameters,
-) -> Result<Json<Page<ArtifactView>>, Problem> {
+) -> Result<Response, Problem> {
     let asked = PageRequest::read(parameters, format!("artifacts {id}"))?;
     let run = runs::find_run(&api, &caller, &id).await?;
     let found = api
@@ -81,7 +81,7 @@ pub(crate) async fn list(
         items: views,
         next: found.next,
     };
-    Ok(Json(asked.page(found, |view| view)))
+    Ok(not_stored(Json(asked.page(found, |view| view))))
 }
 
 /// Read an artifact
@@ -96,9 +96,9 @@ pub(crate) async fn read(
     State(api): State<Api>,
     caller: Caller,
     Segment(id): Segment,
-) -> Result<Json<ArtifactView>, Problem> {
+) -> Result<Response, Problem> {
     let artifact = find(&api, &caller, &id).await?;
-    Ok(Json(view(&api, artifact).await?))
+    Ok(not_stored(Json(view(&api, artifact).await?)))
 }
 
 /// Download an artifact
@@ -118,12 +118,13 @@ pub(crate) async fn content(
 ) -> Result<Response, Problem> {
     let artifact = find(&api, &caller, &id).await?;
     let url = api.store.presign_artifact(&artifact, URL_VALID_FOR).await?;
-    // The URL is a credential for a while: no cache may keep it.
-    let headers = [
-        (header::LOCATION, url.url),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
-    ];
-    Ok((StatusCode::FOUND, headers).into_response())
+    let location = [(header::LOCATION, url.url)];
+    Ok(not_stored((StatusCode::FOUND, location)))
+}
+
+/// An answer with a URL in it, which is a credential for a while: no cache may keep it.
+fn not_stored(answer: impl IntoResponse) -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], answer).into_response()
 }
 
 async fn find(api: &Api, caller: &Caller, id: &str) -> Result<Artifact, Problem> {

@@ -9,9 +9,13 @@ use axum::extract::{FromRequest, Request};
 use axum::http::header;
 use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
 use crate::problem::{FieldError, pointer_token};
 use crate::{BODY_BYTES, Code, Problem};
+
+/// How many wrong fields of one body are told.
+const MOST_ERRORS: usize = 100;
 
 /// A body's bytes with the media type that it says to have.
 #[derive(Debug)]
@@ -101,6 +105,11 @@ fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     })?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        if error.inner().is_data()
+            && let Ok(body) = serde_json::from_slice(bytes)
+        {
+            return Problem::of_fields(all_errors_of::<T>(body));
+        }
         let pointer = pointer_of(error.path());
         of_json_error(error.inner(), pointer)
     })?;
@@ -108,6 +117,28 @@ fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         .end()
         .map_err(|error| of_json_error(&error, String::new()))?;
     Ok(value)
+}
+
+/// What is wrong with each of a body's fields. Serde stops at the first, so that one is taken out and the rest is read
+/// again; it is over where nothing can be taken out, because a field is missing.
+fn all_errors_of<T: DeserializeOwned>(mut body: Map<String, Value>) -> Vec<FieldError> {
+    let mut errors: Vec<FieldError> = Vec::new();
+    let mut taken_out = HashSet::new();
+    while let Err(error) = serde_path_to_error::deserialize::<_, T>(Value::Object(body.clone())) {
+        let error = of_value_error(error.inner(), pointer_of(error.path()));
+        let pointer = error.pointer.clone().unwrap_or_default();
+        let field = pointer.split('/').nth(1).unwrap_or_default();
+        let field = field.replace("~1", "/").replace("~0", "~");
+        // What is missing now was there, and wrong.
+        if !taken_out.contains(&field) {
+            errors.push(error);
+        }
+        if body.shift_remove(&field).is_none() || errors.len() == MOST_ERRORS {
+            break;
+        }
+        taken_out.insert(field);
+    }
+    errors
 }
 
 /// JSON in which no object has a key twice. It keeps nothing.
@@ -170,12 +201,16 @@ impl<'de> Visitor<'de> for Unambiguous {
 
 fn of_json_error(error: &serde_json::Error, pointer: String) -> Problem {
     if error.is_data() {
-        // serde_json appends the place, which the pointer says better.
-        let text = error.to_string();
-        let message = text.split(" at line ").next().unwrap_or(&text);
-        return Problem::of_fields(vec![of_data_error(pointer, message)]);
+        return Problem::of_fields(vec![of_value_error(error, pointer)]);
     }
     Problem::new(Code::InvalidJson, error.to_string())
+}
+
+fn of_value_error(error: &serde_json::Error, pointer: String) -> FieldError {
+    // serde_json appends the place, which the pointer says better.
+    let text = error.to_string();
+    let message = text.split(" at line ").next().unwrap_or(&text);
+    of_data_error(pointer, message)
 }
 
 /// Serde names the field in its words; the pointer is the better place for it.
@@ -302,6 +337,18 @@ mod tests {
             "/inner/number",
             "expected a whole number from 0 to 4294967295, found integer",
         );
+    }
+
+    #[test]
+    fn every_wrong_field_is_told_at_once() {
+        let body = r#"{"inptu": 1, "inner": {"number": "x"}, "workflowId": 7, "a/b": null}"#;
+        let problem = parse_json::<Outer>(body.as_bytes()).expect_err("it is wrong");
+        assert_eq!(
+            problem.pointers(),
+            ["/inptu", "/inner/number", "/workflowId", "/a~1b"]
+        );
+        let missing = parse_json::<Outer>(br#"{"inner": 7}"#).expect_err("it is wrong");
+        assert_eq!(missing.pointers(), ["/inner", "/workflowId"]);
     }
 
     #[test]

@@ -159,6 +159,15 @@ impl Problem {
     }
 }
 
+#[cfg(test)]
+impl Problem {
+    /// The places in the body that are wrong.
+    pub(crate) fn pointers(&self) -> Vec<&str> {
+        let pointers = self.errors.iter().map(|error| error.pointer.as_deref());
+        pointers.flatten().collect()
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         // The kinds differ in who can act: a busy store asks the caller to wait, the rest asks us to look.

@@ -359,6 +359,13 @@ async fn an_artifact_has_its_metadata_a_url_under_its_name_and_content_behind_a_
     let path = format!("/artifacts/{id}");
     let artifact = caller.get(&path).await;
     assert_eq!(artifact.status, 200, "{}", artifact.body);
+    let list = caller
+        .get(&format!("/workflow-runs/{}/artifacts", run.id))
+        .await;
+    for answer in [&artifact, &list] {
+        // The URL in it is a credential.
+        assert_eq!(answer.headers["cache-control"], "no-store");
+    }
     let body = &artifact.body;
     assert_eq!(body["workflowRunId"], run.id.to_string());
     assert_eq!(
