@@ -8,6 +8,9 @@ use super::{
 };
 use crate::{Failure, FailureCode, InputRequestId, Timestamp};
 
+/// How soon what an ended run owes is looked at, should nobody hear of its end.
+const CONCLUDED_WITHIN: Duration = Duration::from_secs(30);
+
 /// Something that happened, and may change a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -404,8 +407,10 @@ impl Run {
 
     fn end(&mut self, phase: Phase, now: Timestamp) {
         self.phase = phase;
-        // What has ended is due at once: its events are still owed.
-        self.due_at = Some(now);
+        // What has ended is due, because its events are still owed. Where it is due soon anyway it stays so: each move in
+        // the index costs as much as two writes.
+        let is_soon = |due_at: &Timestamp| *due_at <= now.plus(CONCLUDED_WITHIN);
+        self.due_at = Some(self.due_at.filter(is_soon).unwrap_or(now));
     }
 
     fn fail(&mut self, failure: Failure, now: Timestamp) {
@@ -431,13 +436,15 @@ impl Run {
     /// the site may have been changed, and only the workflow can say that it may be executed again. Without working
     /// time left, no worker could do anything.
     fn lose_worker(&mut self, now: Timestamp, how: &str) {
-        let (has_begun, work_left) = match &self.phase {
+        let (has_begun, when, work_left) = match &self.phase {
             Phase::InProgress {
                 has_begun,
                 work_deadline,
                 ..
-            } => (*has_begun, work_deadline.since(now)),
-            Phase::AwaitingUserInput { work_left, .. } => (true, *work_left),
+            } => (*has_begun, "", work_deadline.since(now)),
+            Phase::AwaitingUserInput { work_left, .. } => {
+                (true, " while the run waited for a person", *work_left)
+            }
             Phase::Held
             | Phase::Ready { .. }
             | Phase::Completed
@@ -462,7 +469,7 @@ impl Run {
         } else {
             let message = if has_begun {
                 format!(
-                    "{how} during execution {} of at most {}",
+                    "{how}{when}, during execution {} of at most {}",
                     self.executions, self.policy.max_attempts
                 )
             } else {

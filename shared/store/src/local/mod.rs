@@ -3,6 +3,7 @@
 pub mod deploy;
 pub mod everything;
 pub mod floor;
+pub mod messages;
 pub mod meter;
 pub mod partial_answers;
 pub mod stream;

@@ -1,0 +1,358 @@
+//! The runner on real resources, with browsers that follow a script: what it does with what comes from the queue, with
+//! people who answer, with what breaks, and with the wish to stop.
+
+#[path = "../../../../tests/chaos/scripted.rs"]
+mod scripted;
+mod setting;
+mod site;
+
+use std::time::{Duration, Instant};
+
+use domain::FailureCode;
+use domain::run::{Event, Phase, Status};
+use store::{Lease, now};
+
+use crate::setting::{Setting, failure_code};
+
+/// Goes to the site, where the test decides how long that takes.
+const VISIT: &str = r#"{"name": "Visits", "states": [
+    {"name": "visiting", "steps": [{"goto": "{{ input.url }}"}]}]}"#;
+
+/// The same, and may be executed again.
+const VISIT_AGAIN: &str = r#"{"name": "Visits", "retry": {"maxAttempts": 3}, "states": [
+    {"name": "visiting", "steps": [{"goto": "{{ input.url }}"}]}]}"#;
+
+/// A script, about which the scripted browser knows nothing: it panics.
+const PANIC: &str = r#"{"name": "Panics", "states": [
+    {"name": "panicking", "steps": [{"evaluate": {"script": "() => 1", "as": "one"}}]}]}"#;
+
+const ASK: &str = r#"{"name": "Asks", "states": [
+    {"name": "asking", "steps": [{"askUser": {"prompt": "Code", "as": "code", "timeout": "10m"}}]}]}"#;
+
+const ASK_SHORTLY: &str = r#"{"name": "Asks", "states": [
+    {"name": "asking", "steps": [{"askUser": {"prompt": "Code", "as": "code", "timeout": "2s"}}]}]}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_frees_its_slot_fails_its_run_and_touches_no_other() {
+    let setting = Setting::start().await;
+    let runner = setting.runner(&[("LEGWORK_RUNNER_SLOTS", "2")]);
+    let beside = setting.run(VISIT).await;
+    let visit = setting.site.visit().await;
+    // More than there are slots: each panic must have given its slot back.
+    for _ in 0..3 {
+        let panics = setting.run(PANIC).await;
+        let ended = setting.ended(panics).await;
+        assert_eq!(
+            failure_code(&ended),
+            Some(FailureCode::Internal),
+            "{ended:?}"
+        );
+        assert_eq!(ended.current_state_name.as_deref(), Some("panicking"));
+    }
+    assert_eq!(setting.fresh(beside).await.status(), Status::InProgress);
+    visit.let_go();
+    assert_eq!(setting.ended(beside).await.status(), Status::Completed);
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_cannot_be_parsed_goes_to_the_dead_letter_queue_and_holds_nobody_up() {
+    let setting = Setting::start().await;
+    setting.send_to_run_queue("neither JSON nor a run").await;
+    let runner = setting.runner(&[]);
+    let run = setting.run(VISIT).await;
+    setting.site.visit().await.let_go();
+    assert_eq!(setting.ended(run).await.status(), Status::Completed);
+    assert_eq!(setting.dead_letter().await, "neither JSON nor a run");
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_message_about_a_claimed_or_an_ended_run_does_nothing() {
+    let setting = Setting::start().await;
+    let runner = setting.runner(&[("LEGWORK_RUNNER_SLOTS", "2")]);
+    let run = setting.run(VISIT).await;
+    let visit = setting.site.visit().await;
+    setting.enqueue(run).await;
+    setting.until_the_queue_is_empty().await;
+    visit.let_go();
+    let ended = setting.ended(run).await;
+    setting.enqueue(run).await;
+    setting.until_the_queue_is_empty().await;
+    assert_eq!(setting.fresh(run).await.history, ended.history);
+    assert_eq!((ended.attempt, setting.site.visits()), (1, 1));
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_wakes_its_run_within_a_second_or_so_and_the_code_is_used_once() {
+    let setting = Setting::start().await;
+    let runner = setting.runner(&[]);
+    let run = setting.run(ASK).await;
+    let asked = setting
+        .until(run, |run| run.status() == Status::AwaitingUserInput)
+        .await;
+    setting.answer(&asked, "123456").await;
+    let answered = Instant::now();
+    let ended = setting.ended(run).await;
+    assert_eq!(ended.status(), Status::Completed);
+    // A look each second, on a machine that may be busy with other tests.
+    assert!(
+        answered.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        answered.elapsed()
+    );
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_waits_for_a_person_has_no_slot_up_to_the_bound_and_keeps_its_slot_over_it() {
+    let setting = Setting::start().await;
+    let slots = [
+        ("LEGWORK_RUNNER_SLOTS", "1"),
+        ("LEGWORK_RUNNER_WAITING_SLOTS", "1"),
+    ];
+    let runner = setting.runner(&slots);
+    let awaits = |run| setting.until(run, |run| run.status() == Status::AwaitingUserInput);
+    let first = setting.run(ASK).await;
+    let first_asked = awaits(first).await;
+    // The only slot is free again, so a second one is taken; it waits too, and keeps the slot.
+    let second = setting.run(ASK).await;
+    let second_asked = awaits(second).await;
+    let third = setting.run(VISIT).await;
+    assert_eq!(setting.fresh(third).await.status(), Status::Pending);
+    setting.answer(&second_asked, "1").await;
+    assert_eq!(setting.ended(second).await.status(), Status::Completed);
+    setting.site.visit().await.let_go();
+    assert_eq!(setting.ended(third).await.status(), Status::Completed);
+    setting.answer(&first_asked, "1").await;
+    assert_eq!(setting.ended(first).await.status(), Status::Completed);
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_ends_at_its_deadline_and_a_late_answer_is_refused() {
+    let setting = Setting::start().await;
+    let runner = setting.runner(&[]);
+    let run = setting.run(ASK_SHORTLY).await;
+    let asked = setting
+        .until(run, |run| run.status() == Status::AwaitingUserInput)
+        .await;
+    let Phase::AwaitingUserInput { request, .. } = &asked.phase else {
+        panic!("{asked:?}")
+    };
+    let ended = setting.ended(run).await;
+    assert_eq!(
+        failure_code(&ended),
+        Some(FailureCode::UserInputTimeout),
+        "{ended:?}"
+    );
+    let late = ended.updated_at().since(request.expires_at);
+    assert!(ended.updated_at() >= request.expires_at, "{ended:?}");
+    assert!(late < Duration::from_secs(1), "{late:?}");
+    setting.answer_is_refused(&ended, request.id).await;
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runner_that_stops_finishes_what_fits_and_takes_nothing_new() {
+    let setting = Setting::start().await;
+    let runner = setting.runner(&[("LEGWORK_RUNNER_SLOTS", "2")]);
+    let run = setting.run(VISIT).await;
+    let visit = setting.site.visit().await;
+    runner.begin_to_stop();
+    let new = setting.run(VISIT).await;
+    visit.let_go();
+    assert_eq!(setting.ended(run).await.status(), Status::Completed);
+    runner.stopped().await;
+    assert_eq!(setting.fresh(new).await.status(), Status::Pending);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runner_that_stops_gives_back_by_the_retry_policy_what_does_not_fit() {
+    let setting = Setting::start().await;
+    let settings = [
+        ("LEGWORK_RUNNER_SLOTS", "2"),
+        ("LEGWORK_STOP_TIMEOUT_SECONDS", "0"),
+    ];
+    let runner = setting.runner(&settings);
+    let once = setting.run(VISIT).await;
+    let _visit = setting.site.visit().await;
+    let again = setting.run(VISIT_AGAIN).await;
+    let _another = setting.site.visit().await;
+    runner.stop().await;
+    let once = setting.fresh(once).await;
+    assert_eq!(
+        failure_code(&once),
+        Some(FailureCode::WorkerLost),
+        "{once:?}"
+    );
+    let again = setting.fresh(again).await;
+    assert_eq!(
+        (again.status(), again.executions),
+        (Status::Pending, 1),
+        "{again:?}"
+    );
+
+    let runner = setting.runner(&[]);
+    setting.site.visit().await.let_go();
+    let again = setting.ended(again.id).await;
+    assert_eq!(
+        (again.status(), again.executions),
+        (Status::Completed, 2),
+        "{again:?}"
+    );
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runner_that_must_stop_while_a_run_waits_for_a_person_says_so_in_the_run() {
+    let setting = Setting::start().await;
+    let runner = setting.runner(&[("LEGWORK_STOP_TIMEOUT_SECONDS", "0")]);
+    let run = setting.run(ASK).await;
+    setting
+        .until(run, |run| run.status() == Status::AwaitingUserInput)
+        .await;
+    runner.stop().await;
+    let run = setting.fresh(run).await;
+    let Phase::Failed(failure) = &run.phase else {
+        panic!("{run:?}")
+    };
+    assert_eq!(failure.code, FailureCode::WorkerLost);
+    assert!(
+        failure
+            .message
+            .contains("while the run waited for a person"),
+        "{}",
+        failure.message
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runner_that_drains_takes_nothing_new_and_ends_what_it_has_whatever_the_stop_timeout() {
+    let setting = Setting::start().await;
+    let settings = [
+        ("LEGWORK_RUNNER_SLOTS", "2"),
+        ("LEGWORK_STOP_TIMEOUT_SECONDS", "0"),
+    ];
+    let runner = setting.runner(&settings);
+    let run = setting.run(VISIT).await;
+    let visit = setting.site.visit().await;
+    let waits = setting.run(ASK).await;
+    let asked = setting
+        .until(waits, |run| run.status() == Status::AwaitingUserInput)
+        .await;
+    runner.begin_to_drain();
+    let new = setting.run(VISIT).await;
+    visit.let_go();
+    assert_eq!(setting.ended(run).await.status(), Status::Completed);
+    setting.answer(&asked, "1").await;
+    assert_eq!(setting.ended(waits).await.status(), Status::Completed);
+    runner.stopped().await;
+    assert_eq!(setting.fresh(new).await.status(), Status::Pending);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runner_drains_by_itself_after_its_time_also_if_it_is_never_idle() {
+    let setting = Setting::start().await;
+    let settings = [
+        ("LEGWORK_RUNNER_DRAIN_AFTER_SECONDS", "1"),
+        ("LEGWORK_RUNNER_SLOTS", "1"),
+    ];
+    let runner = setting.runner(&settings);
+    let run = setting.run(VISIT).await;
+    let visit = setting.site.visit().await;
+    let behind = setting.run(VISIT).await;
+    runner.until_it_drains().await;
+    visit.let_go();
+    runner.stopped().await;
+    assert_eq!(setting.fresh(run).await.status(), Status::Completed);
+    assert_eq!(setting.fresh(behind).await.status(), Status::Pending);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runner_that_lost_its_lease_to_another_stops_and_changes_nothing() {
+    let setting = Setting::start().await;
+    let runner = setting.runner(&[]);
+    let run = setting.run(VISIT_AGAIN).await;
+    let visit = setting.site.visit().await;
+    let held = setting.until(run, |run| run.executions == 1).await;
+    // What the sweeper and another runner do when this one is thought dead.
+    let taken = setting
+        .commit(held, Event::LeaseExpired { attempt: 1 })
+        .await;
+    let claim = Event::Claimed {
+        worker_id: "another".to_owned(),
+        lease: Duration::from_secs(30),
+    };
+    let taken = setting.commit(taken, claim).await;
+    let lease = Lease {
+        attempt: taken.attempt,
+        expires_at: now().plus(Duration::from_secs(30)),
+    };
+    assert!(
+        setting
+            .store
+            .renew_lease(run, lease)
+            .await
+            .expect("the store answers")
+    );
+    // It lets the browser go before the page has answered.
+    visit.given_up().await;
+    runner.stop().await;
+    assert_eq!(setting.fresh(run).await.history, taken.history);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_run_stops_within_two_seconds_and_frees_its_slot() {
+    let setting = Setting::start().await;
+    let runner = setting.runner(&[("LEGWORK_RUNNER_SLOTS", "1")]);
+    let run = setting.run(VISIT).await;
+    let visit = setting.site.visit().await;
+    let held = setting.until(run, |run| run.executions == 1).await;
+    let canceled = setting.commit(held, Event::Canceled).await;
+    let at = Instant::now();
+    visit.given_up().await;
+    assert!(at.elapsed() < Duration::from_secs(2), "{:?}", at.elapsed());
+    let next = setting.run(VISIT).await;
+    setting.site.visit().await.let_go();
+    assert_eq!(setting.ended(next).await.status(), Status::Completed);
+    assert_eq!(setting.fresh(run).await.history, canceled.history);
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_organization_with_many_runs_does_not_starve_another() {
+    let setting = Setting::start().await;
+    let limit = [
+        ("LEGWORK_CONCURRENT_RUNS", "2"),
+        ("LEGWORK_RUNNER_SLOTS", "4"),
+    ];
+    // Their messages are all in the queue, as if they had been created at the same moment, before another one's.
+    let mut many = Vec::new();
+    for _ in 0..30 {
+        many.push(setting.run(VISIT).await);
+    }
+    let other = setting.run_of_another_organization(VISIT).await;
+    let runner = setting.runner(&limit);
+    let visits = [
+        setting.site.visit().await,
+        setting.site.visit().await,
+        setting.site.visit().await,
+    ];
+    assert_eq!(setting.fresh(other).await.status(), Status::InProgress);
+    let mut in_work = 0;
+    let mut waiting = 0;
+    setting.until_the_queue_is_empty().await;
+    for run in &many {
+        let run = setting.fresh(*run).await;
+        in_work += u32::from(run.status() == Status::InProgress);
+        waiting += u32::from(run.waits_for_admission());
+    }
+    assert_eq!((in_work, waiting), (2, 28));
+    for visit in visits {
+        visit.let_go();
+    }
+    setting.ended(other).await;
+    runner.stop().await;
+}

@@ -1,0 +1,275 @@
+//! What a test begins with, and the steps that it takes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::definition::Definition;
+use domain::run::{Event, NewRun, Phase, Policy, Run};
+use domain::{FailureCode, InputRequestId, OrganizationId, RunId, WorkflowId};
+use localstack::fixture::Fixture;
+use localstack::resources::settings_of;
+use platform::configuration::{Environment, Resources, Runner as Settings};
+use runner::Orders;
+use serde_json::json;
+use store::local::messages;
+use store::{
+    Connection, NewWorkflow, RunMessage, Store, Transition, Workflow, fresh_commit, fresh_id, now,
+};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::scripted::Scripted;
+use crate::site::Site;
+
+/// How long anything may take before the test fails: much longer than it ever takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often the test looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// One organization on resources of its own, and a site.
+pub(crate) struct Setting {
+    pub(crate) store: Store,
+    pub(crate) site: Site,
+    connection: Connection,
+    outputs: BTreeMap<String, String>,
+    organization_id: OrganizationId,
+}
+
+/// A runner in this process.
+pub(crate) struct Runner {
+    orders: Orders,
+    running: JoinSet<()>,
+}
+
+pub(crate) fn failure_code(run: &Run) -> Option<FailureCode> {
+    match &run.phase {
+        Phase::Failed(failure) => Some(failure.code),
+        _ => None,
+    }
+}
+
+async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let ended = tokio::time::timeout(PATIENCE, future).await;
+    ended.unwrap_or_else(|_| panic!("{what} took longer than {PATIENCE:?}"))
+}
+
+impl Setting {
+    pub(crate) async fn start() -> Self {
+        let fixture = Fixture::start().await.expect("a fixture");
+        Self {
+            store: fixture.store,
+            connection: fixture.connection,
+            outputs: fixture.outputs,
+            site: Site::start().await,
+            organization_id: fresh_id(OrganizationId::new, now()),
+        }
+    }
+
+    /// Starts a runner with the script's browsers and these settings beside the defaults.
+    pub(crate) fn runner(&self, settings: &[(&str, &str)]) -> Runner {
+        let environment: Environment = settings_of(&self.outputs)
+            .into_iter()
+            .chain(
+                settings
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+            )
+            .collect();
+        let resources = Resources::read(&environment).expect("resources");
+        let store = Store::new(&self.connection, resources);
+        let settings = Settings::read(&environment).expect("settings");
+        let orders = Orders::from(CancellationToken::new());
+        let sessions = Box::new(Scripted::new().expect("a client"));
+        let mut running = JoinSet::new();
+        running.spawn(runner::run(settings, store, sessions, orders.clone()));
+        Runner { orders, running }
+    }
+
+    /// A run of a workflow, in the queue.
+    pub(crate) async fn run(&self, definition: &str) -> RunId {
+        self.run_of(self.organization_id, definition).await
+    }
+
+    pub(crate) async fn run_of_another_organization(&self, definition: &str) -> RunId {
+        self.run_of(fresh_id(OrganizationId::new, now()), definition)
+            .await
+    }
+
+    async fn run_of(&self, organization_id: OrganizationId, definition: &str) -> RunId {
+        let at = now();
+        let value = serde_json::from_str(definition).expect("JSON");
+        let parsed = Definition::parse_json(&value).expect("a valid definition");
+        let workflow_id = fresh_id(WorkflowId::new, at);
+        let workflow = Workflow {
+            id: workflow_id,
+            organization_id,
+            name: parsed.name.clone(),
+            version: 1,
+            created_at: at,
+            updated_at: at,
+            created_by_user_id: "user".to_owned(),
+        };
+        let new = NewWorkflow {
+            workflow,
+            definition: definition.to_owned(),
+        };
+        self.store
+            .create_workflow(&new, None)
+            .await
+            .expect("the workflow is written");
+        let new = NewRun {
+            id: fresh_id(RunId::new, at),
+            organization_id,
+            workflow_id,
+            workflow_version: 1,
+            job_run_id: None,
+            retry_of_run_id: None,
+            created_by_user_id: "user".to_owned(),
+            metadata: BTreeMap::new(),
+            secret_bindings: BTreeMap::new(),
+            policy: Policy::of(&parsed),
+            trace_parent: None,
+        };
+        let run = Run::create(new, at, fresh_commit());
+        let input = json!({ "url": self.site.url });
+        self.store
+            .create_run(&run, &input, None)
+            .await
+            .expect("the run is written");
+        self.enqueue(run.id).await;
+        run.id
+    }
+
+    pub(crate) async fn enqueue(&self, run: RunId) {
+        let message = RunMessage {
+            run_id: run,
+            org_id: self.fresh(run).await.organization_id,
+        };
+        self.store
+            .enqueue_run(message)
+            .await
+            .expect("the queue answers");
+    }
+
+    pub(crate) async fn send_to_run_queue(&self, body: &str) {
+        messages::send(&self.connection, &self.outputs["RunQueueUrl"], body)
+            .await
+            .expect("the queue answers");
+    }
+
+    /// The message that the run queue gave up.
+    pub(crate) async fn dead_letter(&self) -> String {
+        let queue = &self.outputs["RunDeadLetterQueueUrl"];
+        in_time("a dead letter", async {
+            loop {
+                let bodies = messages::receive(&self.connection, queue)
+                    .await
+                    .expect("the queue answers");
+                if let Some(body) = bodies.into_iter().next() {
+                    return body;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Waits until no message is in the run queue, and none in anybody's hand.
+    pub(crate) async fn until_the_queue_is_empty(&self) {
+        let queue = &self.outputs["RunQueueUrl"];
+        in_time("emptying the queue", async {
+            while messages::count(&self.connection, queue)
+                .await
+                .expect("the queue answers")
+                > 0
+            {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        })
+        .await;
+    }
+
+    pub(crate) async fn fresh(&self, run: RunId) -> Run {
+        self.store
+            .run(run)
+            .await
+            .expect("the store answers")
+            .expect("the run exists")
+    }
+
+    /// Waits until a run is as it should be.
+    pub(crate) async fn until(&self, run: RunId, condition: impl Fn(&Run) -> bool) -> Run {
+        in_time("a change of a run", async {
+            loop {
+                let fresh = self.fresh(run).await;
+                if condition(&fresh) {
+                    return fresh;
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        })
+        .await
+    }
+
+    pub(crate) async fn ended(&self, run: RunId) -> Run {
+        self.until(run, |run| run.status().is_final()).await
+    }
+
+    /// Commits what somebody else did, which must be legal.
+    pub(crate) async fn commit(&self, run: Run, event: Event) -> Run {
+        match self.store.transition(run, &event, now()).await {
+            Ok(Transition::Committed(run)) => *run,
+            other => panic!("{event:?}: {other:?}"),
+        }
+    }
+
+    pub(crate) async fn answer(&self, asked: &Run, code: &str) {
+        let Phase::AwaitingUserInput { request, .. } = &asked.phase else {
+            panic!("it asks nothing: {asked:?}")
+        };
+        let answered = self.try_to_answer(asked, request.id, code).await;
+        assert!(matches!(answered, Transition::Committed(_)), "{answered:?}");
+    }
+
+    pub(crate) async fn answer_is_refused(&self, run: &Run, request: InputRequestId) {
+        let answered = self.try_to_answer(run, request, "1").await;
+        assert!(
+            matches!(answered, Transition::Rejected { .. }),
+            "{answered:?}"
+        );
+    }
+
+    async fn try_to_answer(&self, run: &Run, request: InputRequestId, code: &str) -> Transition {
+        let values = BTreeMap::from([("code".to_owned(), code.to_owned())]);
+        let answered = self
+            .store
+            .answer_run(run.clone(), request, &values, now())
+            .await;
+        answered.expect("the store answers")
+    }
+}
+
+impl Runner {
+    pub(crate) fn begin_to_stop(&self) {
+        self.orders.stop.cancel();
+    }
+
+    pub(crate) fn begin_to_drain(&self) {
+        self.orders.drain.cancel();
+    }
+
+    pub(crate) async fn until_it_drains(&self) {
+        in_time("draining", self.orders.drain.cancelled()).await;
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) async fn stopped(mut self) {
+        let ended = in_time("stopping", self.running.join_next()).await;
+        ended.expect("one runner").expect("no panic");
+    }
+
+    pub(crate) async fn stop(self) {
+        self.begin_to_stop();
+        self.stopped().await;
+    }
+}
