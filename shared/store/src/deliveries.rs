@@ -158,7 +158,7 @@ fn encode_delivery(delivery: &Delivery) -> Result<crate::item::Item> {
         failure: delivery.failure.clone(),
         next_attempt_at: delivery.next_attempt_at.as_millis(),
         due_shard: delivery.due_at.map(|_| keys::due_shard(id)),
-        due_key: delivery.due_at.map(|due_at| keys::due_key(due_at, id)),
+        due_key: delivery.due_at.map(keys::due_key),
         due_at: delivery.due_at.map(Timestamp::as_millis),
         created_at: delivery.created_at.as_millis(),
     };

@@ -50,10 +50,9 @@ impl Store {
             .query()
             .table_name(self.table()?)
             .index_name(keys::DUE_INDEX)
-            .key_condition_expression("dueShard = :shard AND dueKey < :until")
+            .key_condition_expression("dueShard = :shard AND dueKey <= :until")
             .expression_attribute_values(":shard", string(format!("DUE#{shard}")))
-            // "$" sorts after "#", so that what is due in this very millisecond is found too.
-            .expression_attribute_values(":until", string(format!("{:013}$", now.as_millis())))
+            .expression_attribute_values(":until", string(keys::due_key(now)))
             .limit(limit)
             .set_exclusive_start_key(after.map(|mark| mark.0))
             .send()

@@ -68,7 +68,7 @@ fn encode_job_run(job_run: &JobRun) -> Result<Item> {
     let id = job_run.id.as_uuid();
     let item = JobRunItem {
         due_shard: job_run.due_at.map(|_| keys::due_shard(id)),
-        due_key: job_run.due_at.map(|due_at| keys::due_key(due_at, id)),
+        due_key: job_run.due_at.map(keys::due_key),
         job_run: job_run.clone(),
     };
     let mut item = encode(&keys::job_run(job_run.id), item)?;

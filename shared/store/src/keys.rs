@@ -178,7 +178,7 @@ pub(crate) fn due_shard(id: Uuid) -> String {
     format!("DUE#{}", id.as_bytes()[15] & 0x0f)
 }
 
-/// Sorts by the time at which the item is due.
-pub(crate) fn due_key(due_at: Timestamp, id: Uuid) -> String {
-    format!("{:013}#{id}", due_at.as_millis())
+/// Sorts by the time at which the item is due. Nothing else is needed: an index takes any number of items with one key.
+pub(crate) fn due_key(due_at: Timestamp) -> String {
+    format!("{:013}", due_at.as_millis())
 }

@@ -73,7 +73,7 @@ struct EntryItem(
     u32,
     i64,
     CommitId,
-    #[serde(default)] Vec<SkippedState>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")] Vec<SkippedState>,
 );
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -138,7 +138,7 @@ pub(crate) fn encode_run(run: &Run) -> Result<Item> {
         by_status: keys::by_status(run.organization_id, Standing::of(run)),
         by_workflow: keys::by_workflow(run.organization_id, run.workflow_id),
         due_shard: run.due_at.map(|_| keys::due_shard(id)),
-        due_key: run.due_at.map(|due_at| keys::due_key(due_at, id)),
+        due_key: run.due_at.map(keys::due_key),
         due_at: run.due_at.map(Timestamp::as_millis),
         organization_id: run.organization_id,
         workflow_id: run.workflow_id,
