@@ -3,6 +3,7 @@
 //! They read manifests and texts only: they start nothing and reach nothing.
 
 mod cloudformation;
+mod operations;
 mod packages;
 mod repository;
 mod sources;
