@@ -374,11 +374,11 @@ fn each_part_may_query_the_indexes_that_it_reads_and_no_other() {
 #[test]
 fn the_api_answers_before_its_function_is_ended_and_before_the_gateway_gives_up() {
     let function = &resources("AWS::Serverless::Function")["ApiFunction"];
-    let seconds = function["Properties"]["Timeout"].as_u64();
+    let seconds = function["Timeout"].as_u64();
     let function = Duration::from_secs(seconds.expect("a time-out"));
     assert!(api::ANSWER_WITHIN < function, "{function:?}");
     let integration = &resources("AWS::ApiGatewayV2::Integration")["HttpApiIntegration"];
-    let millis = integration["Properties"]["TimeoutInMillis"].as_u64();
+    let millis = integration["TimeoutInMillis"].as_u64();
     let gateway = Duration::from_millis(millis.expect("a time-out"));
     assert!(function < gateway, "{gateway:?}");
 }
