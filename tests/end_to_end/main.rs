@@ -2,5 +2,6 @@
 
 mod demo;
 mod faults;
+mod metrics;
 mod stack;
 mod tenants;
