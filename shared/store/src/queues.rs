@@ -52,7 +52,15 @@ impl Store {
     /// # Errors
     /// [`StoreError`]. The run's `dueAt` makes the sweeper do it again.
     pub async fn enqueue_run(&self, message: RunMessage) -> Result<()> {
-        self.send(Queue::Runs, &message, Duration::ZERO).await
+        self.enqueue_run_later(message, Duration::ZERO).await
+    }
+
+    /// Puts a run into the queue, to be seen after a delay of at most 15 minutes, which is what SQS allows.
+    ///
+    /// # Errors
+    /// [`StoreError`]. The run's `dueAt` makes the sweeper do it again.
+    pub async fn enqueue_run_later(&self, message: RunMessage, delay: Duration) -> Result<()> {
+        self.send(Queue::Runs, &message, delay).await
     }
 
     /// Puts a delivery into the queue, to be seen after a delay of at most 15 minutes, which is what SQS allows.

@@ -1,5 +1,6 @@
 //! One run, from its claim to its end: the engine's work, beside everything that may end it.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use domain::definition::{Definition, Secret};
@@ -33,7 +34,7 @@ enum End {
     /// Its working time is used up.
     OutOfTime,
     /// It must be given back: it can't be executed here, and may be elsewhere.
-    GiveBack { why: String },
+    GiveBack { why: String, wait: bool },
     /// It belongs to nobody here any more: nothing may be written.
     Gone,
 }
@@ -86,7 +87,7 @@ async fn work_and_commit(worker: &Worker, possession: &Possession<'_>, slot: Own
     let end = tokio::select! {
         end = work(worker, possession, slot, &mut held) => end,
         () = overtime(possession) => End::OutOfTime,
-        () = must_stop(worker, possession) => End::GiveBack { why: "the runner stops".to_owned() },
+        () = must_stop(worker, possession) => End::GiveBack { why: "the runner stops".to_owned(), wait: false },
     };
     let attempt = possession.attempt();
     match end {
@@ -114,10 +115,10 @@ async fn work_and_commit(worker: &Worker, possession: &Possession<'_>, slot: Own
                 tracing::info!(status = %run.status(), "The run has ended");
             }
         }
-        End::GiveBack { why } => {
+        End::GiveBack { why, wait } => {
             tracing::warn!(why, "Giving the run back");
             if let Some(run) = commit(worker, possession, &Event::GaveBack { attempt }).await {
-                enqueue_again(worker, &run).await;
+                enqueue_again(worker, &run, wait).await;
             }
         }
     }
@@ -126,15 +127,20 @@ async fn work_and_commit(worker: &Worker, possession: &Possession<'_>, slot: Own
     }
 }
 
-async fn enqueue_again(worker: &Worker, run: &Run) {
+/// Puts a run that was given back into the queue. With `wait` it is seen only after a while, which grows with the attempts
+/// that never began: what was missing here (a browser, the table) may be missing everywhere for a moment, and the
+/// attempts are numbered.
+async fn enqueue_again(worker: &Worker, run: &Run, wait: bool) {
     if !matches!(run.phase, Phase::Ready { .. }) {
         return;
     }
+    let never_began = run.attempt.saturating_sub(run.executions).min(5);
+    let delay = Duration::from_secs(if wait { 1 << never_began } else { 0 });
     let message = RunMessage {
         run_id: run.id,
         org_id: run.organization_id,
     };
-    if let Err(error) = worker.store.enqueue_run(message).await {
+    if let Err(error) = worker.store.enqueue_run_later(message, delay).await {
         tracing::warn!(%error, "The run could not be enqueued; the sweeper will do it");
     }
 }
@@ -232,16 +238,22 @@ async fn work(
         Err(Unprepared::Store(error)) => {
             return End::GiveBack {
                 why: error.to_string(),
+                wait: true,
             };
         }
     };
 
     let browser_asked = Instant::now();
     let session = match worker.sessions.open(&definition.browser).await {
-        Ok(session) => session,
+        Ok(session) => {
+            worker.without_browser.store(0, Ordering::Relaxed);
+            session
+        }
         Err(error) => {
+            worker.without_browser.fetch_add(1, Ordering::Relaxed);
             return End::GiveBack {
                 why: format!("{:#}", anyhow::Error::from(error)),
+                wait: true,
             };
         }
     };

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use domain::run::{Event, Finish, Phase, Run, Timings};
@@ -18,7 +19,8 @@ use crate::{Worker, execution};
 /// How long one receive waits for a message: the longest that SQS allows.
 const WAIT: Duration = Duration::from_secs(20);
 
-/// How long to wait after the queue could not be read, growing up to the last one.
+/// How long to wait before the next message after something failed (the queue, the table, a browser's start), growing up
+/// to the last one.
 const BACK_OFF: [Duration; 4] = [
     Duration::from_millis(200),
     Duration::from_secs(1),
@@ -58,20 +60,29 @@ pub(crate) async fn take_runs(worker: &Arc<Worker>) {
         };
         match received {
             Ok(None) => failures = 0,
-            Ok(Some((message, slot))) => {
-                failures = 0;
-                if let Some(claimed) = claim(worker, message, slot).await {
-                    let run = claimed.run.clone();
-                    let (run_id, organization_id, attempt) =
-                        (run.id, run.organization_id, run.attempt);
-                    let span = tracing::info_span!("run", %run_id, %organization_id, attempt);
-                    let worker = Arc::clone(worker);
-                    let task = running.spawn(
-                        async move { execution::execute(&worker, claimed).await }.instrument(span),
-                    );
-                    in_hand.insert(task.id(), run);
+            Ok(Some((message, slot))) => match claim(worker, message, slot).await {
+                Ok(claimed) => {
+                    failures = 0;
+                    if let Some(claimed) = claimed {
+                        let run = claimed.run.clone();
+                        let (run_id, organization_id, attempt) =
+                            (run.id, run.organization_id, run.attempt);
+                        let span = tracing::info_span!("run", %run_id, %organization_id, attempt);
+                        let worker = Arc::clone(worker);
+                        let task = running.spawn(
+                            async move { execution::execute(&worker, claimed).await }
+                                .instrument(span),
+                        );
+                        in_hand.insert(task.id(), run);
+                    }
                 }
-            }
+                Err(error) => {
+                    // One item that can't be read is no reason to leave the others alone.
+                    failures += usize::from(error.is_transient());
+                    Measurement::count("ClaimsFailed", 1).emit();
+                    tracing::warn!(%error, failures, "A run could not be claimed; its message comes back");
+                }
+            },
             Err(error) => {
                 failures += 1;
                 Measurement::count("ReceivesFailed", 1).emit();
@@ -108,25 +119,31 @@ async fn next_message(
     slots: &Arc<Semaphore>,
     failures: usize,
 ) -> store::Result<Option<(QueueMessage, OwnedSemaphorePermit)>> {
-    if failures > 0 {
-        tokio::time::sleep(BACK_OFF[failures.min(BACK_OFF.len()) - 1]).await;
-    }
     let slot = match Arc::clone(slots).acquire_owned().await {
         Ok(slot) => slot,
         // Nobody closes the semaphore.
         Err(_) => std::future::pending().await,
     };
+    // Where something does not work, other runners should have the runs: this one would only use up their attempts, or
+    // the times that a message may be received.
+    let failures = failures.max(worker.without_browser.load(Ordering::Relaxed));
+    if failures > 0 {
+        tokio::time::sleep(BACK_OFF[failures.min(BACK_OFF.len()) - 1]).await;
+    }
     let messages = worker.store.receive(Queue::Runs, 1, WAIT).await?;
     Ok(messages.into_iter().next().map(|message| (message, slot)))
 }
 
 /// Claims the run that a message names. The message goes as soon as the claim is committed, or can't be: from there
 /// on the lease is what recovers the run. Where AWS fails, the message stays and comes back.
+///
+/// # Errors
+/// What the store says.
 async fn claim(
     worker: &Worker,
     message: QueueMessage,
     slot: OwnedSemaphorePermit,
-) -> Option<Claimed> {
+) -> store::Result<Option<Claimed>> {
     let Ok(named) = serde_json::from_str::<RunMessage>(&message.body) else {
         // Returned as often as the queue's redrive policy allows, it goes to the dead-letter queue, where it alarms.
         tracing::error!(
@@ -137,59 +154,40 @@ async fn claim(
         if let Err(error) = worker.store.return_message(Queue::Runs, &message).await {
             tracing::warn!(%error, "A message could not be returned");
         }
-        return None;
+        return Ok(None);
     };
     let at = Instant::now();
-    let read = tokio::try_join!(
+    let (run, may_work) = tokio::try_join!(
         worker.store.run(named.run_id),
         worker.store.may_work(named.org_id)
-    );
-    let (run, may_work) = match read {
-        Ok((Some(run), may_work)) if run.organization_id == named.org_id => (run, may_work),
-        Ok(_) => {
-            tracing::warn!(run_id = %named.run_id, "A message names a run that does not exist");
-            acknowledge(worker, &message).await;
-            return None;
-        }
-        Err(error) => {
-            Measurement::count("ClaimsFailed", 1).emit();
-            tracing::warn!(run_id = %named.run_id, %error, "A run could not be read; its message comes back");
-            return None;
-        }
+    )?;
+    let Some(run) = run.filter(|run| run.organization_id == named.org_id) else {
+        tracing::warn!(run_id = %named.run_id, "A message names a run that does not exist");
+        acknowledge(worker, &message).await;
+        return Ok(None);
     };
     if !may_work && matches!(run.phase, Phase::Ready { .. }) {
-        match let_wait(worker, &run).await {
-            Ok(()) => acknowledge(worker, &message).await,
-            Err(error) => {
-                tracing::warn!(run_id = %run.id, %error, "A run could not be let wait; its message comes back");
-            }
-        }
-        return None;
+        let_wait(worker, &run).await?;
+        acknowledge(worker, &message).await;
+        return Ok(None);
     }
     let event = Event::Claimed {
         worker_id: worker.id.clone(),
         lease: worker.settings.lease,
     };
-    match worker.store.transition(run, &event, now()).await {
-        Ok(Transition::Committed(run)) => {
-            acknowledge(worker, &message).await;
-            Some(Claimed {
-                run: *run,
-                at,
-                slot,
-            })
-        }
-        Ok(Transition::Rejected { run, why }) => {
+    let transition = worker.store.transition(run, &event, now()).await?;
+    acknowledge(worker, &message).await;
+    Ok(match transition {
+        Transition::Committed(run) => Some(Claimed {
+            run: *run,
+            at,
+            slot,
+        }),
+        Transition::Rejected { run, why } => {
             tracing::debug!(run_id = %run.id, %why, "A message came too often or too late");
-            acknowledge(worker, &message).await;
             None
         }
-        Err(error) => {
-            Measurement::count("ClaimsFailed", 1).emit();
-            tracing::warn!(run_id = %named.run_id, %error, "A run could not be claimed; its message comes back");
-            None
-        }
-    }
+    })
 }
 
 /// Takes a run that is over its organization's limit out of the queue. Many that were created at the same moment may all

@@ -15,6 +15,7 @@ mod protection;
 mod sessions;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use platform::configuration::{Environment, Logs, Outgoing, Resources, Runner as Settings};
 use platform::task_protection::TaskProtection;
@@ -35,6 +36,8 @@ struct Worker {
     possessions: Possessions,
     /// How many runs may wait for a person without a working slot.
     waiting: Arc<tokio::sync::Semaphore>,
+    /// How many runs in a row found no browser here.
+    without_browser: AtomicUsize,
     orders: Orders,
 }
 
@@ -85,6 +88,7 @@ pub async fn run(
         settings,
         store,
         sessions,
+        without_browser: AtomicUsize::new(0),
         orders: orders.into(),
     });
     tracing::info!(

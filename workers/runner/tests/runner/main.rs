@@ -9,7 +9,9 @@ mod site;
 use std::time::{Duration, Instant};
 
 use domain::FailureCode;
+use domain::definition::BrowserSettings;
 use domain::run::{Event, Phase, Status};
+use runner::{NoSession, Session, Sessions};
 use store::{Lease, now};
 
 use crate::setting::{Setting, failure_code};
@@ -102,6 +104,46 @@ async fn an_answer_wakes_its_run_within_a_second_or_so_and_the_code_is_used_once
         "{:?}",
         answered.elapsed()
     );
+    runner.stop().await;
+}
+
+/// No browser starts.
+struct Broken;
+
+#[async_trait::async_trait]
+impl Sessions for Broken {
+    async fn keep_ready(&self) {
+        std::future::pending().await
+    }
+
+    async fn open(&self, _: &BrowserSettings) -> Result<Session, NoSession> {
+        Err(std::io::Error::other("no browser today").into())
+    }
+
+    async fn close(&self) {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runner_without_browsers_gives_a_run_back_and_leaves_it_to_others_for_a_while() {
+    let setting = Setting::start().await;
+    let broken = setting.runner_with(Box::new(Broken), &[]);
+    let run = setting.run(VISIT).await;
+    let given_back = setting
+        .until(run, |run| {
+            run.attempt == 1 && run.status() == Status::Pending
+        })
+        .await;
+    assert_eq!(given_back.executions, 0);
+    broken.begin_to_stop();
+    let runner = setting.runner(&[]);
+    setting.site.visit().await.let_go();
+    let ended = setting.ended(run).await;
+    assert_eq!(
+        (ended.status(), ended.attempt),
+        (Status::Completed, 2),
+        "{ended:?}"
+    );
+    broken.stopped().await;
     runner.stop().await;
 }
 

@@ -9,7 +9,7 @@ use domain::{FailureCode, InputRequestId, OrganizationId, RunId, WorkflowId};
 use localstack::fixture::Fixture;
 use localstack::resources::settings_of;
 use platform::configuration::{Environment, Resources, Runner as Settings};
-use runner::Orders;
+use runner::{Orders, Sessions};
 use serde_json::json;
 use store::local::messages;
 use store::{
@@ -68,6 +68,15 @@ impl Setting {
 
     /// Starts a runner with the script's browsers and these settings beside the defaults.
     pub(crate) fn runner(&self, settings: &[(&str, &str)]) -> Runner {
+        self.runner_with(Box::new(Scripted::new().expect("a client")), settings)
+    }
+
+    /// The same with other browsers.
+    pub(crate) fn runner_with(
+        &self,
+        sessions: Box<dyn Sessions>,
+        settings: &[(&str, &str)],
+    ) -> Runner {
         let environment: Environment = settings_of(&self.outputs)
             .into_iter()
             .chain(
@@ -80,7 +89,6 @@ impl Setting {
         let store = Store::new(&self.connection, resources);
         let settings = Settings::read(&environment).expect("settings");
         let orders = Orders::from(CancellationToken::new());
-        let sessions = Box::new(Scripted::new().expect("a client"));
         let mut running = JoinSet::new();
         running.spawn(runner::run(settings, store, sessions, orders.clone()));
         Runner { orders, running }
