@@ -20,6 +20,7 @@ const NO_LIMITS: Limits = Limits {
 };
 
 /// The router, and the store below it.
+#[derive(Clone)]
 pub(crate) struct Service {
     router: Router,
     pub(crate) store: Store,
@@ -34,7 +35,10 @@ pub(crate) struct Organization {
 
 impl Service {
     pub(crate) async fn start() -> Self {
-        let store = Fixture::start().await.expect("a fixture").store;
+        Self::on(Fixture::start().await.expect("a fixture").store)
+    }
+
+    pub(crate) fn on(store: Store) -> Self {
         let api = Api::new(store.clone(), AllowAddresses::default(), NO_LIMITS);
         Self {
             router: router(api),

@@ -1,6 +1,8 @@
 //! The figures that docs/performance.md keeps. `cargo bench -p cli --bench figures` prints all of them; names after ` -- `
 //! choose some: `stack` (how soon it is ready, how soon a run is picked up, what it weighs when it is idle), `cold-start`
-//! (how soon the api function answers), `lists` (what a page of runs costs), `creates` (runs created a second).
+//! (how soon the api function answers), `lists` (what a page of runs costs), `creates` (runs created a second), `sweep`
+//! (how soon 10,000 overdue items are dealt with), `fairness` (how long a run waits behind 10,000 of another organization),
+//! `held` (what a runner weighs that holds runs which wait for a person).
 //! `--runs N` fills an organization of `lists` with fewer than 100,000 runs.
 #![expect(clippy::print_stdout, reason = "the figures are the result")]
 
@@ -8,11 +10,17 @@
 #[expect(dead_code, reason = "the tests use what this doesn't")]
 mod stack;
 
+#[path = "../chaos/scripted.rs"]
+mod scripted;
+
 mod cold_start;
 mod creates;
+mod fairness;
+mod held;
 mod in_process;
 mod lists;
 mod runtime_api;
+mod sweep;
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +39,15 @@ const EMPTY: &str =
 const MANY: usize = 100_000;
 
 fn main() {
-    const NAMES: [&str; 4] = ["stack", "cold-start", "lists", "creates"];
+    const NAMES: [&str; 7] = [
+        "stack",
+        "cold-start",
+        "lists",
+        "creates",
+        "sweep",
+        "fairness",
+        "held",
+    ];
     // Cargo adds its own flag to what it was given.
     let mut arguments = std::env::args().skip(1).filter(|given| given != "--bench");
     let (mut asked, mut many) = (Vec::new(), MANY);
@@ -54,13 +70,22 @@ fn main() {
     if is_asked("cold-start") {
         cold_start::report();
     }
-    // The emulator that both use belongs to the runtime that it was started in.
+    if is_asked("held") {
+        held::report();
+    }
+    // The emulator that these use belongs to the runtime that it was started in.
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     if is_asked("lists") {
         runtime.block_on(lists::report(many));
     }
     if is_asked("creates") {
         runtime.block_on(creates::report());
+    }
+    if is_asked("sweep") {
+        runtime.block_on(sweep::report());
+    }
+    if is_asked("fairness") {
+        runtime.block_on(fairness::report());
     }
 }
 
