@@ -5,8 +5,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde_json::Value;
+
+use super::expression::Expression;
 use super::fields::Fields;
 use super::grammar::{BROWSER, DEFINITION, RUN_RETRY, STATE, VIEWPORT};
+use super::locator::When;
 use super::names::Names;
 use super::node::{Kind, Node};
 use super::problem::{Problems, Rule, Spot};
@@ -31,6 +35,8 @@ pub(super) struct Decoder<'p> {
     has_final_states: bool,
     /// Whether the present step stands in a `frame`.
     pub(super) is_in_frame: bool,
+    /// Where a run may go, if some origins are named and all are known beforehand.
+    pub(super) origins: Option<Vec<url::Origin>>,
 }
 
 /// Decodes a whole definition. What is wrong is reported; the answer is complete only if nothing was.
@@ -41,6 +47,7 @@ pub(super) fn definition(node: &Node, problems: &mut Problems) -> Option<Definit
         always_ends: false,
         has_final_states: false,
         is_in_frame: false,
+        origins: None,
     };
     decoder.definition(node)
 }
@@ -115,24 +122,17 @@ impl Decoder<'_> {
         Some(definition)
     }
 
-    /// Checks the input's schema, and learns which properties the input has if it lists all of them.
+    /// Checks the input's schema, and keeps it to know which properties the input has.
     fn input(&mut self, node: &Node) {
-        let Kind::Mapping(schema) = &node.kind else {
+        if !matches!(node.kind, Kind::Mapping(_)) {
             self.wrong_kind(node, "a map: the input's JSON Schema");
             return;
-        };
-        if let Err(message) = InputSchema::new(&node.to_value()) {
+        }
+        let schema = node.to_value();
+        if let Err(message) = InputSchema::new(&schema) {
             self.report(&node.place, Rule::BadInputSchema, message);
         }
-        let find = |key| schema.iter().find(|entry| entry.key == key);
-        let additional = find("additionalProperties").map(|entry| &entry.value.kind);
-        let is_open = matches!(additional, Some(Kind::Bool(true) | Kind::Mapping(_)))
-            || find("patternProperties").is_some();
-        if let (Some(Kind::Mapping(properties)), false) =
-            (find("properties").map(|entry| &entry.value.kind), is_open)
-        {
-            self.names.inputs = Some(properties.iter().map(|entry| entry.key.clone()).collect());
-        }
+        self.names.input = Some(schema);
     }
 
     fn origin(&mut self, node: &Node) -> Option<Template> {
@@ -259,18 +259,10 @@ impl Decoder<'_> {
             .and_then(|node| self.state_name(node, names));
         let when_node = fields.take("when");
         let when = when_node.and_then(|node| self.when(node));
-        if let (Some(when), Some(node)) = (&when, when_node)
-            && when.never_holds()
-        {
-            self.report(
-                &node.place,
-                Rule::Unreachable,
-                "this never holds, so the state is never reached",
-            );
-        }
+        self.refuse_never(when.as_ref(), when_node, "the state");
         let timeout = fields
             .take("timeout")
-            .and_then(|node| self.typed_duration(node));
+            .and_then(|node| self.time_limit(node));
         let steps = fields.take("steps").map(|node| self.steps(node));
         if let Some(steps) = &steps
             && when_node.is_none()
@@ -286,6 +278,16 @@ impl Decoder<'_> {
             is_final,
             steps: steps?,
         })
+    }
+
+    /// Reports a condition that never holds.
+    pub(super) fn refuse_never(&mut self, when: Option<&When>, node: Option<&Node>, what: &str) {
+        if let (Some(when), Some(node)) = (when, node)
+            && when.condition.constant() == Some(false)
+        {
+            let message = format!("this never holds, so {what} is never reached");
+            self.report(&node.place, Rule::Unreachable, message);
+        }
     }
 
     fn state_name(&mut self, node: &Node, names: &mut BTreeSet<String>) -> Option<String> {
@@ -343,10 +345,15 @@ impl Step {
     /// Whether the run always ends with this step.
     pub(super) fn always_ends(&self) -> bool {
         let ends = |steps: &[Step]| steps.iter().any(Step::always_ends);
+        let holds = |condition: &Option<Expression>| {
+            condition
+                .as_ref()
+                .is_none_or(|condition| matches!(condition.constant(), Some(Ok(Value::Bool(true)))))
+        };
         self.when.is_none()
             && match &self.verb {
-                Verb::Fail { condition, .. } => condition.is_none() && self.on_error.is_none(),
-                Verb::EndWithNoAction { condition, .. } => condition.is_none(),
+                Verb::Fail { condition, .. } => holds(condition) && self.on_error.is_none(),
+                Verb::EndWithNoAction { condition, .. } => holds(condition),
                 Verb::If {
                     then, otherwise, ..
                 } => ends(then) && ends(otherwise) && self.on_error.is_none(),

@@ -10,6 +10,7 @@ use super::grammar_steps::{
     DIALOG, DOWNLOAD, EXTRACT, FIELD, FIELD_TYPES, GET, PAGE_NUMBER, PDF, SCREENSHOT,
 };
 use super::locator::Locator;
+use super::names::Holds;
 use super::node::{Kind, Node};
 use super::problem::{Rule, closest};
 use super::step::{DialogAnswer, DownloadStart, Screenshot, Verb};
@@ -28,7 +29,8 @@ impl Decoder<'_> {
         let mut fields = self.fields(node, &EXTRACT)?;
         let ready = fields.take("ready").and_then(|node| self.awaited(node));
         let rows = fields.take("rows").and_then(|node| self.locator(node));
-        let columns = fields.take("fields").map(|node| {
+        let columns_node = fields.take("fields");
+        let columns = columns_node.map(|node| {
             if matches!(&node.kind, Kind::Mapping(entries) if entries.is_empty()) {
                 self.report(&node.place, Rule::Empty, "a record has at least one field");
             }
@@ -37,30 +39,29 @@ impl Decoder<'_> {
         let paging = self.paging(&mut fields);
         let max_pages = self.take_typed_count(&mut fields, "maxPages");
         let limit = self.take_typed_count(&mut fields, "limit");
+        let names: Vec<String> = match columns_node.map(|node| &node.kind) {
+            Some(Kind::Mapping(entries)) => entries.iter().map(|entry| entry.key.clone()).collect(),
+            _ => Vec::new(),
+        };
         let unique_by = fields.take("uniqueBy").map(|node| match &node.kind {
             Kind::Sequence(_) => self.some(node, "field", |decoder, node| {
-                Some((node, decoder.text(node)?.to_owned())).map(|(_, name)| name)
+                decoder.field_name(node, &names)
             }),
-            _ => self.text(node).map(str::to_owned).into_iter().collect(),
+            _ => self.field_name(node, &names).into_iter().collect(),
         });
-        if let (Some(columns), Some(unique_by)) = (&columns, &unique_by) {
-            for name in unique_by.iter().filter(|name| !columns.contains_key(*name)) {
-                let near = closest(name, columns.keys().map(String::as_str));
-                let message =
-                    format!("the records have no field `{name}` by which they could be unique");
-                self.suggest(fields.place, Rule::UnknownVariable, message, near);
-            }
-        }
         let file_name = fields.take("fileName").and_then(|node| self.template(node));
-        let variable = self.take_variable(&mut fields, "as");
+        let variable = self.take_variable(&mut fields, "as", Holds::Records(names));
         let stem = match (&file_name, &variable) {
             (Some(template), _) => template.literal().map(str::to_owned),
             (None, variable) => variable.clone(),
         };
-        for ending in ["json", "csv", "schema.json"] {
-            if let Some(stem) = &stem {
-                self.claim_artifact(&format!("{stem}.{ending}"), fields.place);
+        match &stem {
+            Some(stem) => {
+                for ending in ["json", "csv", "schema.json"] {
+                    self.claim_artifact(&format!("{stem}.{ending}"), fields.place);
+                }
             }
+            None => self.make_other_artifact(),
         }
         Some(Extract {
             ready,
@@ -73,6 +74,18 @@ impl Decoder<'_> {
             variable: variable?,
             file_name,
         })
+    }
+
+    /// Reads the name of a field that the records have.
+    fn field_name(&mut self, node: &Node, names: &[String]) -> Option<String> {
+        let name = self.text(node)?;
+        if !names.is_empty() && !names.iter().any(|known| known == name) {
+            let near = closest(name, names.iter().map(String::as_str));
+            let message =
+                format!("the records have no field `{name}` by which they could be unique");
+            self.suggest(&node.place, Rule::UnknownVariable, message, near);
+        }
+        Some(name.to_owned())
     }
 
     fn paging(&mut self, fields: &mut Fields<'_>) -> Option<Paging> {
@@ -100,7 +113,7 @@ impl Decoder<'_> {
     fn page_number(&mut self, node: &Node) -> Option<Paging> {
         let mut fields = self.fields(node, &PAGE_NUMBER)?;
         let (click, goto) = (fields.take("click"), fields.take("goto"));
-        let by = self.with_variable(Some(PAGE), |decoder| match (click, goto) {
+        let by = self.with_variable(Some(PAGE), Holds::Anything, |decoder| match (click, goto) {
             (Some(node), _) => decoder.locator(node).map(PageNumber::Click),
             (None, Some(node)) => decoder.url(node).map(PageNumber::Goto),
             (None, None) => None,
@@ -134,7 +147,7 @@ impl Decoder<'_> {
         let mut fields = self.fields(node, &GET)?;
         let locator = self.locator_in(&mut fields);
         let field = self.field_in(&mut fields, locator);
-        let variable = self.take_variable(&mut fields, "as");
+        let variable = self.take_variable(&mut fields, "as", Holds::Anything);
         Some(Verb::Get {
             field: Box::new(field?),
             variable: variable?,
@@ -251,10 +264,9 @@ impl Decoder<'_> {
                 .and_then(|node| self.url(node))
                 .map(DownloadStart::Url),
         };
-        let file_name = fields
-            .take("fileName")
-            .and_then(|node| self.file_name(node));
-        let variable = self.take_variable(&mut fields, "as");
+        let file_name = self.take_file_name(&mut fields);
+        let holds = Holds::record(&["name", "sizeBytes"]);
+        let variable = self.take_variable(&mut fields, "as", holds);
         Some(Verb::Download {
             start: start?,
             file_name,
@@ -266,6 +278,7 @@ impl Decoder<'_> {
     pub(super) fn screenshot(&mut self, node: &Node) -> Option<Screenshot> {
         if !matches!(node.kind, Kind::Mapping(_)) {
             self.nothing(node)?;
+            self.make_other_artifact();
             return Some(Screenshot {
                 file_name: None,
                 full_page: None,
@@ -274,9 +287,7 @@ impl Decoder<'_> {
             });
         }
         let mut fields = self.fields(node, &SCREENSHOT)?;
-        let file_name = fields
-            .take("fileName")
-            .and_then(|node| self.file_name(node));
+        let file_name = self.take_file_name(&mut fields);
         let full_page = fields
             .take("fullPage")
             .and_then(|node| self.typed_flag(node));
@@ -296,12 +307,11 @@ impl Decoder<'_> {
     pub(super) fn pdf(&mut self, node: &Node) -> Option<Verb> {
         if !matches!(node.kind, Kind::Mapping(_)) {
             self.nothing(node)?;
+            self.make_other_artifact();
             return Some(Verb::Pdf { file_name: None });
         }
         let mut fields = self.fields(node, &PDF)?;
-        let file_name = fields
-            .take("fileName")
-            .and_then(|node| self.file_name(node));
+        let file_name = self.take_file_name(&mut fields);
         Some(Verb::Pdf { file_name })
     }
 

@@ -1,12 +1,16 @@
 //! Decodes the verbs that wait, decide, repeat, compute and end.
 
 use indexmap::IndexMap;
+use serde_json::Value;
 
 use super::data::Data;
 use super::decode::Decoder;
+use super::expression::Expression;
+use super::fields::Fields;
 use super::grammar_steps::{
     ASSERT, AWAIT_RESPONSE, END, EVALUATE, FAIL, FOR_EACH, FRAME, IF, PAUSE, RESPONSE, TAB,
 };
+use super::names::Holds;
 use super::node::{Kind, Node};
 use super::problem::Rule;
 use super::step::{ForEach, Items, ResponsePattern, Tab, Verb};
@@ -35,7 +39,8 @@ impl Decoder<'_> {
         let mut fields = self.fields(node, &AWAIT_RESPONSE)?;
         let pattern = fields.take("response").and_then(|node| self.response(node));
         let during = fields.take("during").map(|node| self.steps(node));
-        let variable = self.take_variable(&mut fields, "as");
+        let holds = Holds::record(&["url", "status", "body"]);
+        let variable = self.take_variable(&mut fields, "as", holds);
         Some(Verb::AwaitResponse {
             pattern: pattern?,
             during: during.unwrap_or_default(),
@@ -71,7 +76,7 @@ impl Decoder<'_> {
         self.map(node, |decoder, entry, node| {
             let data = decoder.data(node);
             if decoder.check_name(&entry.key, &entry.key_place) {
-                decoder.define(&entry.key);
+                decoder.define(&entry.key, Holds::Anything);
             }
             data
         })
@@ -91,7 +96,7 @@ impl Decoder<'_> {
         let arguments = fields
             .take("args")
             .map(|node| self.map(node, |decoder, _, node| decoder.data(node)));
-        let variable = self.take_variable(&mut fields, "as");
+        let variable = self.take_variable(&mut fields, "as", Holds::Anything);
         Some(Verb::Evaluate {
             script: script?,
             arguments: arguments.unwrap_or_default(),
@@ -131,8 +136,19 @@ impl Decoder<'_> {
     pub(super) fn if_else(&mut self, node: &Node) -> Option<Verb> {
         let mut fields = self.fields(node, &IF)?;
         let when = self.when_in(&mut fields);
-        let then = fields.take("then").map(|node| self.steps(node));
-        let otherwise = fields.take("else").map(|node| self.steps(node));
+        let constant = when.as_ref().and_then(|when| when.condition.constant());
+        let (then, otherwise) = (fields.take("then"), fields.take("else"));
+        let never = match constant {
+            Some(true) => otherwise.map(|node| (node, "the condition always holds")),
+            Some(false) => then.map(|node| (node, "the condition never holds")),
+            None => None,
+        };
+        if let Some((node, why)) = never {
+            let message = format!("these steps are never reached: {why}");
+            self.report(&node.place, Rule::Unreachable, message);
+        }
+        let then = then.map(|node| self.steps(node));
+        let otherwise = otherwise.map(|node| self.steps(node));
         Some(Verb::If {
             when: when?,
             then: then?,
@@ -145,11 +161,16 @@ impl Decoder<'_> {
         let mut fields = self.fields(node, &FOR_EACH)?;
         let elements = fields.take("elements");
         let is_elements = elements.is_some();
+        let max_items = self
+            .take_count(&mut fields, "maxItems")
+            .unwrap_or(DEFAULT_MAX_ITEMS);
+        let max_items = u32::try_from(max_items).ok()?;
         let items = match elements {
             Some(node) => self.locator(node).map(Items::Elements),
-            None => fields.take("in").and_then(|node| self.items(node)),
+            None => fields
+                .take("in")
+                .and_then(|node| self.items(node, max_items as usize)),
         };
-        let max_items = self.take_count(&mut fields, "maxItems");
         let names = ["as", "index"].map(|key| {
             let node = fields.take(key)?;
             let name = self.text(node)?.to_owned();
@@ -163,9 +184,16 @@ impl Decoder<'_> {
             Some(name)
         });
         let [variable, index] = names;
+        let holds = match &items {
+            Some(Items::Elements(_)) => Holds::record(&["index", "text"]),
+            Some(Items::List(Data::Template(list))) => list
+                .only_expression()
+                .map_or(Holds::Anything, |list| self.names.items_of(list)),
+            _ => Holds::Anything,
+        };
         let steps_node = fields.take("steps");
-        let steps = self.with_variable(variable.as_deref(), |decoder| {
-            decoder.with_variable(index.as_deref(), |decoder| {
+        let steps = self.with_variable(variable.as_deref(), holds, |decoder| {
+            decoder.with_variable(index.as_deref(), Holds::Anything, |decoder| {
                 let element = variable.as_deref().filter(|_| is_elements);
                 decoder.with_element(element, |decoder| {
                     steps_node.map(|node| decoder.steps(node))
@@ -176,12 +204,12 @@ impl Decoder<'_> {
             items: items?,
             variable: variable?,
             index,
-            max_items: u32::try_from(max_items.unwrap_or(DEFAULT_MAX_ITEMS)).ok()?,
+            max_items,
             steps: steps?,
         })
     }
 
-    fn items(&mut self, node: &Node) -> Option<Items> {
+    fn items(&mut self, node: &Node, max_items: usize) -> Option<Items> {
         let data = self.data(node)?;
         let can_be_a_list = match &data {
             Data::Template(template) => template.only_expression().is_some(),
@@ -194,6 +222,22 @@ impl Decoder<'_> {
                 Rule::WrongKind,
                 "here must be a list, or exactly one expression that gives one, as `{{ employees }}`",
             );
+        }
+        if let Data::List(items) = &data {
+            if items.is_empty() {
+                self.report(
+                    &node.place,
+                    Rule::Unreachable,
+                    "the list is empty, so the steps are never reached",
+                );
+            }
+            if items.len() > max_items {
+                let message = format!(
+                    "the list has {} items, and the loop takes {max_items}: raise `maxItems`",
+                    items.len()
+                );
+                self.report(&node.place, Rule::OutOfBounds, message);
+            }
         }
         Some(Items::List(data))
     }
@@ -225,7 +269,7 @@ impl Decoder<'_> {
             is_code.then(|| code.to_owned())
         });
         let message = fields.take("message").and_then(|node| self.template(node));
-        let condition = fields.take("if").map(|node| self.expression(node));
+        let condition = self.end_if(&mut fields);
         Some(Verb::Fail {
             code: code?,
             message: message?,
@@ -237,11 +281,27 @@ impl Decoder<'_> {
     pub(super) fn end_with_no_action(&mut self, node: &Node) -> Option<Verb> {
         let mut fields = self.fields(node, &END)?;
         let reason = fields.take("reason").and_then(|node| self.template(node));
-        let condition = fields.take("if").map(|node| self.expression(node));
+        let condition = self.end_if(&mut fields);
         Some(Verb::EndWithNoAction {
             reason: reason?,
             condition: written(condition)?,
         })
+    }
+
+    /// Takes the `if` of a step that ends the run.
+    #[expect(clippy::option_option, reason = "not written, wrong, and right")]
+    fn end_if(&mut self, fields: &mut Fields<'_>) -> Option<Option<Expression>> {
+        let node = fields.take("if")?;
+        let condition = self.expression(node);
+        let constant = condition.as_ref().and_then(Expression::constant);
+        if let Some(Ok(Value::Bool(false))) = constant {
+            self.report(
+                &node.place,
+                Rule::Unreachable,
+                "this never holds, so the step never ends the run",
+            );
+        }
+        Some(condition)
     }
 }
 

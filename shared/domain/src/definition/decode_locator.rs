@@ -263,14 +263,33 @@ impl Decoder<'_> {
     }
 }
 
-impl When {
-    /// Whether it is certain beforehand that it never holds.
-    pub(super) fn never_holds(&self) -> bool {
-        match &self.condition {
-            Condition::Expression(expression) => expression.constant() == Some(false),
-            _ => false,
+impl Condition {
+    /// What it always is, if the page and the variables have no part in it.
+    pub(super) fn constant(&self) -> Option<bool> {
+        match self {
+            Self::Expression(expression) => expression.constant()?.ok()?.as_bool(),
+            Self::Any(conditions) => joined(conditions, true),
+            Self::All(conditions) => joined(conditions, false),
+            Self::Visible(_)
+            | Self::Hidden(_)
+            | Self::HasText { .. }
+            | Self::State(..)
+            | Self::Url(_)
+            | Self::Load(_)
+            | Self::Script(_) => None,
         }
     }
+}
+
+/// What joined conditions always are, where one that is `decisive` decides all of them.
+fn joined(conditions: &[Condition], decisive: bool) -> Option<bool> {
+    let mut constants = conditions.iter().map(Condition::constant);
+    if constants.clone().any(|constant| constant == Some(decisive)) {
+        return Some(decisive);
+    }
+    constants
+        .all(|constant| constant == Some(!decisive))
+        .then_some(!decisive)
 }
 
 fn plain(by: By) -> Locator {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::decode::Decoder;
 use super::fields::Fields;
 use super::grammar_steps::{ASK_USER, QUESTION_FIELD, REJECTED};
+use super::names::Holds;
 use super::node::{Kind, Node};
 use super::problem::Rule;
 use super::question::{AskUser, QuestionField, QuestionKind, Rejection};
@@ -24,7 +25,7 @@ impl Decoder<'_> {
         let prompt = prompt_node.and_then(|node| self.template(node));
         let timeout = fields
             .take("timeout")
-            .and_then(|node| self.typed_duration(node));
+            .and_then(|node| self.time_limit(node));
         let answer = fields.take("as");
         let kind = self.question_kind_in(&mut fields, QuestionKind::Code);
         let options = self.options_in(&mut fields, kind);
@@ -54,7 +55,7 @@ impl Decoder<'_> {
             (None, None) => Vec::new(),
         };
         for question in questions.iter().filter(|question| question.kind.is_open()) {
-            self.define(&question.name);
+            self.define(&question.name, Holds::Anything);
         }
         let tries = self.take_count(&mut fields, "tries");
         let steps = fields

@@ -8,8 +8,10 @@ use super::grammar::{BESIDE, ON_ERROR, RETRY, RETRY_GROUP, STEP};
 use super::grammar_steps::{
     CLICK, DISTANCE, DRAG, FILE, FILL, GOTO, PRESS, SCROLL, SELECT, TYPE, UPLOAD, VERBS,
 };
+use super::keys::{KEYS, is_key};
+use super::names::Holds;
 use super::node::{Kind, Node};
-use super::problem::Rule;
+use super::problem::{Rule, closest};
 use super::step::{
     ClickOptions, FileSource, Modifier, MouseButton, OnError, RetryPolicy, Scroll, ScrollTo, Step,
     Verb,
@@ -48,10 +50,12 @@ impl Decoder<'_> {
         let id = fields
             .take("id")
             .and_then(|node| self.short_text(node, 100));
-        let when = fields.take("when").and_then(|node| self.when(node));
+        let when_node = fields.take("when");
+        let when = when_node.and_then(|node| self.when(node));
+        self.refuse_never(when.as_ref(), when_node, "the step");
         let timeout = fields
             .take("timeout")
-            .and_then(|node| self.typed_duration(node));
+            .and_then(|node| self.time_limit(node));
         let retry_node = fields.take("retry");
         let on_error = fields.take("onError").and_then(|node| self.on_error(node));
         let mut retry = None;
@@ -68,7 +72,8 @@ impl Decoder<'_> {
             };
         }
         if let Some(on_error) = &on_error {
-            self.define(&on_error.variable);
+            let holds = Holds::record(&["code", "message", "step"]);
+            self.define(&on_error.variable, holds);
         }
         Some(Step {
             id,
@@ -192,10 +197,19 @@ impl Decoder<'_> {
     pub(super) fn url(&mut self, node: &Node) -> Option<Template> {
         let url = self.template(node)?;
         if let Some(text) = url.literal() {
-            let is_web =
-                url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-            if !is_web {
-                let message = format!("`{text}` is not an absolute http or https URL");
+            let parsed = url::Url::parse(text).ok();
+            let message = match parsed.filter(|url| matches!(url.scheme(), "http" | "https")) {
+                None => Some(format!("`{text}` is not an absolute http or https URL")),
+                Some(url) => self
+                    .origins
+                    .as_ref()
+                    .filter(|origins| !origins.contains(&url.origin()))
+                    .map(|_| {
+                        let origin = url.origin().ascii_serialization();
+                        format!("`{origin}` is not among the `allowedOrigins`")
+                    }),
+            };
+            if let Some(message) = message {
                 self.report(&node.place, Rule::BadUrl, message);
             }
         }
@@ -259,14 +273,14 @@ impl Decoder<'_> {
 
     fn press(&mut self, node: &Node) -> Option<Verb> {
         if !matches!(node.kind, Kind::Mapping(_)) {
-            return self.template(node).map(|key| Verb::Press {
+            return self.key(node).map(|key| Verb::Press {
                 key,
                 target: None,
                 times: None,
             });
         }
         let mut fields = self.fields(node, &PRESS)?;
-        let key = fields.take("key").and_then(|node| self.template(node));
+        let key = fields.take("key").and_then(|node| self.key(node));
         let times = self.take_typed_count(&mut fields, "times");
         let target = self.optional_locator_in(&mut fields);
         Some(Verb::Press {
@@ -274,6 +288,22 @@ impl Decoder<'_> {
             target,
             times,
         })
+    }
+
+    /// Reads a key with its modifiers.
+    fn key(&mut self, node: &Node) -> Option<Template> {
+        let key = self.template(node)?;
+        if let Some(text) = key.literal()
+            && !is_key(text)
+        {
+            let name = text.rsplit('+').next().unwrap_or(text);
+            let message = format!(
+                "there is no key `{text}`: a key is one character or a name such as `Enter`, with modifiers as in `Control+A`"
+            );
+            let suggestion = closest(name, KEYS.iter().copied());
+            self.suggest(&node.place, Rule::UnknownWord, message, suggestion);
+        }
+        Some(key)
     }
 
     fn type_text(&mut self, node: &Node) -> Option<Verb> {
@@ -319,11 +349,11 @@ impl Decoder<'_> {
 
     fn file(&mut self, node: &Node) -> Option<FileSource> {
         let mut fields = self.fields(node, &FILE)?;
+        if let Some(node) = fields.take("artifact") {
+            return self.made_artifact(node).map(FileSource::Artifact);
+        }
         let mut template = |key| fields.take(key).and_then(|node| self.template(node));
         let name = template("fileName");
-        if let Some(artifact) = template("artifact") {
-            return Some(FileSource::Artifact(artifact));
-        }
         if let Some(text) = template("content") {
             return Some(FileSource::Text { name: name?, text });
         }

@@ -1,4 +1,4 @@
-//! Expressions: what they may say, and their value in a scope. Pure; bounded in time and memory by minijinja's fuel.
+//! Expressions: what they may say, and how they are evaluated. Pure; bounded in time and memory by minijinja's fuel.
 //!
 //! Secrets never enter minijinja. An expression that is exactly `secrets.NAME` or `answers.NAME` names a secret, any
 //! other mention of the two is refused when the definition is read, and the context of an evaluation holds neither.
@@ -6,18 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use minijinja::value::Serde;
-use minijinja::{Environment, UndefinedBehavior, Value};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 use thiserror::Error;
 
-use super::one_time_code;
 use super::problem::{Rule, closest};
-use super::secret::Secret;
+use super::weight::{MOST_VALUE_BYTES, Room};
 
 /// How long an expression may be, in bytes.
 pub(super) const MOST_BYTES: usize = 4_096;
-/// minijinja's measure of work: about one for an instruction, more for instructions that touch much data.
+/// minijinja's measure of work: one for an instruction, and one for each 64 bytes that it makes or reads.
 const FUEL: u64 = 1_000_000;
+/// The same for an expression that is evaluated when a definition is checked, which can hold thousands of them.
+const FUEL_OF_CHECKS: u64 = 500;
 
 /// The filters of the language.
 pub(super) const FILTERS: &[&str] = &[
@@ -76,12 +76,15 @@ const TESTS: &[&str] = &[
     "undefined",
 ];
 
-static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| environment(FUEL));
+static CHECKS: LazyLock<Environment<'static>> = LazyLock::new(|| environment(FUEL_OF_CHECKS));
+
+fn environment(fuel: u64) -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-    environment.set_fuel(Some(FUEL));
+    environment.set_fuel(Some(fuel));
     environment
-});
+}
 
 /// A checked expression, such as `employees | length == 0`.
 #[derive(Debug, Clone)]
@@ -107,12 +110,15 @@ pub enum SecretName {
 pub(super) struct WrongExpression {
     pub(super) rule: Rule,
     pub(super) message: String,
+    /// What was probably meant.
+    pub(super) suggestion: Option<&'static str>,
 }
 
-fn wrong(rule: Rule, message: impl Into<String>) -> WrongExpression {
+pub(super) fn wrong(rule: Rule, message: impl Into<String>) -> WrongExpression {
     WrongExpression {
         rule,
         message: message.into(),
+        suggestion: None,
     }
 }
 
@@ -186,15 +192,54 @@ impl Expression {
         self.secret.as_ref()
     }
 
-    /// The boolean that it always is, if it reads nothing.
-    pub(super) fn constant(&self) -> Option<bool> {
+    /// The value that it always has, or why it never has one, if it reads nothing.
+    pub(super) fn constant(&self) -> Option<Result<serde_json::Value, EvaluationError>> {
         if self.secret.is_some() || !self.reads.is_empty() {
             return None;
         }
-        let nothing = serde_json::Value::Null;
-        Scope::new(&nothing, &nothing, BTreeMap::new())
-            .holds(self)
-            .ok()
+        let evaluated = self.run(&CHECKS, &BTreeMap::new());
+        if matches!(&evaluated, Err(error) if error.kind() == ErrorKind::OutOfFuel) {
+            return None;
+        }
+        Some(self.read(evaluated, &mut Room::new(MOST_VALUE_BYTES)))
+    }
+
+    /// Gives its value with these variables, which takes from the room that is left.
+    pub(super) fn evaluate(
+        &self,
+        variables: &BTreeMap<String, Value>,
+        room: &mut Room,
+    ) -> Result<serde_json::Value, EvaluationError> {
+        self.read(self.run(&ENVIRONMENT, variables), room)
+    }
+
+    fn run(
+        &self,
+        environment: &'static Environment<'static>,
+        variables: &BTreeMap<String, Value>,
+    ) -> Result<Value, minijinja::Error> {
+        environment
+            .compile_expression_owned(self.source.clone())
+            .and_then(|compiled| compiled.eval(Value::from(variables.clone())))
+    }
+
+    fn read(
+        &self,
+        evaluated: Result<Value, minijinja::Error>,
+        room: &mut Room,
+    ) -> Result<serde_json::Value, EvaluationError> {
+        let value = evaluated.map_err(|error| match error.kind() {
+            ErrorKind::OutOfFuel => self.fail("it takes too much work"),
+            kind => self.fail(
+                error
+                    .detail()
+                    .map_or_else(|| kind.to_string(), str::to_owned),
+            ),
+        })?;
+        if value.is_undefined() {
+            return Err(self.fail("it has no value"));
+        }
+        room.read(&value).map_err(|why| self.fail(why))
     }
 
     /// The names that it reads, with the attributes that are known beforehand, such as `input.baseUrl`.
@@ -202,155 +247,12 @@ impl Expression {
         self.reads.iter().map(String::as_str)
     }
 
-    fn fail(&self, message: impl Into<String>) -> EvaluationError {
+    /// The error that it has no value, or that its value can't be used.
+    pub(super) fn fail(&self, message: impl Into<String>) -> EvaluationError {
         EvaluationError {
             expression: self.source.clone(),
             message: message.into(),
         }
-    }
-}
-
-/// Everything that the expressions of a run can see at one moment.
-#[derive(Debug, Clone)]
-pub struct Scope {
-    variables: BTreeMap<String, Value>,
-    secrets: BTreeMap<String, Secret>,
-    answers: BTreeMap<String, Secret>,
-    /// One-time codes that were made of secrets, and what was answered before.
-    concealed: Vec<Secret>,
-}
-
-impl Scope {
-    /// Makes the scope with which a run begins. `outputs` are those of the earlier workflows of the job run.
-    #[must_use]
-    pub fn new(
-        input: &serde_json::Value,
-        outputs: &serde_json::Value,
-        secrets: BTreeMap<String, Secret>,
-    ) -> Self {
-        let variables = BTreeMap::from([
-            ("input".to_owned(), Value::from(Serde(input))),
-            ("outputs".to_owned(), Value::from(Serde(outputs))),
-        ]);
-        Self {
-            variables,
-            secrets,
-            answers: BTreeMap::new(),
-            concealed: Vec::new(),
-        }
-    }
-
-    /// Stores what a step made under its `as` name.
-    pub fn set(&mut self, name: &str, value: &serde_json::Value) {
-        self.variables
-            .insert(name.to_owned(), Value::from(Serde(value)));
-    }
-
-    /// Forgets a variable, if there is one of this name.
-    pub fn forget(&mut self, name: &str) {
-        self.variables.remove(name);
-    }
-
-    /// Stores a person's answer, as a secret.
-    pub fn set_answer(&mut self, name: &str, answer: Secret) {
-        if let Some(before) = self.answers.insert(name.to_owned(), answer) {
-            self.conceal(before);
-        }
-    }
-
-    /// Makes a value one that must be masked, too.
-    pub fn conceal(&mut self, value: Secret) {
-        let is_known = self.secret_values().any(|known| known == value.expose());
-        if !is_known {
-            self.concealed.push(value);
-        }
-    }
-
-    /// All secret values of the run: what must be masked wherever text leaves it.
-    pub fn secret_values(&self) -> impl Iterator<Item = &str> {
-        self.secrets
-            .values()
-            .chain(self.answers.values())
-            .chain(&self.concealed)
-            .map(Secret::expose)
-    }
-
-    /// Evaluates an expression that isn't a secret.
-    ///
-    /// # Errors
-    /// The expression fails, takes too long, has no value, or is a secret.
-    pub fn evaluate(&self, expression: &Expression) -> Result<serde_json::Value, EvaluationError> {
-        if expression.secret.is_some() {
-            return Err(expression.fail("a secret can't be used here"));
-        }
-        let value = ENVIRONMENT
-            .compile_expression_owned(expression.source.clone())
-            .and_then(|compiled| compiled.eval(Value::from(self.variables.clone())))
-            .map_err(|error| {
-                expression.fail(
-                    error
-                        .detail()
-                        .map_or_else(|| error.kind().to_string(), str::to_owned),
-                )
-            })?;
-        if value.is_undefined() {
-            return Err(expression.fail("it has no value"));
-        }
-        serde_json::to_value(&value).map_err(|_| expression.fail("its value can't be kept"))
-    }
-
-    /// Evaluates a condition.
-    ///
-    /// # Errors
-    /// As [`Scope::evaluate`], or the value is not a boolean.
-    pub fn holds(&self, expression: &Expression) -> Result<bool, EvaluationError> {
-        match self.evaluate(expression)? {
-            serde_json::Value::Bool(value) => Ok(value),
-            other => Err(expression.fail(format!(
-                "a condition must be true or false, and this is {}",
-                describe(&other)
-            ))),
-        }
-    }
-
-    /// Gives the secret that an expression names; a one-time code for this time.
-    ///
-    /// # Errors
-    /// The run has no such secret or answer, the secret makes no codes, or the expression isn't one.
-    pub(super) fn reveal(
-        &mut self,
-        expression: &Expression,
-        unix_seconds: u64,
-    ) -> Result<Secret, EvaluationError> {
-        let missing = || expression.fail("the run has no secret of this name");
-        match &expression.secret {
-            Some(SecretName::Stored(name)) => self.secrets.get(name).cloned().ok_or_else(missing),
-            Some(SecretName::Answer(name)) => self
-                .answers
-                .get(name)
-                .cloned()
-                .ok_or_else(|| expression.fail("nobody has answered this yet")),
-            Some(SecretName::OneTimeCode(name)) => {
-                let secret = self.secrets.get(name).ok_or_else(missing)?;
-                let code = one_time_code::of(secret, unix_seconds)
-                    .map_err(|message| expression.fail(message))?;
-                self.conceal(code.clone());
-                Ok(code)
-            }
-            None => Err(expression.fail("this is not a secret")),
-        }
-    }
-}
-
-/// What a person calls a value of this kind.
-pub(super) fn describe(value: &serde_json::Value) -> &'static str {
-    match value {
-        serde_json::Value::Null => "nothing",
-        serde_json::Value::Bool(_) => "a boolean",
-        serde_json::Value::Number(_) => "a number",
-        serde_json::Value::String(_) => "a text",
-        serde_json::Value::Array(_) => "a list",
-        serde_json::Value::Object(_) => "a map",
     }
 }
 
@@ -419,15 +321,19 @@ fn check_names(source: &str) -> Result<(), WrongExpression> {
     Ok(())
 }
 
-fn unknown(what: &str, name: &str, known: &[&str]) -> WrongExpression {
-    let message = match closest(name, known.iter().copied()) {
-        Some(near) => format!("there is no {what} `{name}`; did you mean `{near}`?"),
+fn unknown(what: &str, name: &str, known: &'static [&'static str]) -> WrongExpression {
+    let suggestion = closest(name, known.iter().copied());
+    let message = match suggestion {
+        Some(_) => format!("there is no {what} `{name}`"),
         None => format!(
             "there is no {what} `{name}`; there are {}",
             known.join(", ")
         ),
     };
-    wrong(Rule::UnknownFunction, message)
+    WrongExpression {
+        suggestion,
+        ..wrong(Rule::UnknownFunction, message)
+    }
 }
 
 fn is_operator(word: &str) -> bool {
@@ -480,6 +386,8 @@ pub(super) fn literal_length(text: &str, quote: char) -> usize {
 mod tests {
     use serde_json::json;
 
+    use super::super::scope::Scope;
+    use super::super::secret::Secret;
     use super::*;
 
     fn scope() -> Scope {
@@ -552,11 +460,11 @@ mod tests {
     fn unknown_filters_tests_and_calls_are_refused_before_anything_runs() {
         assert!(
             Expression::parse("employees | lenght")
-                .is_err_and(|error| error.message.contains("`length`"))
+                .is_err_and(|error| error.suggestion == Some("length"))
         );
         assert!(
             Expression::parse("employees is definde")
-                .is_err_and(|error| error.message.contains("`defined`"))
+                .is_err_and(|error| error.suggestion == Some("defined"))
         );
         assert!(Expression::parse("range(1000000)").is_err());
         assert!(Expression::parse("employees.append(1)").is_err());

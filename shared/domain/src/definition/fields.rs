@@ -92,45 +92,48 @@ impl Decoder<'_> {
             shape,
             taken: Vec::new(),
         };
+        let mut meant = Vec::new();
         for entry in entries {
             if self.has_seen_enough() {
                 break;
             }
             if shape.key(&entry.key).is_none() {
-                self.report_unknown_key(entry, shape);
+                meant.extend(self.report_unknown_key(entry, shape));
             }
         }
-        self.check_keys(&fields, shape);
+        self.check_keys(&fields, shape, &meant);
         Some(fields)
     }
 
-    fn report_unknown_key(&mut self, entry: &Entry, shape: &Shape) {
+    /// Reports a key that is not known, and gives the one that was probably meant.
+    fn report_unknown_key(&mut self, entry: &Entry, shape: &Shape) -> Option<&'static str> {
         let key = entry.key.as_str();
-        if std::ptr::eq(shape, &STEP) {
+        let (rule, message, suggestion) = if std::ptr::eq(shape, &STEP) {
             let known = VERBS.iter().chain(&BESIDE).map(|key| key.name);
             let message = format!("there is no step `{key}`");
-            self.suggest(
-                &entry.key_place,
-                Rule::UnknownStep,
-                message,
-                closest(key, known),
-            );
-            return;
-        }
-        let suggestion = closest(key, shape.all_keys().map(|key| key.name));
-        let message = format!("{} has no key `{key}`", shape.what);
-        self.suggest(&entry.key_place, Rule::UnknownKey, message, suggestion);
+            (Rule::UnknownStep, message, closest(key, known))
+        } else {
+            let known = shape.all_keys().map(|key| key.name);
+            let message = format!("{} has no key `{key}`", shape.what);
+            (Rule::UnknownKey, message, closest(key, known))
+        };
+        self.suggest(&entry.key_place, rule, message, suggestion);
+        suggestion
     }
 
-    fn check_keys(&mut self, fields: &Fields<'_>, shape: &'static Shape) {
+    /// Reports what is missing and what clashes. What was `meant` by a misspelt key is not missing.
+    fn check_keys(&mut self, fields: &Fields<'_>, shape: &'static Shape, meant: &[&str]) {
         for key in shape.keys {
-            if key.is_required && !fields.has(key.name) {
+            if key.is_required && !fields.has(key.name) && !meant.contains(&key.name) {
                 let message = format!("{} lacks `{}`", fields.shape.what, key.name);
                 self.report(fields.place, Rule::MissingKey, message);
             }
         }
         for choice in shape.choices {
-            let count = |keys: &[&str]| keys.iter().filter(|key| fields.has(key)).count();
+            let count = |keys: &[&str]| {
+                let is_there = |key: &&&str| fields.has(key) || meant.contains(*key);
+                keys.iter().filter(is_there).count()
+            };
             let message = match choice {
                 Choice::One(keys) if count(keys) != 1 => {
                     format!("{} has exactly one of {}", shape.what, keys.join(", "))
@@ -149,7 +152,7 @@ impl Decoder<'_> {
             self.report(fields.place, Rule::KeysConflict, message);
         }
         for included in shape.includes {
-            self.check_keys(fields, included);
+            self.check_keys(fields, included, meant);
         }
     }
 }

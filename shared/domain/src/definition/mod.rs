@@ -17,6 +17,7 @@ mod extract;
 mod fields;
 mod grammar;
 mod grammar_steps;
+mod keys;
 mod locator;
 mod names;
 mod node;
@@ -25,12 +26,14 @@ mod problem;
 mod question;
 mod roles;
 mod schema;
+mod scope;
 mod secret;
 mod shape;
 mod step;
 mod template;
 mod typed;
 mod values;
+mod weight;
 mod xpath;
 mod yaml;
 
@@ -49,12 +52,14 @@ use crate::run::ATTEMPTS_THAT_NEVER_BEGAN;
 
 pub use data::Data;
 pub use decode::is_file_name;
-pub use expression::{EvaluationError, Expression, Scope, SecretName};
+pub use expression::{EvaluationError, Expression, SecretName};
 pub use extract::{Extract, FieldKind, FieldSpec, NumberStyle, PageNumber, Paging, Read};
+pub use keys::{KEYS, is_key};
 pub use locator::{By, Condition, ElementState, Load, Locator, When};
 pub use problem::{Place, Rule, ValidationError};
 pub use question::{AskUser, QuestionField, QuestionKind, Rejection};
 pub use schema::json_schema;
+pub use scope::Scope;
 pub use secret::Secret;
 pub use step::{
     ClickOptions, DialogAnswer, DownloadStart, FileSource, ForEach, Items, Modifier, MouseButton,
@@ -152,8 +157,18 @@ impl Definition {
     /// All that is wrong with it, in the order of the text; never an empty list.
     pub fn parse_yaml(text: &str) -> Result<Self, Vec<ValidationError>> {
         let mut problems = Problems::default();
-        let node = yaml::parse(text, &mut problems);
-        Self::decode(node, problems)
+        let read = yaml::parse(text, &mut problems);
+        let Some(broken) = read.broken else {
+            return Self::decode(read.node, problems);
+        };
+        // What comes before the place where the text breaks off is checked all the same.
+        if let Some(node) = read.node {
+            let mut found = Problems::default();
+            decode::definition(&node, &mut found);
+            found.retain(|problem| broken.is_certain(&problem.place));
+            problems.append(found);
+        }
+        Err(problems.into_sorted())
     }
 
     /// Reads a definition from JSON. Each error says where it is, with a JSON pointer.

@@ -1,7 +1,9 @@
 //! The names that a definition gives and uses: variables, answers, secrets, inputs, artifacts, elements. Each use is
 //! checked against what exists by then.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
 
 use super::decode::{Decoder, is_file_name};
 use super::expression::{Expression, SecretName, is_name};
@@ -19,17 +21,47 @@ const RESERVED: &[&str] = &[
 /// What exists so far.
 #[derive(Default)]
 pub(super) struct Names {
-    /// The properties of the input, if its schema lists all of them.
-    pub(super) inputs: Option<BTreeSet<String>>,
-    variables: BTreeSet<String>,
+    /// The input's schema.
+    pub(super) input: Option<Value>,
+    variables: BTreeMap<String, Holds>,
     answers: BTreeSet<String>,
     secrets: BTreeSet<String>,
+    /// The artifacts whose names are known beforehand.
     artifacts: BTreeSet<String>,
+    /// Whether there are artifacts whose names only the run knows.
+    has_other_artifacts: bool,
     /// The loops over elements around the present step.
     elements: Vec<String>,
 }
 
+/// What a variable holds, as far as the step says so that made it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// Something.
+    #[default]
+    Anything,
+    /// A map that has these properties and no others.
+    Record(Vec<String>),
+    /// A list of such maps.
+    Records(Vec<String>),
+}
+
+impl Holds {
+    /// A map with these properties.
+    pub(super) fn record(properties: &[&str]) -> Self {
+        Self::Record(properties.iter().map(ToString::to_string).collect())
+    }
+}
+
 impl Names {
+    /// What is in a list, if an expression is nothing but a variable that holds one.
+    pub(super) fn items_of(&self, expression: &Expression) -> Holds {
+        match self.variables.get(expression.source()) {
+            Some(Holds::Records(properties)) => Holds::Record(properties.clone()),
+            _ => Holds::Anything,
+        }
+    }
+
     /// The secrets that were named.
     pub(super) fn take_secrets(&mut self) -> BTreeSet<String> {
         std::mem::take(&mut self.secrets)
@@ -62,29 +94,69 @@ impl Decoder<'_> {
     fn check_read(&mut self, read: &str, place: &Spot) {
         let mut parts = read.split('.');
         let root = parts.next().unwrap_or(read);
-        match (root, parts.next()) {
-            ("input", Some(property)) => {
-                if let Some(inputs) = &self.names.inputs
-                    && !inputs.contains(property)
+        match root {
+            "input" => self.check_input(parts, place),
+            "outputs" => {}
+            _ => match (self.names.variables.get(root), parts.next()) {
+                (Some(Holds::Record(properties)), Some(property))
+                    if !properties.iter().any(|known| known == property) =>
                 {
-                    let near = closest(property, inputs.iter().map(String::as_str))
-                        .map(|name| format!("input.{name}"));
-                    let message = format!("the input has no property `{property}`");
+                    let near = closest(property, properties.iter().map(String::as_str));
+                    let near = near.map(|name| format!("{root}.{name}"));
+                    let message = format!(
+                        "`{root}` has no `{property}`; it has {}",
+                        properties.join(", ")
+                    );
+                    self.suggest(place, Rule::UnknownVariable, message, near.as_deref());
+                }
+                (Some(Holds::Records(_)), Some(property)) => {
+                    let message = format!(
+                        "`{root}` is a list, and has no `{property}`: its first item is `{root}[0]`"
+                    );
+                    self.report(place, Rule::UnknownVariable, message);
+                }
+                (Some(_), _) => {}
+                (None, _) => {
+                    let known = self.names.variables.keys().map(String::as_str);
+                    let near = closest(
+                        root,
+                        known.chain(["input", "outputs", "secrets", "answers"]),
+                    )
+                    .map(str::to_owned);
+                    let message = format!("there is no variable `{root}` by then");
+                    self.suggest(place, Rule::UnknownVariable, message, near.as_deref());
+                }
+            },
+        }
+    }
+
+    /// Reports a property that no input has, as far as its schema lists them.
+    fn check_input<'r>(&mut self, path: impl Iterator<Item = &'r str>, place: &Spot) {
+        let Some(mut schema) = self.names.input.as_ref() else {
+            return;
+        };
+        let mut at = "input".to_owned();
+        for property in path {
+            let Some(properties) = all_properties(schema) else {
+                return;
+            };
+            match properties.get(property) {
+                Some(inner) => schema = inner,
+                None => {
+                    let near = closest(property, properties.keys().map(String::as_str));
+                    let near = near.map(|name| format!("{at}.{name}"));
+                    let what = at
+                        .strip_prefix("input.")
+                        .map(|inner| format!("`{inner}` of "));
+                    let message = format!(
+                        "{}the input has no property `{property}`",
+                        what.unwrap_or_default()
+                    );
                     self.suggest(place, Rule::UnknownInput, message, near.as_deref());
+                    return;
                 }
             }
-            ("input" | "outputs", _) => {}
-            _ if self.names.variables.contains(root) => {}
-            _ => {
-                let known = self.names.variables.iter().map(String::as_str);
-                let near = closest(
-                    root,
-                    known.chain(["input", "outputs", "secrets", "answers"]),
-                )
-                .map(str::to_owned);
-                let message = format!("there is no variable `{root}` by then");
-                self.suggest(place, Rule::UnknownVariable, message, near.as_deref());
-            }
+            at = format!("{at}.{property}");
         }
     }
 
@@ -97,39 +169,49 @@ impl Decoder<'_> {
         fields.take(key).and_then(|node| self.name(node))
     }
 
-    /// Takes the name of a variable that exists from here on.
+    /// Takes the name of a variable that exists from here on, and holds this.
     pub(super) fn take_variable(
         &mut self,
         fields: &mut Fields<'_>,
         key: &'static str,
+        holds: Holds,
     ) -> Option<String> {
         let name = self.take_name(fields, key)?;
-        self.define(&name);
+        self.define(&name, holds);
         Some(name)
     }
 
-    /// Makes a variable exist from here on.
-    pub(super) fn define(&mut self, name: &str) {
-        self.names.variables.insert(name.to_owned());
+    /// Makes a variable exist from here on. What several steps give a value of several kinds can hold anything.
+    pub(super) fn define(&mut self, name: &str, holds: Holds) {
+        let known = self.names.variables.entry(name.to_owned());
+        known
+            .and_modify(|before| {
+                if *before != holds {
+                    *before = Holds::Anything;
+                }
+            })
+            .or_insert(holds);
     }
 
     /// Reads something in which a variable exists that exists nowhere else.
     pub(super) fn with_variable<T>(
         &mut self,
         name: Option<&str>,
+        holds: Holds,
         read: impl FnOnce(&mut Self) -> T,
     ) -> T {
-        let is_new = name.is_some_and(|name| self.names.variables.insert(name.to_owned()));
+        let Some(name) = name.filter(|name| !self.is_variable(name)) else {
+            return read(self);
+        };
+        self.names.variables.insert(name.to_owned(), holds);
         let value = read(self);
-        if let (Some(name), true) = (name, is_new) {
-            self.names.variables.remove(name);
-        }
+        self.names.variables.remove(name);
         value
     }
 
     /// Whether a variable exists.
     pub(super) fn is_variable(&self, name: &str) -> bool {
-        self.names.variables.contains(name)
+        self.names.variables.contains_key(name)
     }
 
     /// Reads something in which the present element of a loop can be located.
@@ -185,8 +267,36 @@ impl Decoder<'_> {
         is_right
     }
 
-    /// Reads an artifact's name. Names that are known beforehand must differ.
-    pub(super) fn file_name(&mut self, node: &Node) -> Option<Template> {
+    /// Takes an artifact's name, if there is one. Names that are known beforehand must differ.
+    pub(super) fn take_file_name(&mut self, fields: &mut Fields<'_>) -> Option<Template> {
+        let name = fields
+            .take("fileName")
+            .and_then(|node| self.file_name(node));
+        self.names.has_other_artifacts |= name.as_ref().and_then(Template::literal).is_none();
+        name
+    }
+
+    /// Makes an artifact exist whose name only the run knows.
+    pub(super) fn make_other_artifact(&mut self) {
+        self.names.has_other_artifacts = true;
+    }
+
+    /// Reads the name of an artifact that a step before has made.
+    pub(super) fn made_artifact(&mut self, node: &Node) -> Option<Template> {
+        let template = self.template(node)?;
+        if let Some(name) = template.literal()
+            && !self.names.has_other_artifacts
+            && !self.names.artifacts.contains(name)
+        {
+            let near = closest(name, self.names.artifacts.iter().map(String::as_str));
+            let near = near.map(str::to_owned);
+            let message = format!("no step before makes an artifact named `{name}`");
+            self.suggest(&node.place, Rule::UnknownVariable, message, near.as_deref());
+        }
+        Some(template)
+    }
+
+    fn file_name(&mut self, node: &Node) -> Option<Template> {
         let template = self.template(node)?;
         if let Some(name) = template.literal() {
             if !is_file_name(name) {
@@ -207,4 +317,24 @@ impl Decoder<'_> {
             self.report(place, Rule::DuplicateName, message);
         }
     }
+}
+
+/// The properties of what a schema describes, if it lists all of them.
+fn all_properties(schema: &Value) -> Option<&serde_json::Map<String, Value>> {
+    const OPEN: &[&str] = &[
+        "$ref",
+        "allOf",
+        "anyOf",
+        "dependentSchemas",
+        "if",
+        "oneOf",
+        "patternProperties",
+    ];
+    let is_open = OPEN.iter().any(|key| schema.get(key).is_some())
+        || matches!(
+            schema.get("additionalProperties"),
+            Some(Value::Bool(true) | Value::Object(_))
+        );
+    let properties = schema.get("properties")?.as_object()?;
+    (!is_open).then_some(properties)
 }

@@ -56,7 +56,8 @@ impl Path {
 }
 
 impl Spot {
-    fn place(&self) -> Place {
+    /// The place as it is told.
+    pub(super) fn place(&self) -> Place {
         Place {
             pointer: self.path.pointer(),
             line: self.line,
@@ -162,7 +163,7 @@ impl fmt::Display for ValidationError {
 
 impl std::error::Error for ValidationError {}
 
-/// The errors found so far. Bounded, so that a hostile text can't make the answer larger than itself.
+/// The errors found so far, each once. Bounded, so that a hostile text can't make the answer larger than itself.
 #[derive(Debug, Default)]
 pub(super) struct Problems(Vec<ValidationError>);
 
@@ -182,13 +183,35 @@ impl Problems {
         suggestion: Option<&str>,
     ) {
         if !self.are_full() {
-            self.0.push(ValidationError {
+            self.add(ValidationError {
                 place: place.place(),
                 rule,
                 message: message.into(),
                 suggestion: suggestion.map(str::to_owned),
             });
         }
+    }
+
+    /// Adds an error, unless it is told already: what YAML made of a value is seen when the text is read, and again
+    /// where something else was wanted.
+    fn add(&mut self, problem: ValidationError) {
+        let is_told =
+            |told: &ValidationError| told.place == problem.place && told.message == problem.message;
+        if !self.are_full() && !self.0.iter().any(is_told) {
+            self.0.push(problem);
+        }
+    }
+
+    /// Adds errors that were found apart.
+    pub(super) fn append(&mut self, other: Self) {
+        for problem in other.0 {
+            self.add(problem);
+        }
+    }
+
+    /// Forgets errors.
+    pub(super) fn retain(&mut self, is_kept: impl Fn(&ValidationError) -> bool) {
+        self.0.retain(is_kept);
     }
 
     /// Whether no more errors are kept: then nobody needs to look for more.

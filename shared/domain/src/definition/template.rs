@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::expression::{
-    EvaluationError, Expression, Scope, WrongExpression, describe, literal_length,
-};
+use super::expression::{EvaluationError, Expression, WrongExpression, literal_length, wrong};
 use super::problem::Rule;
+use super::scope::{Scope, describe};
 use super::secret::Secret;
+use super::weight::{MOST_VALUE_BYTES, Room};
 
 /// A checked template.
 #[derive(Debug, Clone)]
@@ -27,20 +27,18 @@ impl Template {
         let mut segments = Vec::new();
         let mut rest = source;
         if source.contains("{%") {
-            return Err(WrongExpression {
-                rule: Rule::BadExpression,
-                message: "`{% … %}` is not part of the language, only `{{ … }}`".to_owned(),
-            });
+            return Err(wrong(
+                Rule::BadExpression,
+                "`{% … %}` is not part of the language, only `{{ … }}`",
+            ));
         }
         while let Some(start) = rest.find("{{") {
             if start > 0 {
                 segments.push(Segment::Text(rest[..start].to_owned()));
             }
             let inner = &rest[start + 2..];
-            let end = end_of_expression(inner).ok_or_else(|| WrongExpression {
-                rule: Rule::BadExpression,
-                message: "`{{` without its `}}`".to_owned(),
-            })?;
+            let end = end_of_expression(inner)
+                .ok_or_else(|| wrong(Rule::BadExpression, "`{{` without its `}}`"))?;
             segments.push(Segment::Expression(Expression::parse(&inner[..end])?));
             rest = &inner[end + 2..];
         }
@@ -97,9 +95,18 @@ impl Template {
     /// # Errors
     /// An expression fails, or a secret is part of it.
     pub fn value(&self, scope: &Scope) -> Result<Value, EvaluationError> {
+        self.value_within(scope, &mut Room::new(MOST_VALUE_BYTES))
+    }
+
+    /// Gives the value as a part of something whose size is bounded.
+    pub(super) fn value_within(
+        &self,
+        scope: &Scope,
+        room: &mut Room,
+    ) -> Result<Value, EvaluationError> {
         match self.segments.as_slice() {
-            [Segment::Expression(expression)] => scope.evaluate(expression),
-            _ => self.text(scope).map(Value::String),
+            [Segment::Expression(expression)] => scope.evaluate_within(expression, room),
+            _ => self.text_within(scope, room).map(Value::String),
         }
     }
 
@@ -108,11 +115,17 @@ impl Template {
     /// # Errors
     /// An expression fails, is a list, a map or nothing, or a secret is part of it.
     pub fn text(&self, scope: &Scope) -> Result<String, EvaluationError> {
+        self.text_within(scope, &mut Room::new(MOST_VALUE_BYTES))
+    }
+
+    fn text_within(&self, scope: &Scope, room: &mut Room) -> Result<String, EvaluationError> {
         let mut text = String::new();
         for segment in &self.segments {
             match segment {
                 Segment::Text(part) => text.push_str(part),
-                Segment::Expression(expression) => text.push_str(&text_of(expression, scope)?),
+                Segment::Expression(expression) => {
+                    text.push_str(&text_of(expression, scope, room)?);
+                }
             }
         }
         Ok(text)
@@ -129,21 +142,31 @@ impl Template {
         unix_seconds: u64,
     ) -> Result<Secret, EvaluationError> {
         let mut text = String::new();
+        let mut room = Room::new(MOST_VALUE_BYTES);
         for segment in &self.segments {
             match segment {
                 Segment::Text(part) => text.push_str(part),
                 Segment::Expression(expression) if expression.secret().is_some() => {
-                    text.push_str(scope.reveal(expression, unix_seconds)?.expose());
+                    let secret = scope.reveal(expression, unix_seconds)?;
+                    room.take(secret.expose().len())
+                        .map_err(|why| expression.fail(why))?;
+                    text.push_str(secret.expose());
                 }
-                Segment::Expression(expression) => text.push_str(&text_of(expression, scope)?),
+                Segment::Expression(expression) => {
+                    text.push_str(&text_of(expression, scope, &mut room)?);
+                }
             }
         }
         Ok(Secret::new(text))
     }
 }
 
-fn text_of(expression: &Expression, scope: &Scope) -> Result<String, EvaluationError> {
-    match scope.evaluate(expression)? {
+fn text_of(
+    expression: &Expression,
+    scope: &Scope,
+    room: &mut Room,
+) -> Result<String, EvaluationError> {
+    match scope.evaluate_within(expression, room)? {
         Value::String(text) => Ok(text),
         Value::Number(number) => Ok(number.to_string()),
         Value::Bool(value) => Ok(value.to_string()),

@@ -110,11 +110,10 @@ fn every_error_is_found_at_once_with_its_place_and_what_was_meant() {
             (2, "/inputs", Some("input")),
             (4, "/states/0/name", None),
             (6, "/states/0/steps/0/clcik", Some("click")),
-            (7, "/states/0/steps/1/click", None),
             (7, "/states/0/steps/1/click/rol", Some("role")),
             (8, "/states/0/steps/2/fill/value", None),
             (10, "/states/1/steps", None),
-            (11, "/output/n", None),
+            (11, "/output/n", Some("length")),
         ],
         "{errors:#?}"
     );

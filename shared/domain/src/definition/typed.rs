@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::duration;
-use super::expression::{EvaluationError, Scope, describe};
+use super::expression::EvaluationError;
+use super::scope::{Scope, describe};
 use super::template::Template;
 
 /// A number, a duration or a yes-or-no that a step takes.

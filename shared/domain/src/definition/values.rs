@@ -11,8 +11,9 @@ use super::expression::Expression;
 use super::fields::Fields;
 use super::node::{Entry, Kind, Node};
 use super::problem::{Rule, closest};
+use super::scope::describe;
 use super::template::Template;
-use super::typed::{Bounds, Typed};
+use super::typed::{Bounds, Parameter, Typed};
 
 impl Decoder<'_> {
     /// Reads a list.
@@ -122,11 +123,14 @@ impl Decoder<'_> {
             Ok(template) => {
                 for expression in template.expressions() {
                     self.check_names(expression, &node.place);
+                    if let Some(Err(error)) = expression.constant() {
+                        self.report(&node.place, Rule::BadExpression, error.to_string());
+                    }
                 }
                 Some(template)
             }
             Err(wrong) => {
-                self.report(&node.place, wrong.rule, wrong.message);
+                self.suggest(&node.place, wrong.rule, wrong.message, wrong.suggestion);
                 None
             }
         }
@@ -147,10 +151,24 @@ impl Decoder<'_> {
             }
             Ok(expression) => {
                 self.check_names(&expression, &node.place);
+                match expression.constant() {
+                    Some(Err(error)) => {
+                        self.report(&node.place, Rule::BadExpression, error.to_string());
+                    }
+                    Some(Ok(value)) if !value.is_boolean() => {
+                        let message = format!(
+                            "a condition must be true or false, and `{}` is {}",
+                            expression.source(),
+                            describe(&value)
+                        );
+                        self.report(&node.place, Rule::BadExpression, message);
+                    }
+                    Some(Ok(_)) | None => {}
+                }
                 Some(expression)
             }
             Err(wrong) => {
-                self.report(&node.place, wrong.rule, wrong.message);
+                self.suggest(&node.place, wrong.rule, wrong.message, wrong.suggestion);
                 None
             }
         }
@@ -208,10 +226,7 @@ impl Decoder<'_> {
     /// Reads `true` or `false`, or a template that makes one.
     pub(super) fn typed_flag(&mut self, node: &Node) -> Option<Typed<bool>> {
         match self.computed(node) {
-            Some(template) => Some(Typed::Computed {
-                template: template?,
-                limits: (),
-            }),
+            Some(template) => self.typed(node, template?, ()),
             None => self.flag(node).map(Typed::Fixed),
         }
     }
@@ -252,10 +267,7 @@ impl Decoder<'_> {
         let bounds = fields.bounds(key);
         let node = fields.take(key)?;
         match self.computed(node) {
-            Some(template) => Some(Typed::Computed {
-                template: template?,
-                limits: bounds,
-            }),
+            Some(template) => self.typed(node, template?, bounds),
             None => self.count(node, bounds).map(Typed::Fixed),
         }
     }
@@ -276,12 +288,27 @@ impl Decoder<'_> {
     /// Reads a duration, or a template that makes one.
     pub(super) fn typed_duration(&mut self, node: &Node) -> Option<Typed<Duration>> {
         match self.computed(node) {
-            Some(template) => Some(Typed::Computed {
-                template: template?,
-                limits: (),
-            }),
+            Some(template) => self.typed(node, template?, ()),
             None => self.duration(node).map(Typed::Fixed),
         }
+    }
+
+    /// Reads how long something may take: longer than no time at all.
+    pub(super) fn time_limit(&mut self, node: &Node) -> Option<Typed<Duration>> {
+        let limit = self.typed_duration(node)?;
+        if limit.fixed() == Some(Duration::ZERO) {
+            self.refuse_no_time(node);
+        }
+        Some(limit)
+    }
+
+    /// Reports that something may take no time at all.
+    pub(super) fn refuse_no_time(&mut self, node: &Node) {
+        self.report(
+            &node.place,
+            Rule::OutOfBounds,
+            "nothing can be done in no time: here must be at least `1ms`",
+        );
     }
 
     /// Reads the template that stands instead of a typed value; `None` if there is none.
@@ -290,6 +317,23 @@ impl Decoder<'_> {
             Kind::String(text) if text.contains("{{") => Some(self.template(node)),
             _ => None,
         }
+    }
+
+    /// Makes a parameter of a template, and checks its value if it is known beforehand.
+    fn typed<T: Parameter>(
+        &mut self,
+        node: &Node,
+        template: Template,
+        limits: T::Limits,
+    ) -> Option<Typed<T>> {
+        let constant = template.only_expression().and_then(Expression::constant);
+        if let Some(Ok(value)) = constant
+            && let Err(message) = T::from_value(&value, limits)
+        {
+            self.report(&node.place, Rule::WrongKind, message);
+            return None;
+        }
+        Some(Typed::Computed { template, limits })
     }
 
     /// Reports that a value is of another kind than `wanted`.

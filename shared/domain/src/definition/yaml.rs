@@ -7,7 +7,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span};
 use serde_json::Number;
 
 use super::node::{Entry, Kind, MOST_BYTES, MOST_DEPTH, MOST_NODES, Node, size_message};
-use super::problem::{Path, Problems, Rule, Spot};
+use super::problem::{Path, Place, Problems, Rule, Spot};
 
 const COMMENT: &str =
     "YAML reads `#` after a space as the start of a comment: put the value in quotes";
@@ -16,84 +16,175 @@ const MAP: &str = "YAML reads `{…}` as a map: put the value in quotes";
 const TEMPLATE: &str = "YAML reads `{{ … }}` without quotes as a map: put the value in quotes";
 const ALIAS: &str = "`*` starts an alias in YAML, and aliases are not part of a definition: put the value in quotes";
 
-/// Makes the tree of a YAML text, or `None` after having reported why not.
-pub(super) fn parse(text: &str, problems: &mut Problems) -> Option<Node> {
+/// How many aliases are blanked out at most, to find what else is wrong with a text that has them.
+const MOST_ALIASES: usize = 16;
+
+/// What could be made of a text.
+pub(super) struct Read {
+    /// The tree, as far as the text can be read.
+    pub(super) node: Option<Node>,
+    /// Where it breaks off, if it can't be read to its end.
+    pub(super) broken: Option<Broken>,
+}
+
+/// Where a text can't be read any further.
+pub(super) struct Broken {
+    /// The line from which on nothing is certain.
+    line: usize,
+    /// The maps and lists that were begun before, and have no end.
+    open: Vec<Place>,
+}
+
+impl Broken {
+    /// Whether something that seems wrong is so whatever follows.
+    pub(super) fn is_certain(&self, place: &Place) -> bool {
+        place.line.is_some_and(|line| line < self.line) && !self.open.contains(place)
+    }
+}
+
+/// Makes the tree of a YAML text, and reports what is wrong with it as YAML.
+pub(super) fn parse(text: &str, problems: &mut Problems) -> Read {
     if text.len() > MOST_BYTES {
         problems.report(&Spot::default(), Rule::TooLarge, size_message());
-        return None;
+        return Read {
+            node: None,
+            broken: None,
+        };
     }
-    let mut builder = Builder {
-        parser: Parser::new_from_str(text),
-        lines: text.lines().collect(),
-        nodes: 0,
-        problems,
-    };
-    match builder.document() {
-        Ok(node) => node,
-        Err(Stop::Reported) => None,
-        Err(Stop::Syntax(error)) => {
-            let place = place(Path::default(), *error.marker());
-            let message = explain_syntax(&error, &builder.lines);
-            problems.report(&place, Rule::YamlSyntax, message);
-            None
+    // The scanner stops at an alias, which is what a `*` without quotes looks like. So that it hides no other error,
+    // the text is read once more without it.
+    let mut readable = text.to_owned();
+    let mut aliases = Vec::new();
+    loop {
+        let mut builder = Builder {
+            parser: Parser::new_from_str(&readable),
+            lines: text.lines().collect(),
+            nodes: 0,
+            problems: Problems::default(),
+            aliases: &aliases,
+            syntax_error: None,
+            open: Vec::new(),
+        };
+        let node = builder.document().unwrap_or_default();
+        let Builder {
+            lines,
+            problems: found,
+            syntax_error,
+            open,
+            ..
+        } = builder;
+        let Some(error) = syntax_error else {
+            problems.append(found);
+            return Read { node, broken: None };
+        };
+        let marker = *error.marker();
+        if let Some(blanked) = without_alias(&readable, marker)
+            && aliases.len() < MOST_ALIASES
+        {
+            readable = blanked;
+            aliases.push((marker.line(), marker.col()));
+            continue;
         }
+        problems.append(found);
+        let at = place(Path::default(), marker);
+        problems.report(&at, Rule::YamlSyntax, explain_syntax(&error, &lines));
+        // Within `{` or `[` that is not closed, what follows may be read otherwise than it was meant.
+        let flow = open.iter().filter(|open| open.is_flow);
+        let line = flow.filter_map(|open| open.place.line).min();
+        let broken = Broken {
+            line: line.unwrap_or(marker.line()),
+            open: open.into_iter().map(|open| open.place).collect(),
+        };
+        return Read {
+            node,
+            broken: Some(broken),
+        };
     }
 }
 
-/// Why the text is not read any further.
-enum Stop {
-    Syntax(ScanError),
-    Reported,
+/// The text with nothing in place of the alias at a marker, if there is one.
+fn without_alias(text: &str, marker: Marker) -> Option<String> {
+    let line_start = text
+        .split_inclusive('\n')
+        .take(marker.line().checked_sub(1)?)
+        .map(str::len)
+        .sum::<usize>();
+    let line = text[line_start..].split('\n').next()?;
+    let (at, _) = line.char_indices().nth(marker.col())?;
+    let alias = line[at..].strip_prefix('*')?;
+    let length = alias
+        .find([' ', '\t', ',', ']', '}', '\r'])
+        .unwrap_or(alias.len());
+    let start = line_start + at;
+    // One sign for each that is taken out, so that all others stay in their columns.
+    let blank: String = alias[..length].chars().map(|_| ' ').collect();
+    Some(format!(
+        "{}~{blank}{}",
+        &text[..start],
+        &text[start + 1 + length..]
+    ))
 }
 
-impl From<ScanError> for Stop {
-    fn from(error: ScanError) -> Self {
-        Self::Syntax(error)
-    }
+/// The text is not read any further: it is too large, and that has been reported.
+struct Stop;
+
+/// A map or a list that was begun when the text broke off.
+struct Open {
+    place: Place,
+    is_flow: bool,
 }
 
-struct Builder<'t, 'p> {
+struct Builder<'t, 'o> {
     parser: Parser<'t, saphyr_parser::StrInput<'t>>,
-    lines: Vec<&'t str>,
+    /// The lines as they were written.
+    lines: Vec<&'o str>,
     nodes: usize,
-    problems: &'p mut Problems,
+    problems: Problems,
+    /// Where aliases were blanked out.
+    aliases: &'t [(usize, usize)],
+    /// Why the text can't be read to its end.
+    syntax_error: Option<ScanError>,
+    /// What was begun when it broke off.
+    open: Vec<Open>,
 }
 
-impl<'t> Builder<'t, '_> {
-    fn next(&mut self) -> Result<(Event<'t>, Span), Stop> {
-        match self.parser.next_event() {
-            Some(event) => Ok(event?),
-            None => Err(Stop::Reported),
+impl<'t, 'o> Builder<'t, 'o> {
+    /// The next event; `None` where the text breaks off.
+    fn next(&mut self) -> Option<(Event<'t>, Span)> {
+        if self.syntax_error.is_some() {
+            return None;
         }
-    }
-
-    fn stop<T>(&mut self, place: &Spot, rule: Rule, message: impl Into<String>) -> Result<T, Stop> {
-        self.problems.report(place, rule, message);
-        Err(Stop::Reported)
+        match self.parser.next_event()? {
+            Ok(event) => Some(event),
+            Err(error) => {
+                self.syntax_error = Some(error);
+                None
+            }
+        }
     }
 
     fn document(&mut self) -> Result<Option<Node>, Stop> {
         let mut root = None;
-        loop {
-            let (event, span) = self.next()?;
+        while let Some((event, span)) = self.next() {
             match event {
                 Event::StreamStart | Event::DocumentEnd | Event::Nothing => {}
                 Event::DocumentStart(_) if root.is_some() => {
-                    return self.stop(
+                    self.problems.report(
                         &place(Path::default(), span.start),
                         Rule::YamlFeature,
                         "a definition is one YAML document",
                     );
+                    break;
                 }
                 Event::DocumentStart(_) => {
-                    let (event, span) = self.next()?;
-                    root = Some(self.node(event, span, Path::default(), 0)?);
+                    if let Some((event, span)) = self.next() {
+                        root = self.node(event, span, Path::default(), 0)?;
+                    }
                 }
-                Event::StreamEnd => break,
-                _ => return Err(Stop::Reported),
+                _ => break,
             }
         }
-        if root.is_none() {
+        if root.is_none() && self.syntax_error.is_none() {
             self.problems
                 .report(&Spot::default(), Rule::Empty, "the definition is empty");
         }
@@ -106,34 +197,25 @@ impl<'t> Builder<'t, '_> {
         span: Span,
         path: Path,
         depth: usize,
-    ) -> Result<Node, Stop> {
+    ) -> Result<Option<Node>, Stop> {
         let place = place(path, span.start);
         self.nodes += 1;
         if depth > MOST_DEPTH || self.nodes > MOST_NODES {
-            return self.stop(&place, Rule::TooLarge, size_message());
+            self.problems.report(&place, Rule::TooLarge, size_message());
+            return Err(Stop);
         }
+        let mut is_flow = false;
+        self.refuse_features(&event, &place);
         let mut swallowed = None;
         let kind = match event {
-            Event::Alias(_) => return self.stop(&place, Rule::YamlFeature, ALIAS),
-            Event::Scalar(_, _, anchor, _)
-            | Event::SequenceStart(anchor, _)
-            | Event::MappingStart(anchor, _)
-                if anchor > 0 =>
-            {
-                return self.stop(
-                    &place,
-                    Rule::YamlFeature,
-                    "`&` starts an anchor in YAML, and anchors are not part of a definition",
-                );
+            Event::Alias(_) => {
+                swallowed = Some(ALIAS);
+                Kind::Null
             }
-            Event::Scalar(_, _, _, Some(_))
-            | Event::SequenceStart(_, Some(_))
-            | Event::MappingStart(_, Some(_)) => {
-                return self.stop(
-                    &place,
-                    Rule::YamlFeature,
-                    "`!` starts a tag in YAML, and tags are not part of a definition",
-                );
+            Event::Scalar(..) if self.is_blanked_alias(span.start) => {
+                self.problems.report(&place, Rule::YamlFeature, ALIAS);
+                swallowed = Some(ALIAS);
+                Kind::Null
             }
             Event::Scalar(text, style, _, _) => {
                 let kind = if style == ScalarStyle::Plain {
@@ -147,61 +229,117 @@ impl<'t> Builder<'t, '_> {
                 kind
             }
             Event::SequenceStart(..) => {
-                if self.text_at(span.start).starts_with('[') {
+                is_flow = self.text_at(span.start).starts_with('[');
+                if is_flow {
                     swallowed = Some(LIST);
                 }
                 self.sequence(&place.path, depth)?
             }
             Event::MappingStart(..) => {
-                if self.text_at(span.start).starts_with('{') {
+                is_flow = self.text_at(span.start).starts_with('{');
+                if is_flow {
                     swallowed = Some(MAP);
                 }
-                self.mapping(&place, depth)?
+                match self.mapping(&place, depth)? {
+                    Some(entries) => Kind::Mapping(entries),
+                    None => {
+                        swallowed = Some(TEMPLATE);
+                        Kind::Null
+                    }
+                }
             }
-            _ => return Err(Stop::Reported),
+            _ => return Ok(None),
         };
-        Ok(Node {
+        if self.syntax_error.is_some() && matches!(kind, Kind::Sequence(_) | Kind::Mapping(_)) {
+            self.open.push(Open {
+                place: place.place(),
+                is_flow,
+            });
+        }
+        Ok(Some(Node {
             place,
             kind,
             swallowed,
-        })
+        }))
+    }
+
+    /// Reports the parts of YAML that definitions don't have.
+    fn refuse_features(&mut self, event: &Event<'t>, place: &Spot) {
+        let (anchor, has_tag) = match event {
+            Event::Alias(_) => {
+                self.problems.report(place, Rule::YamlFeature, ALIAS);
+                return;
+            }
+            Event::Scalar(_, _, anchor, tag)
+            | Event::SequenceStart(anchor, tag)
+            | Event::MappingStart(anchor, tag) => (*anchor, tag.is_some()),
+            _ => return,
+        };
+        if anchor > 0 {
+            self.problems.report(
+                place,
+                Rule::YamlFeature,
+                "`&` starts an anchor in YAML, and anchors are not part of a definition",
+            );
+        }
+        if has_tag {
+            self.problems.report(
+                place,
+                Rule::YamlFeature,
+                "`!` starts a tag in YAML, and tags are not part of a definition",
+            );
+        }
+    }
+
+    fn is_blanked_alias(&self, marker: Marker) -> bool {
+        self.aliases.contains(&(marker.line(), marker.col()))
     }
 
     fn sequence(&mut self, path: &Path, depth: usize) -> Result<Kind, Stop> {
         let mut items = Vec::new();
-        loop {
-            let (event, span) = self.next()?;
+        while let Some((event, span)) = self.next() {
             if event == Event::SequenceEnd {
-                return Ok(Kind::Sequence(items));
+                break;
             }
-            items.push(self.node(event, span, path.to(items.len().to_string()), depth + 1)?);
+            items.extend(self.node(event, span, path.to(items.len().to_string()), depth + 1)?);
         }
+        Ok(Kind::Sequence(items))
     }
 
-    fn mapping(&mut self, map_place: &Spot, depth: usize) -> Result<Kind, Stop> {
+    /// Reads the entries of a map; `None` if it is what YAML makes of a template without quotes.
+    fn mapping(&mut self, map_place: &Spot, depth: usize) -> Result<Option<Vec<Entry>>, Stop> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut seen = HashSet::new();
-        loop {
-            let (event, key_span) = self.next()?;
+        let mut is_template = false;
+        while let Some((event, key_span)) = self.next() {
+            let key_place = place(map_place.path.clone(), key_span.start);
             let key = match event {
-                Event::MappingEnd => return Ok(Kind::Mapping(entries)),
-                Event::Scalar(text, _, 0, None) => text.into_owned(),
-                Event::Alias(_) => {
-                    return self.stop(
-                        &place(map_place.path.clone(), key_span.start),
-                        Rule::YamlFeature,
-                        ALIAS,
+                Event::MappingEnd => break,
+                Event::Scalar(text, _, anchor, tag) => {
+                    self.refuse_features(
+                        &Event::Scalar("".into(), ScalarStyle::Plain, anchor, tag),
+                        &key_place,
                     );
+                    text.into_owned()
                 }
-                Event::MappingStart(..) => {
-                    return self.stop(map_place, Rule::SwallowedByYaml, TEMPLATE);
-                }
-                _ => {
-                    return self.stop(
-                        &place(map_place.path.clone(), key_span.start),
-                        Rule::WrongKind,
-                        "a key must be plain text",
-                    );
+                other => {
+                    // What it holds is read and forgotten, to find what else is wrong after it.
+                    if matches!(other, Event::MappingStart(..)) {
+                        is_template = true;
+                        self.problems
+                            .report(map_place, Rule::SwallowedByYaml, TEMPLATE);
+                    } else if !matches!(other, Event::Alias(_)) {
+                        self.problems.report(
+                            &key_place,
+                            Rule::WrongKind,
+                            "a key must be plain text",
+                        );
+                    }
+                    self.node(other, key_span, map_place.path.clone(), depth + 1)?;
+                    if let Some((event, span)) = self.next() {
+                        self.node(event, span, map_place.path.clone(), depth + 1)?;
+                    }
+                    continue;
                 }
             };
             let path = map_place.path.to(key.as_str());
@@ -213,8 +351,12 @@ impl<'t> Builder<'t, '_> {
                     format!("`{key}` stands here twice"),
                 );
             }
-            let (event, span) = self.next()?;
-            let mut value = self.node(event, span, path, depth + 1)?;
+            let Some((event, span)) = self.next() else {
+                break;
+            };
+            let Some(mut value) = self.node(event, span, path, depth + 1)? else {
+                break;
+            };
             if matches!(value.kind, Kind::Null)
                 && value.swallowed.is_none()
                 && self.is_followed_by_comment(key_span.end)
@@ -227,10 +369,11 @@ impl<'t> Builder<'t, '_> {
                 value,
             });
         }
+        Ok((!is_template).then_some(entries))
     }
 
     /// The rest of the line from a marker on.
-    fn text_at(&self, marker: Marker) -> &'t str {
+    fn text_at(&self, marker: Marker) -> &'o str {
         let Some(line) = marker
             .line()
             .checked_sub(1)

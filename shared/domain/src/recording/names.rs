@@ -12,7 +12,9 @@ pub(super) fn slug(text: &str) -> Option<String> {
         if name.len() >= MOST_BYTES {
             break;
         }
-        if c.is_ascii_alphanumeric() {
+        if let Some(plain) = plain(c) {
+            name.push_str(plain);
+        } else if c.is_ascii_alphanumeric() {
             name.push(c.to_ascii_lowercase());
         } else if !name.is_empty() && !name.ends_with('_') {
             name.push('_');
@@ -25,11 +27,40 @@ pub(super) fn slug(text: &str) -> Option<String> {
     }
 }
 
+/// What stands in a name for a letter of the languages of Europe.
+fn plain(c: char) -> Option<&'static str> {
+    Some(match c.to_lowercase().next()? {
+        'à' | 'á' | 'â' | 'ã' | 'å' | 'ā' | 'ă' | 'ą' => "a",
+        'ä' | 'æ' => "ae",
+        'ç' | 'ć' | 'č' => "c",
+        'ď' | 'đ' => "d",
+        'è' | 'é' | 'ê' | 'ë' | 'ē' | 'ė' | 'ę' | 'ě' => "e",
+        'ğ' => "g",
+        'ì' | 'í' | 'î' | 'ï' | 'ī' | 'į' | 'ı' => "i",
+        'ł' => "l",
+        'ñ' | 'ń' | 'ň' => "n",
+        'ò' | 'ó' | 'ô' | 'õ' | 'ő' => "o",
+        'ö' | 'ø' | 'œ' => "oe",
+        'ř' => "r",
+        'ś' | 'š' | 'ş' => "s",
+        'ß' => "ss",
+        'ť' | 'ţ' => "t",
+        'ù' | 'ú' | 'û' | 'ū' | 'ů' | 'ű' => "u",
+        'ü' => "ue",
+        'ý' | 'ÿ' => "y",
+        'ź' | 'ż' | 'ž' => "z",
+        _ => return None,
+    })
+}
+
 /// A name of a URL: of the end of its path, or of its host.
 pub(super) fn slug_of_url(url: &str) -> Option<String> {
     let url = url::Url::parse(url).ok()?;
     let last = url.path_segments()?.rfind(|segment| !segment.is_empty());
-    let last = last.map(|segment| segment.trim_end_matches(".html").trim_end_matches(".php"));
+    let last = last.map(|segment| match segment.rsplit_once('.') {
+        Some((name, "html" | "htm" | "php" | "asp" | "aspx" | "jsp" | "do")) => name,
+        _ => segment,
+    });
     last.and_then(slug)
         .or_else(|| slug(url.host_str()?.trim_start_matches("www.")))
 }
@@ -52,6 +83,10 @@ mod tests {
     #[test]
     fn names_are_made_of_what_people_read() {
         assert_eq!(slug("Employees – May").as_deref(), Some("employees_may"));
+        assert_eq!(
+            slug("Mint Énergie: Größe").as_deref(),
+            Some("mint_energie_groesse")
+        );
         assert_eq!(slug("2026 report").as_deref(), Some("page_2026_report"));
         assert_eq!(slug("日本"), None);
         assert_eq!(

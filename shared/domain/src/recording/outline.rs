@@ -98,6 +98,50 @@ impl States {
         &mut self.states[last]
     }
 
+    /// Takes the values of secrets out of all that was made before they were known. Gives what is said instead.
+    pub(super) fn hide(&mut self, secrets: &Secrets) -> Vec<String> {
+        let mut said = Vec::new();
+        for state in &mut self.states {
+            if secrets.are_in(&state.name) {
+                state.name = unique("page", &self.names);
+                self.names.insert(state.name.clone());
+            }
+            for item in &mut state.items {
+                match item {
+                    Item::Step(step) => {
+                        for key in ["fill", "select"] {
+                            for key_of_value in ["value", "option"] {
+                                let value = step
+                                    .get_mut(key)
+                                    .and_then(|options| options.get_mut(key_of_value));
+                                if let Some(value) = value {
+                                    secrets.replace(value);
+                                }
+                            }
+                        }
+                        if holds(step, secrets) {
+                            let verb = step.as_object().and_then(|step| step.keys().next());
+                            let verb = verb.map_or("step", String::as_str);
+                            let text = format!(
+                                "a `{verb}` of the state `{}` is left out, as it holds what was typed into a password field",
+                                state.name
+                            );
+                            said.push(text.clone());
+                            *item = Item::Comment(text);
+                        }
+                    }
+                    Item::Comment(text) => {
+                        if secrets.are_in(text) {
+                            "What stood here held what was typed into a password field."
+                                .clone_into(text);
+                        }
+                    }
+                }
+            }
+        }
+        said
+    }
+
     /// Gives the states that have steps; comments of the others move to the one before.
     pub(super) fn finish(self) -> Vec<State> {
         let mut kept: Vec<State> = Vec::new();
@@ -144,10 +188,41 @@ impl Secrets {
         self.by_value.get(value).map(String::as_str)
     }
 
-    /// Whether the value of a secret is part of a text.
+    /// Whether the value of a secret is part of a text, or of what it says as a URL. A short one can be a part of
+    /// anything, so it counts only as a whole.
     pub(super) fn are_in(&self, text: &str) -> bool {
-        self.by_value
-            .keys()
-            .any(|value| value.chars().count() >= 4 && text.contains(value.as_str()))
+        let decoded = decoded(text);
+        self.by_value.keys().any(|value| {
+            let is_long = value.chars().count() >= 6;
+            text == value
+                || is_long && (text.contains(value.as_str()) || decoded.contains(value.as_str()))
+                || url::Url::parse(text)
+                    .is_ok_and(|url| url.query_pairs().any(|(_, said)| said == value.as_str()))
+        })
     }
+
+    /// Puts the template that stands for a secret in place of its value.
+    fn replace(&self, value: &mut Value) {
+        if let Some(name) = value.as_str().and_then(|value| self.by_value.get(value)) {
+            *value = json!(format!("{{{{ secrets.{name} }}}}"));
+        }
+    }
+}
+
+/// Whether a text of a step holds the value of a secret.
+fn holds(value: &Value, secrets: &Secrets) -> bool {
+    match value {
+        Value::String(text) => secrets.are_in(text),
+        Value::Array(items) => items.iter().any(|item| holds(item, secrets)),
+        Value::Object(entries) => entries.values().any(|value| holds(value, secrets)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// A text as it is in a URL, read as what it stands for.
+fn decoded(text: &str) -> String {
+    let parts = url::form_urlencoded::parse(text.as_bytes());
+    parts
+        .map(|(name, value)| format!("{name}={value}&"))
+        .collect()
 }

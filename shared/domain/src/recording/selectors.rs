@@ -179,12 +179,14 @@ fn aria_locators(aria: &str, purpose: Purpose) -> Result<Vec<Value>, String> {
     let name = named(name)?;
     let label = json!({"label": name, "exact": true});
     // A name without a role: what people click has mostly one of these, in this order.
+    let placeholder = json!({"placeholder": name, "exact": true});
     Ok(match purpose {
-        Purpose::Field => vec![label],
+        Purpose::Field => vec![label, placeholder],
         Purpose::Other => vec![
             json!({"role": "button", "name": name, "exact": true}),
             json!({"role": "link", "name": name, "exact": true}),
             label,
+            placeholder,
             json!({"text": name, "exact": true}),
         ],
     })

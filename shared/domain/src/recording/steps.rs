@@ -7,27 +7,48 @@ use serde_json::{Map, Value, json};
 use super::keys::Keyboard;
 use super::outline::{Document, Outline, Secrets, States};
 use super::selectors::{Located, Purpose, frame_of, literal};
+use crate::definition::is_key;
 
 /// What a password field's selectors or labels have in them.
-const SECRET_WORDS: &[&str] = &[
+const SECRET_PARTS: &[&str] = &[
     "passw",
     "passcode",
     "passphrase",
-    "pwd",
-    "passwort",
     "kennwort",
     "contraseñ",
     "mot de passe",
     "motdepasse",
     "senha",
+    "wachtwoord",
     "secret",
-    "token",
-    "otp",
     "one-time",
-    "2fa",
-    "pin-code",
-    "cvc",
-    "cvv",
+    "one time",
+];
+/// What they have in them as a word of its own.
+const SECRET_WORDS: &[&str] = &[
+    "pwd", "pw", "token", "otp", "totp", "2fa", "mfa", "pin", "cvc", "cvv",
+];
+/// Words beside which a code is none that must be kept secret.
+const OF_OPEN_CODES: &[&str] = &[
+    "zip",
+    "postal",
+    "post",
+    "country",
+    "area",
+    "city",
+    "dial",
+    "promo",
+    "promotion",
+    "coupon",
+    "discount",
+    "voucher",
+    "product",
+    "item",
+    "color",
+    "colour",
+    "currency",
+    "language",
+    "source",
 ];
 /// The longest time-out of a step, in milliseconds: as long as a duration may be.
 const LONGEST_TIMEOUT_MS: u64 = 7 * 24 * 60 * 60 * 1000;
@@ -49,6 +70,7 @@ pub(super) struct Translation {
     /// How the present step is called in warnings.
     step: String,
     said_positions: bool,
+    said_frames: bool,
 }
 
 impl Translation {
@@ -66,6 +88,7 @@ impl Translation {
             is_in_secret_field: false,
             step: String::new(),
             said_positions: false,
+            said_frames: false,
         }
     }
 
@@ -118,8 +141,20 @@ impl Translation {
     }
 
     /// Gives what the recording has become.
-    pub(super) fn finish(self, title: &str) -> Outline {
+    pub(super) fn finish(mut self, title: &str) -> Outline {
+        // What was typed into a password field can stand in steps before it, too.
+        for warning in &mut self.warnings {
+            if self.secrets.are_in(warning) {
+                "something that holds a secret is left out".clone_into(warning);
+            }
+        }
+        self.warnings.extend(self.states.hide(&self.secrets));
         let states = self.states.finish();
+        let title = if self.secrets.are_in(title) {
+            ""
+        } else {
+            title
+        };
         let title: String = title
             .chars()
             .filter(|c| !c.is_control())
@@ -162,7 +197,11 @@ impl Translation {
             .or(self.timeout_ms)
             .filter(|ms| (1..=LONGEST_TIMEOUT_MS).contains(ms))
         {
-            made["timeout"] = json!(format!("{timeout_ms}ms"));
+            let duration = match timeout_ms % 1_000 {
+                0 => format!("{}s", timeout_ms / 1_000),
+                _ => format!("{timeout_ms}ms"),
+            };
+            made["timeout"] = json!(duration);
         }
         self.states.push(made);
     }
@@ -181,7 +220,13 @@ impl Translation {
         match url {
             Some(url) => {
                 self.note_origin(&url);
-                self.push(step, json!({"tab": {"switch": pattern_of(&url)}}));
+                if target != "main" && !self.said_frames {
+                    self.said_frames = true;
+                    self.states.comment(
+                        "If this was an iframe of another origin and not a tab, put the steps into `frame`.",
+                    );
+                }
+                self.push(step, json!({"tab": {"switch": pattern_of(&url, None)}}));
             }
             None => self.warn("goes back to the first tab, whose URL is not known"),
         }
@@ -283,6 +328,9 @@ impl Translation {
         ) {
             self.warn("a touch or a pen becomes a click of the mouse");
         }
+        if step.get("duration").and_then(Value::as_f64).unwrap_or(0.0) > 200.0 {
+            self.warn("the button is not held down: a long press becomes a click");
+        }
         let Some(located) = self.locate(step, Purpose::Other) else {
             return;
         };
@@ -343,6 +391,9 @@ impl Translation {
         if is_character && self.is_in_secret_field {
             return self.warn("a key that was typed into a password field is left out");
         }
+        if !is_key(&press) {
+            return self.warn(&format!("the key `{}` has no counterpart", shorten(&press)));
+        }
         let is_same = |last: &Value| {
             (last["press"].as_str() == Some(&press)
                 || last["press"]["key"].as_str() == Some(&press))
@@ -399,31 +450,53 @@ impl Translation {
         let Some(target) = located.value() else {
             return;
         };
-        let operator = step.get("operator").and_then(Value::as_str).unwrap_or("==");
+        let operator = step.get("operator").and_then(Value::as_str).unwrap_or(">=");
         let count = step.get("count").and_then(Value::as_u64).unwrap_or(1);
-        let is_visible = step.get("visible").and_then(Value::as_bool).unwrap_or(true);
+        // Without it, the whole of what the step waits for must not be so.
+        let is_wanted = step.get("visible").and_then(Value::as_bool).unwrap_or(true);
         let mut conditions = Vec::new();
-        match (operator, count) {
-            (">=", 0) => {}
-            ("==" | "<=", 0) => conditions.push(json!({"hidden": target})),
-            ("==" | ">=", 1) if is_visible => conditions.push(json!({"visible": target})),
-            ("==" | ">=", 1) => conditions.push(json!({"hidden": target})),
+        match (operator, count, is_wanted) {
+            (">=", 0, _) => {}
+            ("==" | "<=", 0, false) | (">=", 1, true) => {
+                conditions.push(json!({"attached": target}));
+            }
+            ("==" | "<=", 0, true) | (">=", 1, false) => {
+                conditions.push(json!({"detached": target}));
+            }
             _ => match located.css().filter(|_| frame_of(step).is_none()) {
-                Some(css) => conditions.push(json!({
-                    "script": format!("document.querySelectorAll({}).length {operator} {count}", json!(css)),
-                })),
+                Some(css) => {
+                    let operator = match operator {
+                        "<=" | ">=" => operator,
+                        _ => "==",
+                    };
+                    let not = if is_wanted { "" } else { "!" };
+                    conditions.push(json!({
+                        "script": format!("{not}(document.querySelectorAll({}).length {operator} {count})", json!(css)),
+                    }));
+                }
                 None => {
                     self.warn("how many elements there must be can only be waited for by CSS: one is waited for");
-                    conditions.push(json!({"visible": target}));
+                    conditions.push(json!({"attached": target}));
                 }
             },
         }
-        self.properties(step, &located, &mut conditions);
+        if is_wanted {
+            self.properties(step, &located, &mut conditions);
+        } else if ["properties", "attributes"].iter().any(|key| {
+            step.get(*key)
+                .is_some_and(|wanted| wanted.is_object() && wanted != &json!({}))
+        }) {
+            self.warn("what the element's properties and attributes must not be is not waited for");
+        }
+        let before = conditions.len();
         conditions.retain(|condition| {
             !condition["script"]
                 .as_str()
                 .is_some_and(|script| script.contains("{{"))
         });
+        if conditions.len() < before {
+            self.warn("a condition that has `{{` in it is left out");
+        }
         match conditions.len() {
             0 => self.warn("nothing is left to wait for"),
             1 => self.push(step, json!({"waitFor": conditions[0]})),
@@ -431,16 +504,19 @@ impl Translation {
         }
     }
 
-    /// What the element's properties and attributes must be, as scripts.
+    /// What each element's properties and attributes must be, as scripts.
     fn properties(
         &mut self,
         step: &Map<String, Value>,
         located: &Located,
         conditions: &mut Vec<Value>,
     ) {
-        for (key, read) in [
-            ("properties", "element[name]"),
-            ("attributes", "element.getAttribute(name)"),
+        for (key, fits) in [
+            ("properties", "fits(wanted, element)"),
+            (
+                "attributes",
+                "Object.entries(wanted).every(([name, value]) => element.getAttribute(name) === value)",
+            ),
         ] {
             let Some(Value::Object(wanted)) = step.get(key).filter(|wanted| wanted != &&json!({}))
             else {
@@ -449,8 +525,8 @@ impl Translation {
             match located.css().filter(|_| frame_of(step).is_none()) {
                 Some(css) => conditions.push(json!({
                     "script": format!(
-                        "Object.entries({}).every(([name, value]) => {{ const element = document.querySelector({}); return element && JSON.stringify({read}) === JSON.stringify(value) }})",
-                        json!(wanted), json!(css)
+                        "((wanted) => {{ const fits = (a, b) => a === b || a instanceof Object && b instanceof Object && Object.entries(a).every(([name, value]) => fits(value, b[name])); return [...document.querySelectorAll({})].every((element) => {fits}) }})({})",
+                        json!(css), json!(wanted)
                     ),
                 })),
                 None => self.warn(&format!("the element's {key} can only be waited for by CSS")),
@@ -493,6 +569,7 @@ impl Translation {
             }
             let url = url.filter(|url| !url.is_empty());
             let title = title.filter(|title| !title.is_empty());
+            let before = self.main_url.clone();
             if let Some(url) = url {
                 self.note_origin(url);
                 if self.target == "main" {
@@ -501,11 +578,8 @@ impl Translation {
             }
             let is_said = kind == "navigate" && url == step.get("url").and_then(Value::as_str);
             if let Some(url) = url.filter(|_| !is_said) {
-                if self.secrets.are_in(url) {
-                    self.warn("the URL of the next page holds a secret, and is not waited for");
-                } else {
-                    self.push(step, json!({"waitFor": {"url": pattern_of(url)}}));
-                }
+                let pattern = pattern_of(url, before.as_deref());
+                self.push(step, json!({"waitFor": {"url": pattern}}));
             }
             if kind != "navigate" {
                 self.states.begin(title, url);
@@ -514,10 +588,43 @@ impl Translation {
     }
 }
 
-/// The URL without its fragment as a pattern, so that what is after it doesn't matter.
-fn pattern_of(url: &str) -> String {
-    let place = url.split('#').next().unwrap_or(url);
-    format!("{}*", literal(place))
+/// The pattern of a URL to which a step led. What is after the path mostly belongs to one session, so it counts only
+/// where the path is that of the page before; the same goes for parts of the path that look like keys.
+fn pattern_of(url: &str, before: Option<&str>) -> String {
+    let url = url.split('#').next().unwrap_or(url);
+    let (place, query) = url.split_once('?').unwrap_or((url, ""));
+    let is_same_place = before
+        .and_then(|before| before.split(['?', '#']).next())
+        .is_some_and(|before| before == place);
+    let parts: Vec<&str> = place
+        .split('/')
+        .enumerate()
+        .map(|(index, part)| {
+            if index > 2 && is_key_of_one(part) {
+                "*"
+            } else {
+                part
+            }
+        })
+        .collect();
+    let mut pattern = literal(&parts.join("/"));
+    if is_same_place && !query.is_empty() {
+        pattern.push('?');
+        pattern.push_str(&literal(query));
+    }
+    if !pattern.ends_with('*') {
+        pattern.push('*');
+    }
+    pattern
+}
+
+/// Whether a part of a path looks like the key of one thing: a long number, or hexadecimal digits.
+fn is_key_of_one(part: &str) -> bool {
+    let digits = part.chars().filter(char::is_ascii_digit).count();
+    let is_number = digits >= 5 && digits == part.len();
+    let is_hexadecimal =
+        part.len() >= 8 && digits > 0 && part.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+    is_number || is_hexadecimal
 }
 
 fn text<'s>(step: &'s Map<String, Value>, key: &str) -> &'s str {
@@ -556,10 +663,36 @@ fn said_by_selectors(step: &Map<String, Value>) -> String {
 
 fn is_secret_field(step: &Map<String, Value>) -> bool {
     let said = said_by_selectors(step);
-    let is_pin = said
-        .split(|c: char| !c.is_alphanumeric())
-        .any(|word| matches!(word, "pin" | "code"));
-    is_pin || SECRET_WORDS.iter().any(|word| said.contains(word))
+    if SECRET_PARTS.iter().any(|part| said.contains(part)) {
+        return true;
+    }
+    let words = words_of_selectors(step);
+    let has = |known: &[&str]| {
+        words.iter().any(|word| {
+            // `#pwd2` is the second of its kind.
+            let first = word.trim_end_matches(|c: char| c.is_ascii_digit());
+            known.contains(&word.as_str()) || known.contains(&first)
+        })
+    };
+    has(SECRET_WORDS) || has(&["code"]) && !has(OF_OPEN_CODES)
+}
+
+/// The words in the selectors, in small letters: `#zipCode` has two of them.
+fn words_of_selectors(step: &Map<String, Value>) -> Vec<String> {
+    let text = step.get("selectors").map(Value::to_string);
+    let mut words = vec![String::new()];
+    let mut was_small = false;
+    for c in text.unwrap_or_default().chars() {
+        if !c.is_alphanumeric() || c.is_uppercase() && was_small {
+            words.push(String::new());
+        }
+        if let (true, Some(word)) = (c.is_alphanumeric(), words.last_mut()) {
+            word.extend(c.to_lowercase());
+        }
+        was_small = c.is_lowercase();
+    }
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 /// What the secret is called that is entered into this field.

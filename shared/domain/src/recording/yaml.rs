@@ -86,7 +86,12 @@ fn block(value: &Value, indent: usize, text: &mut String) {
                 let _ = writeln!(text, "{key}:");
                 for item in items {
                     let _ = write!(text, "{:1$}- ", "", indent + 2);
-                    block(item, indent + 4, text);
+                    let flat = inline(item);
+                    if flat.chars().count() > MOST_INLINE_CHARS {
+                        block(item, indent + 4, text);
+                    } else {
+                        let _ = writeln!(text, "{flat}");
+                    }
                 }
             }
             Value::Object(entries)

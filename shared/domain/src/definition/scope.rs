@@ -1,0 +1,162 @@
+//! What the expressions of a run can see, secrets apart from all else.
+
+use std::collections::BTreeMap;
+
+use minijinja::Value;
+use minijinja::value::Serde;
+
+use super::expression::{EvaluationError, Expression, SecretName};
+use super::one_time_code;
+use super::secret::Secret;
+use super::weight::{MOST_VALUE_BYTES, Room, weight};
+
+/// How much memory all variables of a run may take together, in bytes.
+const MOST_VARIABLES_BYTES: usize = 256 << 20;
+
+/// Everything that the expressions of a run can see at one moment.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    variables: BTreeMap<String, Value>,
+    secrets: BTreeMap<String, Secret>,
+    answers: BTreeMap<String, Secret>,
+    /// One-time codes that were made of secrets, and what was answered before.
+    concealed: Vec<Secret>,
+    /// How much memory each variable takes.
+    weights: BTreeMap<String, usize>,
+}
+
+impl Scope {
+    /// Makes the scope with which a run begins. `outputs` are those of the earlier workflows of the job run.
+    #[must_use]
+    pub fn new(
+        input: &serde_json::Value,
+        outputs: &serde_json::Value,
+        secrets: BTreeMap<String, Secret>,
+    ) -> Self {
+        let variables = BTreeMap::from([
+            ("input".to_owned(), Value::from(Serde(input))),
+            ("outputs".to_owned(), Value::from(Serde(outputs))),
+        ]);
+        Self {
+            variables,
+            secrets,
+            answers: BTreeMap::new(),
+            concealed: Vec::new(),
+            weights: BTreeMap::new(),
+        }
+    }
+
+    /// Stores what a step made under its `as` name.
+    pub fn set(&mut self, name: &str, value: &serde_json::Value) {
+        self.weights.insert(name.to_owned(), weight(value));
+        self.variables
+            .insert(name.to_owned(), Value::from(Serde(value)));
+    }
+
+    /// Forgets a variable, if there is one of this name.
+    pub fn forget(&mut self, name: &str) {
+        self.weights.remove(name);
+        self.variables.remove(name);
+    }
+
+    /// Stores a person's answer, as a secret.
+    pub fn set_answer(&mut self, name: &str, answer: Secret) {
+        if let Some(before) = self.answers.insert(name.to_owned(), answer) {
+            self.conceal(before);
+        }
+    }
+
+    /// Makes a value one that must be masked, too.
+    pub fn conceal(&mut self, value: Secret) {
+        let is_known = self.secret_values().any(|known| known == value.expose());
+        if !is_known {
+            self.concealed.push(value);
+        }
+    }
+
+    /// All secret values of the run: what must be masked wherever text leaves it.
+    pub fn secret_values(&self) -> impl Iterator<Item = &str> {
+        self.secrets
+            .values()
+            .chain(self.answers.values())
+            .chain(&self.concealed)
+            .map(Secret::expose)
+    }
+
+    /// Evaluates an expression that isn't a secret.
+    ///
+    /// # Errors
+    /// The expression fails, takes too long, has no value, or is a secret.
+    pub fn evaluate(&self, expression: &Expression) -> Result<serde_json::Value, EvaluationError> {
+        self.evaluate_within(expression, &mut Room::new(MOST_VALUE_BYTES))
+    }
+
+    /// Evaluates an expression that isn't a secret, as a part of something whose size is bounded.
+    pub(super) fn evaluate_within(
+        &self,
+        expression: &Expression,
+        room: &mut Room,
+    ) -> Result<serde_json::Value, EvaluationError> {
+        if expression.secret().is_some() {
+            return Err(expression.fail("a secret can't be used here"));
+        }
+        if self.weights.values().sum::<usize>() > MOST_VARIABLES_BYTES {
+            return Err(expression.fail("the run's variables together are too large"));
+        }
+        expression.evaluate(&self.variables, room)
+    }
+
+    /// Evaluates a condition.
+    ///
+    /// # Errors
+    /// As [`Scope::evaluate`], or the value is not a boolean.
+    pub fn holds(&self, expression: &Expression) -> Result<bool, EvaluationError> {
+        match self.evaluate(expression)? {
+            serde_json::Value::Bool(value) => Ok(value),
+            other => Err(expression.fail(format!(
+                "a condition must be true or false, and this is {}",
+                describe(&other)
+            ))),
+        }
+    }
+
+    /// Gives the secret that an expression names; a one-time code for this time.
+    ///
+    /// # Errors
+    /// The run has no such secret or answer, the secret makes no codes, or the expression isn't one.
+    pub(super) fn reveal(
+        &mut self,
+        expression: &Expression,
+        unix_seconds: u64,
+    ) -> Result<Secret, EvaluationError> {
+        let missing = || expression.fail("the run has no secret of this name");
+        match expression.secret() {
+            Some(SecretName::Stored(name)) => self.secrets.get(name).cloned().ok_or_else(missing),
+            Some(SecretName::Answer(name)) => self
+                .answers
+                .get(name)
+                .cloned()
+                .ok_or_else(|| expression.fail("nobody has answered this yet")),
+            Some(SecretName::OneTimeCode(name)) => {
+                let secret = self.secrets.get(name).ok_or_else(missing)?;
+                let code = one_time_code::of(secret, unix_seconds)
+                    .map_err(|message| expression.fail(message))?;
+                self.conceal(code.clone());
+                Ok(code)
+            }
+            None => Err(expression.fail("this is not a secret")),
+        }
+    }
+}
+
+/// What a person calls a value of this kind.
+pub(super) fn describe(value: &serde_json::Value) -> &'static str {
+    match value {
+        serde_json::Value::Null => "nothing",
+        serde_json::Value::Bool(_) => "a boolean",
+        serde_json::Value::Number(_) => "a number",
+        serde_json::Value::String(_) => "a text",
+        serde_json::Value::Array(_) => "a list",
+        serde_json::Value::Object(_) => "a map",
+    }
+}
