@@ -23,7 +23,7 @@ const RETRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Feeds the dispatcher from the table's stream, for ever.
-pub(crate) async fn feed_dispatcher(store: Store, mut reader: StreamReader) {
+pub async fn feed_dispatcher(store: Store, mut reader: StreamReader) {
     let mut reads: u32 = 0;
     let mut ticks = interval(READ_STREAM_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -80,7 +80,7 @@ async fn dispatch(store: &Store, mut event: Event) {
 }
 
 /// Feeds the deliverer from its queue, for ever.
-pub(crate) async fn feed_deliverer(context: deliverer::Context) {
+pub async fn feed_deliverer(context: deliverer::Context) {
     loop {
         let messages = match context
             .store
@@ -133,7 +133,7 @@ fn as_lambda_sees_them(messages: &[QueueMessage]) -> SqsEvent {
 }
 
 /// Invokes the sweeper at a steady pace, for ever.
-pub(crate) async fn feed_sweeper(store: Store, every: Duration) {
+pub async fn feed_sweeper(store: Store, every: Duration) {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

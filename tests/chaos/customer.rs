@@ -1,0 +1,165 @@
+//! A customer's program: asks for runs, answers their questions, and asks again when it got no answer, as the API's
+//! documents say that a program should.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use anyhow::Context;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::chaos::world::World;
+
+/// How long it waits before it asks again.
+const ASKS_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// How often it looks at a run, where it looks.
+const LOOKS_EVERY: Duration = Duration::from_millis(100);
+
+/// The code that it was sent to its phone.
+const CODE: &str = "123456";
+
+/// A program with a key to the API.
+#[derive(Debug, Clone)]
+pub(crate) struct Customer {
+    http: reqwest::Client,
+    /// Where the API is; it may move when it is started again.
+    api: watch::Receiver<String>,
+    key: String,
+}
+
+/// How a customer learns that a run asks something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Learns {
+    /// From the webhooks alone.
+    ByWebhook,
+    /// By looking at the run.
+    ByPolling,
+}
+
+impl Customer {
+    #[expect(clippy::disallowed_methods, reason = "this is a customer's side")]
+    pub(crate) fn new(api: watch::Receiver<String>, key: String) -> reqwest::Result<Self> {
+        // A connection that an API left half open when it was killed must not hold anybody.
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(30))
+            .build()?;
+        Ok(Self { http, api, key })
+    }
+
+    /// Calls the API until it gives an answer that isn't about itself; answers status and body.
+    pub(crate) async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        idempotency_key: Option<&str>,
+        body: Option<&Value>,
+    ) -> anyhow::Result<(u16, Value)> {
+        loop {
+            let url = format!("{}{path}", *self.api.borrow());
+            let mut request = self
+                .http
+                .request(method.parse()?, url)
+                .bearer_auth(&self.key);
+            if let Some(key) = idempotency_key {
+                request = request.header("idempotency-key", key);
+            }
+            if let Some(body) = body {
+                request = request.json(body);
+            }
+            if let Ok(answer) = request.send().await {
+                let status = answer.status().as_u16();
+                if let Ok(body) = answer.bytes().await
+                    && status < 500
+                    && status != 429
+                {
+                    return Ok((status, serde_json::from_slice(&body).unwrap_or_default()));
+                }
+            }
+            tokio::time::sleep(ASKS_AGAIN_AFTER).await;
+        }
+    }
+
+    /// Asks for a run, under one idempotency key however often it asks; answers its id.
+    pub(crate) async fn create_run(
+        &self,
+        idempotency_key: &str,
+        body: &Value,
+    ) -> anyhow::Result<String> {
+        let (status, run) = self
+            .call("POST", "/workflow-runs", Some(idempotency_key), Some(body))
+            .await?;
+        anyhow::ensure!(status == 201, "the run was not created: {status} {run}");
+        id_of(&run)
+    }
+
+    /// Answers every question of a run, once each and not before `may_answer`, until it has ended. Answers how often it
+    /// was asked.
+    pub(crate) async fn accompany(
+        &self,
+        world: &World,
+        run_id: &str,
+        learns: Learns,
+        may_answer: &(dyn Fn() -> bool + Sync),
+    ) -> anyhow::Result<usize> {
+        let mut arrivals = world.arrivals();
+        let mut answered = HashSet::new();
+        loop {
+            let runs = match learns {
+                Learns::ByWebhook => {
+                    arrivals.borrow_and_update();
+                    let webhooks = world.webhooks().into_iter();
+                    webhooks
+                        .filter_map(|webhook| serde_json::from_str::<Value>(&webhook.body).ok())
+                        .map(|mut body| body["data"].take())
+                        .filter(|run| run["id"] == run_id)
+                        .collect()
+                }
+                Learns::ByPolling => {
+                    let path = format!("/workflow-runs/{run_id}");
+                    let (status, run) = self.call("GET", &path, None, None).await?;
+                    anyhow::ensure!(status == 200, "the run can't be read: {status} {run}");
+                    vec![run]
+                }
+            };
+            for run in &runs {
+                let request = &run["inputRequest"]["id"];
+                if run["status"] == "AWAITING_USER_INPUT"
+                    && let Some(request) = request.as_str()
+                    && answered.insert(request.to_owned())
+                {
+                    while !may_answer() {
+                        tokio::time::sleep(ASKS_AGAIN_AFTER).await;
+                    }
+                    self.answer(run_id, request).await?;
+                }
+            }
+            if runs.iter().any(|run| !run["completedAt"].is_null()) {
+                return Ok(answered.len());
+            }
+            match learns {
+                Learns::ByWebhook => arrivals.changed().await.context("the world has ended")?,
+                Learns::ByPolling => tokio::time::sleep(LOOKS_EVERY).await,
+            }
+        }
+    }
+
+    /// Answers one question. That it is taken already is what becomes of asking again after a lost answer, and that the
+    /// run has moved on is its right.
+    async fn answer(&self, run_id: &str, request: &str) -> anyhow::Result<()> {
+        let body = json!({ "inputRequestId": request, "values": { "code": CODE } });
+        let path = format!("/workflow-runs/{run_id}/user-input");
+        let (status, answer) = self.call("POST", &path, None, Some(&body)).await?;
+        anyhow::ensure!(
+            matches!(status, 200 | 409),
+            "the answer was not taken: {status} {answer}"
+        );
+        Ok(())
+    }
+}
+
+pub(crate) fn id_of(resource: &Value) -> anyhow::Result<String> {
+    let id = resource["id"].as_str().context("a resource has an id")?;
+    Ok(id.to_owned())
+}
