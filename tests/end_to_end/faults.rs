@@ -165,7 +165,8 @@ fn the_browser_of_a_cancelled_run_stops_and_the_run_stays_cancelled() {
         (browsers(stack) == 0).then_some(())
     });
     assert!(
-        cancelled.elapsed().as_secs() < 20,
+        // Its runner looks once a second; the rest is for a machine that does ten other things.
+        cancelled.elapsed().as_secs() < 5,
         "the browser worked on for a run that had ended"
     );
     assert_eq!(
