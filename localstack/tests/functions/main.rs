@@ -8,6 +8,7 @@ mod api_keys;
 mod api_log;
 mod api_resources;
 mod artifacts;
+mod commits;
 mod deliverer;
 mod dispatcher;
 mod gateway;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::item::encode;
 use crate::secrets::Context;
-use crate::{Result, Store, StoreError, Transition, keys};
+use crate::{Result, Store, StoreError, Transition, fresh_commit, keys};
 
 /// After how long an answer that nobody fetched is deleted.
 const KEPT_FOR: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
@@ -40,7 +40,7 @@ impl Store {
             request_id: request,
         };
         // Nothing is encrypted for an answer that can't be taken anyway.
-        if let Err(why) = run.apply(&event, now, crate::fresh_commit()) {
+        if let Err(why) = run.apply(&event, now, fresh_commit()) {
             return Ok(Transition::Rejected {
                 run: Box::new(run),
                 why,
@@ -62,7 +62,9 @@ impl Store {
             ttl: now.plus(KEPT_FOR).as_seconds(),
         };
         let item = encode(&keys::answer(run.id, request), item)?;
-        self.transition_with(run, &event, now, vec![item]).await
+        let beside = vec![self.putting(item)?];
+        self.transition_with(run, &event, now, fresh_commit(), beside)
+            .await
     }
 
     /// Takes the answer to a question: reads it and deletes it.

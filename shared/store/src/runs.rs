@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use domain::run::{CommitId, Event, Rejected, Run};
 use domain::{OrganizationId, RunId, Timestamp};
@@ -17,10 +18,12 @@ use crate::{IdempotencyKey, Replay, Result, Store, StoreError, fresh_commit, key
 /// What became of a commit.
 #[derive(Debug)]
 pub enum Commit {
-    /// It is written, now or by an earlier try whose answer got lost.
+    /// It is written.
     Committed,
-    /// Somebody else changed the run first; this is the run as it is now.
+    /// The run was changed before; this is the run as it is now.
     Stale(Box<Run>),
+    /// What is beside the run says that it is not due.
+    NotDue,
 }
 
 /// What became of an event.
@@ -229,13 +232,22 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn runs(&self, ids: &[RunId]) -> Result<Vec<Run>> {
-        let keys: Vec<_> = ids.iter().map(|id| keys::run(*id)).collect();
+        let found = self.each_run(ids).await?;
+        found.into_iter().map(|(_, run)| run).collect()
+    }
+
+    /// The same, where one that can't be read must not hide the others.
+    ///
+    /// # Errors
+    /// [`StoreError`], if none of them could be asked for.
+    pub async fn each_run(&self, ids: &[RunId]) -> Result<Vec<(RunId, Result<Run>)>> {
         let mut found = Vec::with_capacity(ids.len());
-        for chunk in keys.chunks(100) {
-            let mut items = self.batch_get(chunk.iter()).await?;
-            for key in chunk {
+        for chunk in ids.chunks(100) {
+            let keys: Vec<_> = chunk.iter().map(|id| keys::run(*id)).collect();
+            let mut items = self.batch_get(keys.iter()).await?;
+            for (id, key) in chunk.iter().zip(&keys) {
                 if let Some(item) = items.remove(key) {
-                    found.push(decode_run(item)?);
+                    found.push((*id, decode_run(item)));
                 }
             }
         }
@@ -267,25 +279,45 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; whether the transition was committed is then unknown, and asking again is safe.
     pub async fn transition(&self, run: Run, event: &Event, now: Timestamp) -> Result<Transition> {
-        self.transition_with(run, event, now, Vec::new()).await
+        self.transition_as(run, event, now, fresh_commit()).await
     }
 
-    /// The same, with items that are written in the same transaction.
+    /// The same, for a caller that asks again where it got no answer: with the same commit id each time. If an earlier
+    /// try got through after all, that is found, and the event is not applied a second time.
+    ///
+    /// # Errors
+    /// [`StoreError`]; whether the transition was committed is then unknown, and asking again is safe.
+    pub async fn transition_as(
+        &self,
+        run: Run,
+        event: &Event,
+        now: Timestamp,
+        commit: CommitId,
+    ) -> Result<Transition> {
+        self.transition_with(run, event, now, commit, Vec::new())
+            .await
+    }
+
+    /// The same, with what is written in the same transaction. Where a condition of that does not hold, the event is not
+    /// due.
     pub(crate) async fn transition_with(
         &self,
         run: Run,
         event: &Event,
         now: Timestamp,
-        beside: Vec<Item>,
+        commit: CommitId,
+        beside: Vec<PutBuilder>,
     ) -> Result<Transition> {
         let mut run = Box::new(run);
         loop {
-            let commit = fresh_commit();
+            if run.has_commit(commit) {
+                return Ok(Transition::Committed(run));
+            }
             let next = match run.apply(event, now, commit) {
                 Ok(next) => next,
                 Err(why) => return Ok(Transition::Rejected { run, why }),
             };
-            match self.commit_run(&next, commit, beside.clone()).await? {
+            match self.commit_run(&next, beside.clone()).await? {
                 Commit::Committed => {
                     for measured in measures::of(&run, event, &next, now) {
                         measured.emit();
@@ -293,6 +325,10 @@ impl Store {
                     return Ok(Transition::Committed(Box::new(next)));
                 }
                 Commit::Stale(fresh) => run = fresh,
+                Commit::NotDue => {
+                    let why = Rejected::NotDue;
+                    return Ok(Transition::Rejected { run, why });
+                }
             }
         }
     }
@@ -302,7 +338,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]; whether it was committed is then unknown.
-    async fn commit_run(&self, next: &Run, commit: CommitId, beside: Vec<Item>) -> Result<Commit> {
+    async fn commit_run(&self, next: &Run, beside: Vec<PutBuilder>) -> Result<Commit> {
         const CONDITION: &str = "#sequence = :from";
         let item = encode_run(next)?;
         let from = number(next.sequence.saturating_sub(1));
@@ -336,12 +372,13 @@ impl Store {
                 .expression_attribute_names("#sequence", "sequence")
                 .expression_attribute_values(":from", from);
             let mut writes = vec![run.write()?];
-            for item in beside {
-                writes.push(self.putting(item)?.write()?);
+            for put in beside {
+                writes.push(put.write()?);
             }
             match self.transact(writes).await? {
                 Transacted::Written => return Ok(Commit::Committed),
-                Transacted::Refused { there, .. } => there,
+                Transacted::Refused { write: 0, there } => there,
+                Transacted::Refused { .. } => return Ok(Commit::NotDue),
             }
         };
         let Some(fresh) = refused else {
@@ -350,11 +387,8 @@ impl Store {
                 reason: format!("run {} is gone", next.id),
             });
         };
-        let fresh = decode_run(fresh)?;
-        if fresh.has_commit(commit) {
-            return Ok(Commit::Committed);
-        }
-        Ok(Commit::Stale(Box::new(fresh)))
+        // Perhaps it was this very commit, and only its answer got lost: the caller finds its commit id then.
+        Ok(Commit::Stale(Box::new(decode_run(fresh)?)))
     }
 
     /// Writes when somebody must look at a run again, how often it was put into the queue, whether it is admitted to it.
@@ -372,7 +406,9 @@ impl Store {
                 "#sequence = :sequence AND dueAt = :dueAt"
             }
         };
-        let put = self.put_if(encode_run(postponed)?, condition, values).await?;
+        let put = self
+            .put_if(encode_run(postponed)?, condition, values)
+            .await?;
         Ok(matches!(put, Put::Written))
     }
 

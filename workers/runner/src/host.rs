@@ -10,7 +10,7 @@ use engine::{Answer, Host, Interrupted, NewArtifact, Question};
 use platform::retry::{Backoff, random_fraction};
 use platform::socks_proxy::Failure;
 use platform::telemetry::metrics::Measurement;
-use store::{StoreError, Transition, fresh_id, now};
+use store::{StoreError, Transition, fresh_commit, fresh_id, now};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::Worker;
@@ -37,7 +37,9 @@ impl RunHost<'_> {
     /// Commits a transition, however often it takes while the lease lasts.
     pub(crate) async fn commit(&self, event: &Event) -> Result<Run, Interrupted> {
         let store = &self.worker.store;
-        match persist(|| store.transition(self.possession.run(), event, now())).await? {
+        // The same for each try: one whose answer got lost may have been committed.
+        let commit = fresh_commit();
+        match persist(|| store.transition_as(self.possession.run(), event, now(), commit)).await? {
             Transition::Committed(run) => {
                 self.possession.see((*run).clone());
                 Ok(*run)

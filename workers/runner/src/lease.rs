@@ -49,7 +49,7 @@ pub(crate) async fn keep(
                 beat_at = asked_at + every;
             }
             Ok(false) => {
-                tracing::warn!("A later attempt has the lease");
+                tracing::warn!("The lease was ended, or a later attempt has one");
                 return;
             }
             Err(error) => {

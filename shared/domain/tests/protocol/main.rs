@@ -1,0 +1,273 @@
+//! The protocol of a run, explored exhaustively: two workers, a sweeper, a queue that delivers again and again or loses,
+//! a network that loses requests, answers, or delivers after the sender has gone, clocks that differ and jump, workers
+//! that stop at any moment or go on long after they should. Every order of all that, from a run's creation to its end.
+//!
+//! What changes the run is the real [`domain::run::Run::apply`]. Around it, the model does what `workers/runner`,
+//! `functions/sweeper` and `store` do, one write at a time. Faults are not counted: any number of them may happen. All
+//! that is asked for is that one sweep goes through in each tick.
+//!
+//! Everything at once would be too many states for a test; so each test turns on a part of it, and the parts overlap.
+//!
+//! What holds in every state that can be reached:
+//!
+//! - no two workers ever believe in the same attempt;
+//! - a worker may go on believing in its attempt after another one has begun, but for no longer than clocks differ, and
+//!   not at all where they don't; no write of it takes effect: that is what the fence promises;
+//! - the site is acted on by at most as many attempts as the workflow allows;
+//! - nothing finished changes; the sequence grows by one; a cancellation that comes first wins, a later one does nothing;
+//! - a lost answer costs a worker nothing: it never leaves a run that is still its own;
+//! - everything ends, and is then looked at by nobody any more: no state is stuck, and there is no way on which time
+//!   passes for ever.
+//!
+//! That the model can see a fault is tested too: with each piece of the protocol taken out, something of this breaks.
+
+mod explorer;
+mod stored;
+mod world;
+
+use explorer::{ENDLESS, Explored, explore};
+use stored::{Code, Place};
+use world::{Flaw, Protocol};
+
+/// Two workers, nothing but crashes, losses and repetitions.
+const PROTOCOL: Protocol = Protocol {
+    workers: 2,
+    sweepers: 1,
+    skew: 0,
+    sweeper_skew: 0,
+    heartbeats: false,
+    late: false,
+    asks: false,
+    max_attempts: 1,
+    attempts_before: 3,
+    flaw: None,
+};
+
+/// Time for five attempts, each with its time in the queue, its lease and the sweeps behind both, is far more than is
+/// ever needed here.
+const LONG: u32 = 20;
+
+fn holds(protocol: Protocol) -> Explored<Protocol> {
+    let explored = explore(&protocol).unwrap_or_else(|found| panic!("{found}"));
+    assert!(
+        explored.longest < LONG,
+        "it took {} ticks",
+        explored.longest
+    );
+    assert!(explored.ends_as(Place::Completed), "nothing completed");
+    assert!(explored.ends_as(Place::Failed(Code::Canceled)));
+    assert!(explored.ends_as(Place::Failed(Code::WorkerLost)));
+    assert!(explored.ends_as(Place::Failed(Code::QueueTimeout)));
+    explored
+}
+
+impl Explored<Protocol> {
+    fn ends_as(&self, place: Place) -> bool {
+        self.states
+            .iter()
+            .any(|world| world.run.is_settled() && world.run.place == place)
+    }
+}
+
+#[test]
+fn it_holds_when_requests_arrive_after_their_sender_has_gone() {
+    holds(Protocol {
+        late: true,
+        ..PROTOCOL
+    });
+}
+
+#[test]
+fn it_holds_when_clocks_differ_and_jump() {
+    let explored = holds(Protocol {
+        skew: 1,
+        sweeper_skew: 1,
+        ..PROTOCOL
+    });
+    assert!(
+        explored.states.iter().any(world::World::has_two_believers),
+        "clocks that differ must let two workers believe, or the fence was not tried"
+    );
+}
+
+#[test]
+fn it_holds_when_a_run_may_be_executed_twice() {
+    let explored = holds(Protocol {
+        max_attempts: 2,
+        attempts_before: 4,
+        ..PROTOCOL
+    });
+    assert!(
+        explored
+            .states
+            .iter()
+            .any(|world| world.run.executions == 2)
+    );
+}
+
+#[test]
+fn it_holds_when_a_run_asks_a_person() {
+    let explored = holds(Protocol {
+        asks: true,
+        ..PROTOCOL
+    });
+    assert!(explored.ends_as(Place::Failed(Code::UserInputTimeout)));
+}
+
+#[test]
+fn it_holds_when_leases_are_renewed() {
+    let explored = holds(Protocol {
+        heartbeats: true,
+        ..PROTOCOL
+    });
+    assert!(explored.ends_as(Place::Failed(Code::DeadlineExceeded)));
+    assert!(!explored.states.iter().any(world::World::has_two_believers));
+}
+
+#[test]
+fn it_holds_when_clocks_differ_and_leases_are_renewed() {
+    holds(Protocol {
+        sweeper_skew: 1,
+        heartbeats: true,
+        ..PROTOCOL
+    });
+}
+
+#[test]
+fn it_holds_when_heartbeats_arrive_late() {
+    holds(Protocol {
+        workers: 1,
+        heartbeats: true,
+        late: true,
+        attempts_before: 4,
+        ..PROTOCOL
+    });
+}
+
+#[test]
+fn it_holds_when_two_sweeps_go_on_at_once() {
+    holds(Protocol {
+        workers: 1,
+        sweepers: 2,
+        asks: true,
+        attempts_before: 4,
+        ..PROTOCOL
+    });
+}
+
+#[test]
+fn it_holds_when_all_of_it_comes_together_for_one_worker() {
+    holds(Protocol {
+        workers: 1,
+        skew: 1,
+        sweeper_skew: 1,
+        asks: true,
+        attempts_before: 4,
+        ..PROTOCOL
+    });
+}
+
+/// What breaks when a piece of the protocol is taken out.
+#[track_caller]
+fn breaks(protocol: Protocol, flaw: Flaw, promise: &str) {
+    let flawed = Protocol {
+        flaw: Some(flaw),
+        ..protocol
+    };
+    match explore(&flawed) {
+        Ok(_) => panic!("nothing breaks with {flaw:?}"),
+        Err(found) => assert_eq!(found.broken.0, promise, "{found}"),
+    }
+}
+
+#[test]
+fn without_the_fence_a_worker_that_was_overtaken_writes() {
+    breaks(
+        Protocol {
+            sweeper_skew: 1,
+            ..PROTOCOL
+        },
+        Flaw::NoFence,
+        "a write of a worker that was overtaken takes effect",
+    );
+}
+
+#[test]
+fn without_the_condition_two_workers_have_the_same_attempt() {
+    breaks(
+        PROTOCOL,
+        Flaw::NoCondition,
+        "a worker and the run disagree on whose attempt it is",
+    );
+}
+
+#[test]
+fn with_a_new_commit_id_for_each_try_a_lost_answer_costs_the_run() {
+    breaks(
+        Protocol {
+            asks: true,
+            ..PROTOCOL
+        },
+        Flaw::NewCommitIdForEachTry,
+        "a worker leaves a run that is its own",
+    );
+}
+
+const BELIEVES_TOO_LONG: &str =
+    "a worker believes in its attempt for longer than clocks differ after another one has begun";
+
+#[test]
+fn if_an_old_renewal_replaces_a_later_one_two_workers_believe() {
+    breaks(
+        Protocol {
+            heartbeats: true,
+            late: true,
+            ..PROTOCOL
+        },
+        Flaw::RenewalsOutOfOrder,
+        BELIEVES_TOO_LONG,
+    );
+}
+
+#[test]
+fn if_a_lease_can_be_renewed_after_it_was_ended_two_workers_believe() {
+    breaks(
+        Protocol {
+            heartbeats: true,
+            sweeper_skew: 1,
+            ..PROTOCOL
+        },
+        Flaw::LeaseItemOutlivesLease,
+        BELIEVES_TOO_LONG,
+    );
+}
+
+#[test]
+fn if_the_sweeper_forgets_heartbeats_two_workers_believe() {
+    breaks(
+        Protocol {
+            heartbeats: true,
+            ..PROTOCOL
+        },
+        Flaw::SweeperForgetsHeartbeats,
+        BELIEVES_TOO_LONG,
+    );
+}
+
+#[test]
+fn if_a_lease_is_ended_although_it_was_renewed_meanwhile_two_workers_believe() {
+    breaks(
+        Protocol {
+            heartbeats: true,
+            sweeper_skew: 1,
+            ..PROTOCOL
+        },
+        Flaw::LeaseEndsWithoutLooking,
+        BELIEVES_TOO_LONG,
+    );
+}
+
+#[test]
+fn without_a_look_at_the_queue_a_run_can_wait_for_ever() {
+    breaks(PROTOCOL, Flaw::QueueIsNotSwept, ENDLESS.0);
+}
