@@ -1,8 +1,8 @@
 //! What all actions have in common: waiting until the element can be acted on, sending the events,
 //! letting the page handle them.
 //!
-//! A step is done once: if the page navigates away while the events are handled, it is not done
-//! again.
+//! A step is done once: if the page navigates away or closes while the events are handled, it is
+//! not done again.
 
 use std::pin::pin;
 
@@ -20,13 +20,19 @@ use crate::{Error, Locator};
 pub(crate) struct Prepare {
     kind: &'static str,
     position: Option<(f64, f64)>,
+    /// How often the page around a frame hid the point that it was at: then it is scrolled to.
+    hidden: u32,
 }
 
 impl Prepare {
     /// For the mouse: `mouse`, `hover` (which may be over something disabled), `check` (where a
     /// label may stand for its box).
     pub(crate) fn mouse(kind: &'static str, position: Option<(f64, f64)>) -> Self {
-        Self { kind, position }
+        Self {
+            kind,
+            position,
+            hidden: 0,
+        }
     }
 
     /// For keys: `focus`, `fill` (which also selects what is there).
@@ -34,7 +40,13 @@ impl Prepare {
         Self {
             kind,
             position: None,
+            hidden: 0,
         }
+    }
+
+    /// The same, once more, because the page around its frame hid the point.
+    pub(crate) fn hidden_again(&mut self) {
+        self.hidden += 1;
     }
 }
 
@@ -114,8 +126,8 @@ impl Page {
         for call in sent {
             match call.wait(deadline.with_grace()).await {
                 Ok(_) => {}
-                // The events were handled: they made the page go away.
-                Err(Error::DocumentReplaced) => return Ok(None),
+                // The events were handled: they made the document go away, or closed the page.
+                Err(Error::DocumentReplaced | Error::Detached) => return Ok(None),
                 Err(error) => return Err(error),
             }
         }
@@ -124,9 +136,8 @@ impl Page {
         let finished = pin!(self.ask(scope, "finish", &none, deadline));
         let navigating = pin!(self.navigating(&scope.frame, deadline));
         match select(finished, navigating).await {
-            Either::Left((Err(Error::DocumentReplaced), _)) | Either::Right((Ok(()), _)) => {
-                Ok(None)
-            }
+            Either::Left((Err(Error::DocumentReplaced | Error::Detached), _))
+            | Either::Right((Ok(()) | Err(Error::Detached), _)) => Ok(None),
             Either::Left((finished, _)) => finished,
             Either::Right((Err(error), _)) => Err(error),
         }

@@ -67,7 +67,8 @@ impl Default for PdfOptions {
     }
 }
 
-/// Where an element is, in the visible part of a document, and how far that is scrolled.
+/// Where an element is, in the visible part of a document, and how far that is scrolled; of a frame,
+/// how much larger than life its document is shown.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Place {
@@ -77,8 +78,16 @@ struct Place {
     width: f64,
     #[serde(default)]
     height: f64,
+    #[serde(default = "life_size")]
+    scale_x: f64,
+    #[serde(default = "life_size")]
+    scale_y: f64,
     scroll_x: f64,
     scroll_y: f64,
+}
+
+fn life_size() -> f64 {
+    1.0
 }
 
 impl Page {
@@ -140,7 +149,7 @@ impl Page {
             // A document that went away took its masks with it.
             drop(self.start(&scope, "unmask", &json!([])));
         }
-        picture
+        result
     }
 
     async fn capture(&self, screenshot: &Screenshot, deadline: Deadline) -> Result<Vec<u8>, Error> {
@@ -199,11 +208,11 @@ impl Page {
         let mut place = found.one(locator, deadline)?;
         for origin in self.origins::<Place>(&scope, deadline).await? {
             place = Place {
-                x: place.x + origin.x,
-                y: place.y + origin.y,
-                scroll_x: origin.scroll_x,
-                scroll_y: origin.scroll_y,
-                ..place
+                x: origin.x + place.x * origin.scale_x,
+                y: origin.y + place.y * origin.scale_y,
+                width: place.width * origin.scale_x,
+                height: place.height * origin.scale_y,
+                ..origin
             };
         }
         Ok(json!({

@@ -92,7 +92,12 @@ impl Page {
         let prepare = Prepare::mouse("check", None);
         let events = |x, y| click_events(x, y, &Click::default());
         self.act(locator, prepare, events, deadline).await?;
-        if is_checked().await? == checked {
+        let became = match is_checked().await {
+            // A click that closed its page did what it was to do.
+            Err(Error::Detached) => checked,
+            other => other?,
+        };
+        if became == checked {
             return Ok(());
         }
         Err(Error::NotActionable {

@@ -311,3 +311,82 @@ impl Drop for Call {
         self.connection.state().pending.remove(&self.id);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// A connection, and the other ends of its pipes.
+    struct Wire {
+        connection: Connection,
+        asked: pipe::Receiver,
+        answers: pipe::Sender,
+        _tasks: JoinSet<()>,
+    }
+
+    fn wire() -> Wire {
+        let (asked, to_browser) = std::io::pipe().expect("a pipe");
+        let (from_browser, answers) = std::io::pipe().expect("a pipe");
+        let mut tasks = JoinSet::new();
+        Wire {
+            connection: Connection::open(to_browser.into(), from_browser.into(), &mut tasks)
+                .expect("a connection"),
+            asked: pipe::Receiver::from_owned_fd(asked.into()).expect("a pipe"),
+            answers: pipe::Sender::from_owned_fd(answers.into()).expect("a pipe"),
+            _tasks: tasks,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_unknown_broken_or_in_pieces_does_not_disturb_an_answer() {
+        let mut wire = wire();
+        let call = wire.connection.start("s", "Page.enable", json!({}));
+        let mut asked = Vec::new();
+        while !asked.ends_with(&[0]) {
+            wire.asked.read_buf(&mut asked).await.expect("a call");
+        }
+        let asked: Value = serde_json::from_slice(&asked[..asked.len() - 1]).expect("JSON");
+        assert_eq!(asked["sessionId"], "s");
+        let said = format!(
+            concat!(
+                r#"{{"method": "New.event", "params": {{"x": [1]}}, "sessionId": "s", "new": 1}}"#,
+                "\0no JSON\0\0[]\0{{\"id\": 999, \"result\": {{}}}}\0",
+                r#"{{"id": {}, "sessionId": "s", "result": {{"new": 1}}, "more": null}}"#,
+                "\0"
+            ),
+            asked["id"]
+        );
+        // The reader gets it byte by byte.
+        for byte in said.as_bytes() {
+            wire.answers.write_all(&[*byte]).await.expect("a reader");
+        }
+        let answer = call.wait(Deadline::after(PATIENCE)).await;
+        assert_eq!(answer.expect("an answer"), json!({"new": 1}));
+    }
+
+    #[tokio::test]
+    async fn a_call_without_an_answer_ends_by_its_deadline_and_is_forgotten() {
+        let wire = wire();
+        let call = wire.connection.start("", "Browser.getVersion", json!({}));
+        let failed = call.wait(Deadline::after(Duration::from_millis(10))).await;
+        let failed = failed.expect_err("nobody answers");
+        assert!(matches!(failed, Error::TimedOut { .. }), "{failed:?}");
+        assert!(wire.connection.state().pending.is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_pipe_fails_calls_in_flight_and_those_to_come() {
+        let wire = wire();
+        let call = wire.connection.start("", "Browser.getVersion", json!({}));
+        drop(wire.answers);
+        let next = |call: Call| call.wait(Deadline::after(PATIENCE));
+        for call in [call, wire.connection.start("", "Browser.close", json!({}))] {
+            let failed = next(call).await.expect_err("nobody is there");
+            assert!(matches!(failed, Error::Closed), "{failed:?}");
+        }
+    }
+}

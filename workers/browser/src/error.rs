@@ -35,8 +35,9 @@ pub enum Error {
     /// The browser has gone: it was closed, killed, or it died.
     #[error("the browser has closed")]
     Closed,
-    /// The page's renderer crashed; the page can't be used any more.
-    #[error("the page crashed")]
+    /// The page's renderer crashed: the page can't be used any more. Or that of a frame in it,
+    /// which can't be used until it has another document.
+    #[error("the page crashed, or the frame in it")]
     Crashed,
     /// The page was closed or detached; it can't be used any more.
     #[error("the page was closed")]

@@ -257,7 +257,7 @@ impl Page {
                 .until(moment, "a context", |state| state.context(frame));
             match told.await {
                 Err(Error::TimedOut { .. }) => {}
-                told => return told,
+                told => return told.flatten(),
             }
             if deadline.has_passed() {
                 return Err(Error::TimedOut {

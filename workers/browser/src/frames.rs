@@ -46,6 +46,8 @@ pub(crate) struct Frame {
     pub(crate) is_interactive: bool,
     pub(crate) is_loaded: bool,
     is_idle: bool,
+    /// Whether its process has crashed; until it has another document.
+    has_crashed: bool,
     /// The helper script's.
     pub(crate) context: Option<Context>,
     /// The page's own.
@@ -97,9 +99,22 @@ impl State {
         self.frames.get(id)
     }
 
-    /// The isolated world of a frame's present document.
-    pub(crate) fn context(&self, frame: &str) -> Option<Context> {
-        self.frame(frame)?.context.clone()
+    /// The isolated world of a frame's present document, once it is there, and an error if it
+    /// won't be.
+    pub(crate) fn context(&self, frame: &str) -> Option<Result<Context, Error>> {
+        let frame = self.frame(frame)?;
+        if frame.has_crashed {
+            return Some(Err(Error::Crashed));
+        }
+        frame.context.clone().map(Ok)
+    }
+
+    /// The process of a cross-origin frame, and of those in it, has crashed.
+    pub(crate) fn crash(&mut self, session: &str) {
+        for frame in self.frames.values_mut() {
+            let context = frame.context.as_ref();
+            frame.has_crashed |= context.is_some_and(|context| context.session == session);
+        }
     }
 
     pub(crate) fn frame_mut(&mut self, id: &str, session: &str) -> &mut Frame {
@@ -136,6 +151,7 @@ impl State {
                 known.is_interactive = false;
                 known.is_loaded = false;
                 known.is_idle = false;
+                known.has_crashed = false;
                 known.documents.push_back(text("loaderId").to_owned());
                 if known.documents.len() > DOCUMENTS {
                     known.documents.pop_front();

@@ -42,6 +42,10 @@ pub struct LaunchOptions {
     pub socks_proxy: Option<SocketAddr>,
     /// Chromium's own sandbox.
     pub sandbox: Sandbox,
+    /// Whether each site has processes of its own, so that a page that takes its process over
+    /// can't look into another site's. Unless it is said, that goes with the sandbox, without which
+    /// it is of little use; it costs a process more for each browser.
+    pub isolates_sites: Option<bool>,
     /// Width and height of the page, in CSS pixels.
     pub viewport: (u32, u32),
     /// A BCP 47 language tag, such as `de-DE`.
@@ -64,6 +68,7 @@ impl LaunchOptions {
             scratch_dir: scratch_dir.into(),
             socks_proxy: None,
             sandbox: Sandbox::Auto,
+            isolates_sites: None,
             viewport: (1280, 800),
             locale: None,
             time_zone: None,
@@ -86,6 +91,7 @@ impl fmt::Debug for LaunchOptions {
             .field("scratch_dir", &self.scratch_dir)
             .field("socks_proxy", &self.socks_proxy)
             .field("sandbox", &self.sandbox)
+            .field("isolates_sites", &self.isolates_sites)
             .field("viewport", &self.viewport)
             .field("locale", &self.locale)
             .field("time_zone", &self.time_zone)
@@ -212,8 +218,13 @@ pub(crate) fn arguments(options: &LaunchOptions, folder: &Path) -> Vec<String> {
     if let Some(user_agent) = &options.user_agent {
         arguments.push(format!("--user-agent={user_agent}"));
     }
-    if !is_sandboxed(options.sandbox) {
+    let is_sandboxed = is_sandboxed(options.sandbox);
+    if !is_sandboxed {
         arguments.push("--no-sandbox".to_owned());
+    }
+    // A headless shell does not do it by itself.
+    if options.isolates_sites.unwrap_or(is_sandboxed) {
+        arguments.push("--site-per-process".to_owned());
     }
     arguments.push("about:blank".to_owned());
     arguments
@@ -274,5 +285,24 @@ mod tests {
         // Other users of the machine can read a command line.
         let arguments = arguments(&options, Path::new("folder")).join(" ");
         assert!(!arguments.contains("canary"));
+    }
+
+    #[test]
+    fn sites_are_kept_apart_where_there_is_a_sandbox_or_somebody_asks_for_it() {
+        let isolates = |sandbox, isolates_sites| {
+            let options = LaunchOptions {
+                sandbox,
+                isolates_sites,
+                ..LaunchOptions::new("chromium", "scratch")
+            };
+            let arguments = arguments(&options, Path::new("folder"));
+            let no_sandbox = arguments.contains(&"--no-sandbox".to_owned());
+            assert_eq!(no_sandbox, sandbox == Sandbox::Off);
+            arguments.contains(&"--site-per-process".to_owned())
+        };
+        assert!(isolates(Sandbox::On, None));
+        assert!(!isolates(Sandbox::Off, None));
+        assert!(isolates(Sandbox::Off, Some(true)));
+        assert!(!isolates(Sandbox::On, Some(false)));
     }
 }

@@ -5,11 +5,17 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::Error;
 use crate::proc::{members, started};
+
+/// How long killed processes may take to be gone, in steps of [`STEP`].
+pub(crate) const STEPS: u32 = 400;
+pub(crate) const STEP: Duration = Duration::from_millis(5);
 
 /// The file that names the process group, inside a browser's folder.
 const GROUP: &str = "group";
@@ -52,7 +58,7 @@ pub fn remove_leftovers(scratch_dir: &Path) -> Result<usize, Error> {
         if let Some(group) = group {
             end_group(group, &folder);
         }
-        match fs::remove_dir_all(&folder) {
+        match remove_folder(&folder) {
             Ok(()) => removed += 1,
             Err(error) => {
                 tracing::warn!(%error, folder = %folder.display(), "a dead process's browser folder could not be removed");
@@ -60,6 +66,23 @@ pub fn remove_leftovers(scratch_dir: &Path) -> Result<usize, Error> {
         }
     }
     Ok(removed)
+}
+
+/// Removes a folder in which killed processes may write for another moment.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a drop can't await, nor does a program's start; nearly always the first try is the last"
+)]
+pub(crate) fn remove_folder(folder: &Path) -> io::Result<()> {
+    let mut tries = 0;
+    loop {
+        match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(_) if tries < STEPS => thread::sleep(STEP),
+            other => return other,
+        }
+        tries += 1;
+    }
 }
 
 /// Whose folder this is, if it is one of ours.

@@ -244,15 +244,21 @@ impl Page {
         kind: &'static str,
         deadline: Deadline,
     ) -> Result<(Scope, (f64, f64)), Error> {
+        let mut prepare = Prepare::mouse(kind, None);
+        let mut last = None;
         loop {
-            let prepare = Prepare::mouse(kind, None);
-            let (scope, Ready { x, y, .. }) = self.prepare(locator, prepare, deadline).await?;
+            let prepared = self.prepare(locator, prepare, deadline).await;
+            let (scope, Ready { x, y, .. }) = missed_before(prepared, locator, &last, deadline)?;
             let reason = match self.place(&scope, (x, y), deadline).await {
                 Ok(Ok(point)) => return Ok((scope, point)),
-                Ok(Err(cover)) => cover,
+                Ok(Err(cover)) => {
+                    prepare.hidden_again();
+                    cover
+                }
                 Err(Error::DocumentReplaced) => "its frame was replaced".to_owned(),
-                Err(error) => return Err(error),
+                Err(error) => return missed_before(Err(error), locator, &last, deadline),
             };
+            last = Some(reason.clone());
             self.again(locator, reason, deadline).await?;
         }
     }
@@ -328,27 +334,43 @@ impl Page {
     pub(crate) async fn act(
         &self,
         locator: &Locator,
-        prepare: Prepare,
+        mut prepare: Prepare,
         events: impl Fn(f64, f64) -> Vec<(&'static str, Value)>,
         deadline: Deadline,
     ) -> Result<(), Error> {
+        let mut mouse_at = None;
+        let mut last = None;
         loop {
-            let (scope, ready) = self.prepare(locator, prepare, deadline).await?;
+            let prepared = self.prepare(locator, prepare, deadline).await;
+            let (scope, ready) = missed_before(prepared, locator, &last, deadline)?;
             let tried = match self.place(&scope, (ready.x, ready.y), deadline).await {
                 Ok(Ok((x, y))) => {
-                    let missed = self.send(&scope, events(x, y), deadline).await?;
+                    let mut events = events(x, y);
+                    if mouse_at == Some((x, y)) {
+                        // A page may put something new under each move of the mouse, so that every
+                        // other try is made without one.
+                        events.retain(|(_, event)| event["type"] != "mouseMoved");
+                    }
+                    mouse_at = (mouse_at != Some((x, y))).then_some((x, y));
+                    let missed = self.send(&scope, events, deadline).await?;
                     missed.map_or(Tried::Done, |by| {
                         Tried::Missed(format!("{by} got the click instead"))
                     })
                 }
-                Ok(Err(cover)) => Tried::Missed(cover),
+                Ok(Err(cover)) => {
+                    prepare.hidden_again();
+                    Tried::Missed(cover)
+                }
                 // Nothing was done yet: the frame went away, and is looked for anew.
                 Err(Error::DocumentReplaced) => Tried::Missed("its frame was replaced".to_owned()),
-                Err(error) => return Err(error),
+                Err(error) => return missed_before(Err(error), locator, &last, deadline),
             };
             match tried {
                 Tried::Done => return Ok(()),
-                Tried::Missed(reason) => self.again(locator, reason, deadline).await?,
+                Tried::Missed(reason) => {
+                    last = Some(reason.clone());
+                    self.again(locator, reason, deadline).await?;
+                }
             }
         }
     }
@@ -369,6 +391,24 @@ impl Page {
         }
         self.pause().await;
         Ok(())
+    }
+}
+
+/// If the time was over in the middle of another try, what was in the way of the one before it says
+/// more.
+fn missed_before<T>(
+    prepared: Result<T, Error>,
+    locator: &Locator,
+    last: &Option<String>,
+    deadline: Deadline,
+) -> Result<T, Error> {
+    match (prepared, last) {
+        (Err(Error::TimedOut { .. }), Some(reason)) => Err(Error::NotActionable {
+            locator: locator.to_string(),
+            after: deadline.allowed(),
+            reason: reason.clone(),
+        }),
+        (prepared, _) => prepared,
     }
 }
 

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
@@ -22,17 +21,13 @@ use crate::deadline::Deadline;
 use crate::download::Downloads;
 use crate::emulation::{header_params, user_agent_override};
 use crate::launch::{LaunchOptions, arguments, environment};
-use crate::leftovers::{folder_name, remember};
+use crate::leftovers::{STEP, STEPS, folder_name, remember, remove_folder};
 use crate::page::Page;
 use crate::proc::members;
 use crate::tabs::Tabs;
 
 /// How long a browser may take to answer its first call.
 const START: Duration = Duration::from_secs(30);
-
-/// How long killed processes may take to be gone, in steps of [`STEP`].
-const STEPS: u32 = 400;
-const STEP: Duration = Duration::from_millis(5);
 
 static LAST: AtomicU64 = AtomicU64::new(0);
 
@@ -43,7 +38,7 @@ pub struct Browser {
     tabs: Arc<Tabs>,
     child: Child,
     group: Group,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 /// The processes and the folder of a browser. Dropping it ends both.
@@ -84,7 +79,7 @@ impl Browser {
             tabs,
             child,
             group,
-            _tasks: tasks,
+            tasks,
         };
         browser.start(&folder).await?;
         Ok(browser)
@@ -136,6 +131,8 @@ impl Browser {
     pub async fn close(mut self) {
         self.connection.close();
         self.group.kill();
+        // They hold our ends of the pipe.
+        self.tasks.shutdown().await;
         if let Err(error) = self.child.wait().await {
             tracing::warn!(%error, "the browser's process could not be waited for");
         }
@@ -159,6 +156,12 @@ impl Browser {
         self.group
             .id
             .map_or(0, |id| id.as_raw_nonzero().get().cast_unsigned())
+    }
+
+    /// Waits until the browser has gone: killed, crashed, or closed.
+    pub fn gone(&self) -> impl Future<Output = ()> + use<> {
+        let tabs = Arc::clone(&self.tabs);
+        async move { tabs.closed().await }
     }
 
     /// Whether the browser is still there.
@@ -187,20 +190,12 @@ impl Group {
 }
 
 impl Drop for Group {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a drop can't await; `close` has waited already, so this sleeps only on a way out in a hurry"
-    )]
     fn drop(&mut self) {
         self.kill();
-        // Killed processes may write for another moment.
-        for _ in 0..STEPS {
-            match fs::remove_dir_all(&self.folder) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => thread::sleep(STEP),
-                _ => return,
-            }
+        // `close` has waited already, so this waits only on a way out in a hurry.
+        if let Err(error) = remove_folder(&self.folder) {
+            tracing::warn!(%error, folder = %self.folder.display(), "a browser's folder could not be removed");
         }
-        tracing::warn!(folder = %self.folder.display(), "a browser's folder could not be removed");
     }
 }
 

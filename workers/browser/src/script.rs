@@ -113,7 +113,10 @@ impl Page {
             .await;
         match answer {
             Ok(answer) => value(answer),
-            Err(Error::Protocol { message, .. }) if message.contains("terminated") => {
+            // What was stopped at its time-out is told in several ways.
+            Err(Error::Protocol { message, .. })
+                if message.contains("terminated") || deadline.has_passed() =>
+            {
                 Err(timed_out(deadline))
             }
             Err(Error::TimedOut { .. }) => Err(timed_out(deadline)),

@@ -15,7 +15,7 @@ use crate::deadline::Deadline;
 use crate::dialog::Dialogs;
 use crate::download::Downloads;
 use crate::feed::Feed;
-use crate::target::Target;
+use crate::target::{Target, is_in_effect};
 use crate::{Error, HttpCredentials};
 
 /// How many pages that have closed are remembered, so that who waits for a popup can be told that
@@ -183,7 +183,7 @@ impl Tabs {
             match call.wait(deadline).await {
                 // It went meanwhile.
                 Ok(_) | Err(Error::Detached | Error::Crashed | Error::DocumentReplaced) => {}
-                Err(error) if is_page => return Err(error),
+                Err(error) if is_page && !is_in_effect(&error) => return Err(error),
                 Err(_) => {}
             }
         }
@@ -226,6 +226,13 @@ impl Tabs {
             .iter()
             .filter(|tab| !tab.is_hidden && !tab.target.has_ended());
         open.map(|tab| Arc::clone(&tab.target)).collect()
+    }
+
+    /// Waits until the browser has gone.
+    pub(crate) async fn closed(&self) {
+        let mut changes = self.changed.subscribe();
+        // The sender lives as long as this list.
+        let _ = changes.wait_for(|()| self.state().is_closed).await;
     }
 
     /// The number of the last page that was opened.

@@ -67,7 +67,10 @@ impl Target {
     pub(crate) async fn prepared(&self, deadline: Deadline) -> Result<(), Error> {
         let mut preparing = self.preparing.lock().await;
         while let Some(call) = preparing.pop() {
-            call.wait(deadline).await?;
+            match call.wait(deadline).await {
+                Err(error) if is_in_effect(&error) => {}
+                other => drop(other?),
+            }
         }
         Ok(())
     }
@@ -198,7 +201,7 @@ impl Target {
 
     /// The isolated world of a frame's present document.
     pub(crate) fn context(&self, frame: &str) -> Option<Context> {
-        self.look(|state| state.context(frame))
+        self.look(|state| state.context(frame))?.ok()
     }
 
     /// The page's own world of a frame's present document.
@@ -350,6 +353,12 @@ impl Target {
     }
 }
 
+/// Whether this is only the refusal of a language that another page in the same process has set:
+/// it holds for the process, and all pages have the same one.
+pub(crate) fn is_in_effect(error: &Error) -> bool {
+    matches!(error, Error::Protocol { message, .. } if message.contains("already in effect"))
+}
+
 /// What every session, of a page or of a cross-origin frame, is told first.
 fn setup(shared: Vec<(&'static str, Value)>) -> impl Iterator<Item = (&'static str, Value)> {
     let script = json!({
@@ -387,7 +396,11 @@ impl Listener for Arc<Target> {
                 self.end(End::Crashed);
                 self.connection.fail_calls(session, &Failure::Crashed);
             }
-            "Inspector.targetCrashed" => self.connection.fail_calls(session, &Failure::Crashed),
+            "Inspector.targetCrashed" => {
+                self.state().crash(session);
+                self.changed.send_replace(());
+                self.connection.fail_calls(session, &Failure::Crashed);
+            }
             "Page.javascriptDialogOpening" => self.hear_dialog(session, params),
             "Fetch.requestPaused" | "Fetch.authRequired" => {
                 self.hear_request(session, method, params);

@@ -44,7 +44,8 @@ const sameBox = (a, b) => a.x === b.x && a.y === b.y && a.width === b.width && a
 const alignments = ["center", "end", "start", "nearest"];
 
 function editable(element) {
-  if (element.isContentEditable) return null;
+  if (element.getAttribute("aria-readonly") === "true") return "it is read-only";
+  if (element.isContentEditable || element.localName === "select") return null;
   if (/^(input|textarea)$/.test(element.localName)) {
     if (element.localName === "input" && /^(button|submit|reset|image|checkbox|radio|file|hidden)$/.test(element.type)) {
       return `it is an input of type ${element.type}, which takes no text`;
@@ -54,37 +55,48 @@ function editable(element) {
   return `${describe(element)} takes no text`;
 }
 
+/** Who is to get the events of the action under way: the element; whether they come to this document; who else got them. */
 let guard = null;
 
-/** Lets only events through that hit the element, until the action is over. */
-function watch(element) {
-  guard?.stop();
-  const names = ["pointerdown", "mousedown", "pointerup", "mouseup", "click", "dblclick", "auxclick"];
-  let missed = null;
-  let decided = false;
-  const see = (event) => {
-    if (!event.isTrusted) return;
-    if (!decided) {
-      decided = true;
-      const hit = event.composedPath()[0];
-      const path = event.composedPath();
-      if (!path.includes(element) && !reaches(hit instanceof Element ? hit : null, element)) {
-        missed = hit instanceof Element ? describe(hit) : "something else";
-      }
+const guarded = ["pointerdown", "mousedown", "pointerup", "mouseup", "click", "dblclick", "auxclick"];
+
+/** Lets only events through that hit the element, while an action is under way. */
+function see(event) {
+  if (!guard || !event.isTrusted) return;
+  if (!guard.hasCome) {
+    guard.hasCome = true;
+    const path = event.composedPath();
+    const hit = path[0] instanceof Element ? path[0] : null;
+    if (!path.includes(guard.element) && !reaches(hit, guard.element)) {
+      guard.missed = hit ? describe(hit) : "something else";
     }
-    if (missed) {
-      event.preventDefault();
-      event.stopImmediatePropagation();
-    }
-  };
-  for (const name of names) addEventListener(name, see, { capture: true, passive: false });
-  guard = {
-    stop() {
-      for (const name of names) removeEventListener(name, see, true);
-      guard = null;
-      return missed;
-    },
-  };
+  }
+  if (guard.missed) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }
+}
+
+/** Before the page's own listeners, which may stop events; again before each action, since `document.open` removes all. */
+function listen() {
+  for (const name of guarded) addEventListener(name, see, { capture: true, passive: false });
+}
+listen();
+
+/** Looks at the events that follow, of an action at a point where `hit` is now. */
+function watch(element, hit) {
+  listen();
+  // What is in a frame, or disabled, gets events of which this document hears nothing.
+  const isHeard = !hit.matches("iframe, frame, object, embed, :disabled, :disabled *");
+  guard = { element, hasCome: false, missed: null, isHeard };
+}
+
+/** Ends the watch; gives who got the events instead. */
+function stopWatching() {
+  const { hasCome, missed, isHeard } = guard ?? { hasCome: true, missed: null };
+  guard = null;
+  // A document that was never painted, or a frame that its page has not placed yet, gets none.
+  return hasCome || !isHeard ? missed : "something outside of the document";
 }
 
 /** What has kept an action waiting: each reason once, in order, with how long it lasted. */
@@ -116,10 +128,10 @@ const absent = "no element matched";
  * or else, for `mouse`, `hover` and `check`, is still and receives events at its point; scrolls it
  * into view.
  */
-async function prepare(locator, { kind, position }, ms) {
+async function prepare(locator, { kind, position, hidden }, ms) {
   const history = reasons();
-  let round = 0;
-  let scrolled = false;
+  let round = Math.max(0, hidden - 1);
+  let scrolled = hidden > 0;
   const found = await until(ms, async () => {
     const elements = all(locator);
     if (elements.length > 1) return many(elements);
@@ -152,9 +164,10 @@ async function prepare(locator, { kind, position }, ms) {
     const hit = hitAt(point.x, point.y);
     if (!reaches(hit, element)) {
       scrolled = true;
+      if (getComputedStyle(element).pointerEvents === "none") return fail("it has pointer-events: none, and clicks go through it");
       return fail(`${hit ? describe(hit) : "something"} covers it and would get the click`);
     }
-    if (kind !== "hover") watch(element);
+    if (kind !== "hover") watch(element, hit);
     return { one: { ...point, takes: "nothing" } };
   });
   if (found) return found;
@@ -184,6 +197,7 @@ const chosen = /^(date|datetime-local|time|month|week|color|range)$/;
 
 /** How a field gets its value: by text, by a number as text, or by choosing. */
 function takes(element) {
+  if (element.localName === "select") return "choice";
   if (element.localName !== "input") return "text";
   if (chosen.test(element.type)) return "choice";
   return element.type === "number" ? "number" : "text";
@@ -197,6 +211,9 @@ function caretToEnd(element) {
     selection.collapseToEnd();
   } else if (element.selectionEnd !== undefined && element.selectionEnd !== null) {
     element.setSelectionRange(element.value.length, element.value.length);
+  } else if (element.localName === "input") {
+    // An e-mail address or a number tells no positions.
+    getSelection().modify("move", "forward", "documentboundary");
   }
 }
 

@@ -68,10 +68,17 @@ return {
     return last === null || last === absent ? none(locator) : { unready: `${last}${history.before()}` };
   },
 
-  /** Sets the value of the focused field, one that can't be typed into; says what is wrong. */
+  /** Sets the value of the focused field, one that can't be typed into; says what is wrong. A list
+   * takes the value or the label of an option. */
   choose(value) {
     const element = focused();
     const before = element.value;
+    if (element.localName === "select") {
+      const options = [...element.options].filter((o) => !o.disabled);
+      const option = options.find((o) => o.value === value) ?? options.find((o) => squeeze(o.label) === squeeze(value));
+      if (!option) return `it has only the options ${shorten(options.map((o) => squeeze(o.label)).join(", "), 200)}`;
+      value = option.value;
+    }
     element.value = value;
     if (element.value !== value) {
       element.value = before;
@@ -85,25 +92,28 @@ return {
   /** After an action: lets the page's handlers and what they scheduled run, then says who got
    * the events if it was not the element. */
   async finish() {
-    await new Promise((resolve) => setTimeout(resolve));
-    return guard?.stop() ?? null;
+    await new Promise((resolve) => later(resolve, 0));
+    return stopWatching();
   },
 
   /** Where a point inside of an iframe lies in this document, and what covers it there. */
   place(element, x, y) {
     const origin = this.origin(element);
-    const [px, py] = [x + origin.x, y + origin.y];
+    const [px, py] = [origin.x + x * origin.scaleX, origin.y + y * origin.scaleY];
     const hit = hitAt(px, py);
     return { x: px, y: py, coveredBy: hit === element ? null : hit ? describe(hit) : "the edge of the page" };
   },
 
-  /** Where a frame's own document begins, in this one, and how far this one is scrolled. */
+  /** Where a frame's own document begins, in this one, how much larger it is shown here, and how far this one is
+   * scrolled. */
   origin(element) {
     const box = element.getBoundingClientRect();
     const style = getComputedStyle(element);
-    const x = box.left + element.clientLeft + parseFloat(style.paddingLeft);
-    const y = box.top + element.clientTop + parseFloat(style.paddingTop);
-    return { x, y, scrollX, scrollY };
+    const scaleX = box.width / element.offsetWidth || 1;
+    const scaleY = box.height / element.offsetHeight || 1;
+    const x = box.left + (element.clientLeft + parseFloat(style.paddingLeft)) * scaleX;
+    const y = box.top + (element.clientTop + parseFloat(style.paddingTop)) * scaleY;
+    return { x, y, scaleX, scaleY, scrollX, scrollY };
   },
 
   /**

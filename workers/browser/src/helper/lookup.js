@@ -31,10 +31,62 @@ function labelsOf(element) {
   return [...referenced, ...labels, element.getAttribute("aria-label") ?? ""].filter(Boolean);
 }
 
+/**
+ * The alternatives of a selector, each cut at its descendant and child combinators: the combinator before each part, and
+ * the part, which keeps its `+` and `~`.
+ */
+function cut(selector) {
+  const alternatives = [[]];
+  let [text, combinator, depth, quote] = ["", " ", 0, null];
+  const end = (next) => {
+    if (text) alternatives.at(-1).push({ combinator, text });
+    [text, combinator] = ["", next];
+  };
+  for (let i = 0; i < selector.length; i++) {
+    const character = selector[i];
+    const isPlain = !quote && depth === 0;
+    const after = selector.slice(i + 1).trimStart()[0] ?? "";
+    if (character === "\\") text += character + (selector[++i] ?? "");
+    else if (quote) [text, quote] = [text + character, character === quote ? null : quote];
+    else if (character === '"' || character === "'") [text, quote] = [text + character, character];
+    else if (/[([]/.test(character)) [text, depth] = [text + character, depth + 1];
+    else if (/[)\]]/.test(character)) [text, depth] = [text + character, depth - 1];
+    else if (!isPlain || !/[\s,>]/.test(character)) text += character;
+    else if (character === ">") end(">");
+    else if (character === ",") {
+      end(" ");
+      alternatives.push([]);
+    } else if (/[+~]/.test(after) || /[+~]\s*$/.test(text)) text += character;
+    else if (text && !/[,>]/.test(after)) end(" ");
+  }
+  end(" ");
+  return alternatives;
+}
+
+/** Whether what is above an element, out of its shadow roots too, is what the parts before the last one want. */
+function isBelow(element, parts) {
+  const { combinator } = parts.at(-1);
+  const before = parts.slice(0, -1);
+  if (!before.length) return true;
+  for (let node = above(element); node; node = above(node)) {
+    if (node.matches(before.at(-1).text) && isBelow(node, before)) return true;
+    if (combinator === ">") return false;
+  }
+  return false;
+}
+
 const lookUps = {
   css(selector, roots, found) {
     try {
       for (const root of roots) for (const element of root.querySelectorAll(selector)) found.add(element);
+      const isFlat = roots.length === 1 && roots[0].getRootNode() === document;
+      if (isFlat || selector.includes(":scope")) return;
+      // A shadow root's elements are below its host, for people.
+      for (const parts of cut(selector).filter(({ length }) => length > 1)) {
+        for (const root of roots) {
+          for (const element of root.querySelectorAll(parts.at(-1).text)) if (isBelow(element, parts)) found.add(element);
+        }
+      }
     } catch (error) {
       throw badSelector(selector, error.message);
     }

@@ -2,8 +2,11 @@
 
 const parentOf = (node) => node.assignedSlot ?? node.parentElement ?? node.getRootNode().host ?? null;
 
+/** What an element stands in: its parent, or the host of the shadow root that it is at the top of. */
+const above = (element) => element.parentElement ?? element.getRootNode().host ?? null;
+
 function contains(outer, inner) {
-  for (let node = inner; node; node = node.parentElement ?? node.getRootNode().host) {
+  for (let node = inner; node; node = above(node)) {
     if (node === outer) return true;
   }
   return false;

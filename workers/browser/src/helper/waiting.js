@@ -1,5 +1,19 @@
 // Waiting for changes of the document.
 
+/** Timers don't run in a document whose scripts are switched off, such as a sandboxed frame's; animation frames do. */
+let hasTimers = false;
+setTimeout(() => (hasTimers = true));
+
+/** Calls back after a while, and gives what `clearTimeout` takes. */
+function later(done, ms) {
+  if (!hasTimers) {
+    const end = performance.now() + ms;
+    const look = () => (performance.now() < end ? requestAnimationFrame(look) : done());
+    requestAnimationFrame(look);
+  }
+  return setTimeout(done, ms);
+}
+
 const frame = (ms = 100) =>
   new Promise((resolve) => {
     // A page that nobody sees has no animation frames.
@@ -25,7 +39,7 @@ function change(ms) {
     for (const root of rootsOf(document)) observer.observe(root, options);
     for (const name of events) addEventListener(name, done, true);
     // What changes without a mutation (a style sheet's effect, a timer) is found at this pace.
-    const timer = setTimeout(done, Math.min(ms, 100));
+    const timer = later(done, Math.min(ms, 100));
   });
 }
 

@@ -42,6 +42,23 @@ async fn options_are_chosen_by_label_value_index_and_several_at_once() {
 }
 
 #[tokio::test]
+async fn a_list_is_filled_with_the_value_or_the_label_of_an_option() {
+    let html = r#"<select onchange="document.title += this.value"><option value="1">One</option>
+        <option value="2">Two</option><option value="3" disabled>Three</option></select>"#;
+    let stage = Stage::at(&[("/", html)]).await;
+    let list = Locator::css("select");
+    for text in ["2", "One"] {
+        stage.page.fill(&list, text, PATIENCE).await.unwrap();
+    }
+    assert_eq!(stage.value("document.title").await, "21");
+    for refused in ["3", "Four"] {
+        let failed = stage.page.fill(&list, refused, SOON).await;
+        let failed = failed.unwrap_err().to_string();
+        assert!(failed.contains("only the options One, Two"), "{failed}");
+    }
+}
+
+#[tokio::test]
 async fn an_option_that_comes_late_is_waited_for() {
     let html = "<select></select><script>setTimeout(() => {
         document.querySelector('select').innerHTML = '<option>Late</option>' }, 200)</script>";

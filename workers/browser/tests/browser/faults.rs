@@ -63,6 +63,7 @@ async fn closing_leaves_neither_process_nor_folder() {
     assert_eq!(processes_with(&mark), Vec::<u32>::new());
     assert_eq!(members_of(group), Vec::<u32>::new());
     assert_eq!(entries(stage.scratch.path()), 0);
+    stage.site.quiet().await;
     let failed = stage.page.url().await.unwrap_err();
     assert!(matches!(failed, Error::Closed), "{failed:?}");
 }

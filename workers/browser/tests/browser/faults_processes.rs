@@ -5,13 +5,17 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use browser::{Browser, Error, LaunchOptions, Locator, Screenshot, find_or_install};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use browser::{
+    Browser, Condition, Error, LaunchOptions, Locator, Screenshot, find_or_install,
+    remove_leftovers,
+};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::processes::{kill, members_of, process_of};
-use crate::{PATIENCE, Stage};
+use crate::{PATIENCE, SOON, Stage};
 
 /// Far less than any time-out that is given here.
 const QUICK: Duration = Duration::from_secs(10);
@@ -186,4 +190,106 @@ async fn a_full_disk_fails_the_download_and_nothing_else() {
         "Large"
     );
     browser.close().await;
+}
+
+fn signal(group: u32, signal: Signal) {
+    let group = Pid::from_raw(group.cast_signed()).unwrap();
+    kill_process_group(group, signal).unwrap();
+}
+
+#[tokio::test]
+async fn a_frozen_browser_keeps_every_deadline_and_can_be_closed() {
+    let stage = Stage::at(&[("/", "<button>Go</button>")]).await;
+    let page = &stage.page;
+    signal(stage.browser.process_id(), Signal::STOP);
+    let button = Locator::css("button");
+    let begun = Instant::now();
+    let url = stage.site.url("/");
+    let outcomes = [
+        page.click(&button, SOON).await,
+        page.goto(&url, SOON).await.map(drop),
+        page.evaluate("1", SOON).await.map(drop),
+        page.wait_for(&Condition::Visible(button), SOON).await,
+        page.close(SOON).await,
+    ];
+    for outcome in outcomes {
+        assert!(
+            matches!(outcome, Err(Error::TimedOut { .. })),
+            "{outcome:?}"
+        );
+    }
+    assert!(begun.elapsed() < QUICK, "{:?}", begun.elapsed());
+    close(stage).await;
+}
+
+#[tokio::test]
+async fn a_browser_listens_on_no_port() {
+    let stage = Stage::at(&[("/", "here")]).await;
+    let mut listening = Vec::new();
+    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        let table = std::fs::read_to_string(table).unwrap_or_default();
+        for line in table.lines() {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            // The state, and the socket's inode.
+            if fields.get(3) == Some(&"0A") {
+                listening.push(format!("socket:[{}]", fields[9]));
+            }
+        }
+    }
+    // The site's own, at least.
+    assert!(!listening.is_empty());
+    for process in members_of(stage.browser.process_id()) {
+        let descriptors = std::fs::read_dir(format!("/proc/{process}/fd"));
+        for descriptor in descriptors.into_iter().flatten().flatten() {
+            let open = std::fs::read_link(descriptor.path()).unwrap_or_default();
+            let open = open.display().to_string();
+            assert!(!listening.contains(&open), "{process} has {open}");
+        }
+    }
+    close(stage).await;
+}
+
+/// Tells this test, started as a program of its own, where it is to start a browser.
+const SCRATCH: &str = "LEGWORK_TEST_SCRATCH";
+
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test that is a program of its own is told by its environment, and answers"
+)]
+#[tokio::test]
+async fn what_a_killed_program_left_is_ended_and_removed_at_the_next_start() {
+    if let Some(scratch) = std::env::var_os(SCRATCH) {
+        let executable = find_or_install(&mut |_| {}).await.unwrap();
+        let options = LaunchOptions::new(executable, PathBuf::from(scratch));
+        let browser = Browser::launch(&options).await.unwrap();
+        println!("\nbrowser {}", browser.process_id());
+        std::future::pending::<()>().await;
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let name =
+        "faults_processes::what_a_killed_program_left_is_ended_and_removed_at_the_next_start";
+    let mut program = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(SCRATCH, scratch.path())
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
+    let group = loop {
+        let line = lines.next_line().await.unwrap().unwrap();
+        if let Some(group) = line.strip_prefix("browser ") {
+            break group.parse::<u32>().unwrap();
+        }
+    };
+    // A living program's browser is left alone.
+    assert_eq!(remove_leftovers(scratch.path()).unwrap(), 0);
+    assert!(members_of(group).len() > 2);
+    program.kill().await.unwrap();
+    assert_eq!(remove_leftovers(scratch.path()).unwrap(), 1);
+    while !members_of(group).is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
 }

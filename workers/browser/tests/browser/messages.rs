@@ -66,6 +66,7 @@ async fn several_elements_are_listed() {
 async fn an_element_that_is_not_ready_says_why_and_what_was_before() {
     let html = r#"<button id="dead" disabled>Save</button><button id="ghost" style="visibility: hidden">x</button>
         <div style="display: none" class="panel"><button id="inner">x</button></div><button id="flat" style="width: 0; height: 0; padding: 0; border: 0; overflow: hidden">x</button>
+        <button id="through" style="pointer-events: none">x</button><input id="told" aria-readonly="true">
         <button id="under">Pay</button><div id="wall" style="position: fixed; inset: 0">Cookies?</div>
         <style>@keyframes slide { to { margin-left: 300px } }</style><button id="moving" style="position: relative; z-index: 1; animation: slide 1s linear infinite">Catch me</button>"#;
     let stage = Stage::at(&[("/", html)]).await;
@@ -78,6 +79,10 @@ async fn an_element_that_is_not_ready_says_why_and_what_was_before() {
         ),
         ("#flat", "it is not visible: it has no size (0 by 0 pixels)"),
         (
+            "#through",
+            "it has pointer-events: none, and clicks go through it",
+        ),
+        (
             "#under",
             r#"<div id="wall">Cookies? covers it and would get the click"#,
         ),
@@ -89,6 +94,12 @@ async fn an_element_that_is_not_ready_says_why_and_what_was_before() {
             format!("css={selector} could not be acted on within 400 ms: {reason}")
         );
     }
+    let told = Locator::css("#told");
+    let failed = stage.page.fill(&told, "x", SOON).await.unwrap_err();
+    assert_eq!(
+        plain(&stage, &failed),
+        "css=#told could not be acted on within 400 ms: it is read-only"
+    );
     let script = "{ const button = document.querySelector('#dead');
         document.querySelector('#moving').remove();
         button.remove(); setTimeout(() => document.body.append(button), 100);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 /// A page is HTML, or, where it begins with `HTTP `, a whole answer with status and headers.
@@ -13,7 +13,25 @@ pub(crate) struct Site {
     port: u16,
     /// `/gated…` answers when a permit is added.
     pub(crate) gate: Arc<Semaphore>,
+    /// How many connections are open.
+    open: watch::Sender<usize>,
     _serving: JoinSet<()>,
+}
+
+/// Counts a connection for as long as it lives.
+struct Counted(watch::Sender<usize>);
+
+impl Counted {
+    fn new(open: watch::Sender<usize>) -> Self {
+        open.send_modify(|count| *count += 1);
+        Self(open)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
 }
 
 impl Site {
@@ -27,22 +45,38 @@ impl Site {
         let port = listener.local_addr().unwrap().port();
         let gate = Arc::new(Semaphore::new(0));
         let mut serving = JoinSet::new();
-        let held = Arc::clone(&gate);
+        let open = watch::Sender::new(0);
+        let (held, counted) = (Arc::clone(&gate), open.clone());
         serving.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(answer(stream, Arc::clone(&pages), Arc::clone(&held)));
+                let counted = Counted::new(counted.clone());
+                let answering = answer(stream, Arc::clone(&pages), Arc::clone(&held));
+                connections.spawn(async move {
+                    answering.await;
+                    drop(counted);
+                });
+                while connections.try_join_next().is_some() {}
             }
         });
         Self {
             port,
             gate,
+            open,
             _serving: serving,
         }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// Waits until no connection is open. Those of a browser that has gone end by themselves.
+    pub(crate) async fn quiet(&self) {
+        let mut open = self.open.subscribe();
+        let quiet = open.wait_for(|open| *open == 0).await;
+        // The sender is this site's own.
+        drop(quiet.unwrap());
     }
 
     /// The same page under another origin.
