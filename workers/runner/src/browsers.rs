@@ -14,6 +14,7 @@ use platform::configuration::Runner as Settings;
 use platform::socks_proxy::{Failure, SocksProxy};
 use platform::telemetry::metrics::Measurement;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 use crate::sessions::{Held, NoSession, Session, Sessions};
 
@@ -82,7 +83,10 @@ impl Sessions for Browsers {
     async fn keep_ready(&self) {
         loop {
             if self.lock().len() >= self.size {
-                self.taken.notified().await;
+                tokio::select! {
+                    () = self.taken.notified() => {}
+                    () = self.one_dies() => self.bury_the_dead().await,
+                }
                 continue;
             }
             match self.start(&BrowserSettings::default()).await {
@@ -113,6 +117,33 @@ impl Sessions for Browsers {
 }
 
 impl Browsers {
+    /// Waits until one of those that are ready now dies.
+    async fn one_dies(&self) {
+        let mut deaths = JoinSet::new();
+        for ready in self.lock().iter() {
+            deaths.spawn(ready.browser.gone());
+        }
+        match deaths.join_next().await {
+            Some(_) => {}
+            // There is none to die.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Closes those that died before a run could take them.
+    async fn bury_the_dead(&self) {
+        let dead: Vec<_> = {
+            let mut ready = self.lock();
+            let is_dead = |ready: &mut GuardedBrowser| !ready.browser.is_alive();
+            ready.extract_if(.., is_dead).collect()
+        };
+        for dead in dead {
+            Measurement::count("BrowserCrashes", 1).emit();
+            tracing::warn!("A browser died before a run could take it");
+            dead.browser.close().await;
+        }
+    }
+
     /// One that is ready, if the run asks for nothing special.
     async fn take(&self, settings: &BrowserSettings) -> Result<GuardedBrowser, NoSession> {
         if *settings == BrowserSettings::default() {
