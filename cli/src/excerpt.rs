@@ -17,7 +17,7 @@ pub(crate) fn show(error: &ValidationError, file: &str, text: &str) -> String {
         (Some(line), Some(column)) => {
             let margin = " ".repeat(line.to_string().len());
             let _ = writeln!(shown, "{margin}--> {file}:{line}:{column}");
-            if let Some(source) = text.lines().nth(line.saturating_sub(1)) {
+            if let Some(source) = line_of(text, line) {
                 let (source, column) = window(source, column);
                 let _ = writeln!(shown, "{margin} |\n{line} | {source}");
                 let before: String = source
@@ -44,6 +44,15 @@ pub(crate) fn show(error: &ValidationError, file: &str, text: &str) -> String {
         }
     }
     shown
+}
+
+/// A line as YAML counts them: a carriage return ends one, too.
+fn line_of(text: &str, line: usize) -> Option<&str> {
+    let mut lines = text.split_inclusive('\n').flat_map(|line| {
+        let line = line.trim_end_matches('\n');
+        line.strip_suffix('\r').unwrap_or(line).split('\r')
+    });
+    lines.nth(line.checked_sub(1)?)
 }
 
 /// The part of a line around a column, and where the column is in it.
@@ -103,6 +112,16 @@ mod tests {
             shown(text),
             "error[unknown-step]: there is no step `clcik`\n --> a.yaml:5:9\n  |\n5 |       - clcik: a\n  |         ^^^^^\n  = help: did you mean `click`?\nerror[unknown-key]: `click` has no key `nht`\n --> a.yaml:6:29\n  |\n6 |       - click: { text: 'x', nht: 1 }\n  |                             ^^^\n  = help: did you mean `nth`?\n"
         );
+    }
+
+    #[test]
+    fn lines_are_those_that_yaml_counts() {
+        for text in ["a\nb\nc", "a\r\nb\r\nc\r\n", "a\rb\r\nc"] {
+            let lines = [1, 2, 3].map(|line| line_of(text, line));
+            assert_eq!(lines, [Some("a"), Some("b"), Some("c")], "{text:?}");
+        }
+        let text = "name: T\rstates:\r  - name: a\r    steps:\r      - clcik: a\r";
+        assert!(shown(text).contains("5 |       - clcik: a\n"));
     }
 
     #[test]

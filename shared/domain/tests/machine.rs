@@ -263,7 +263,7 @@ proptest! {
             Ok(definition) => prop_assert!(Definition::parse_json(definition.to_json()).is_ok()),
             Err(errors) => {
                 prop_assert!(!errors.is_empty() && errors.len() <= 100);
-                let lines = text.lines().count() + 1;
+                let lines = text.split(['\n', '\r']).count() + 1;
                 for error in errors {
                     prop_assert!(error.place.line.is_none_or(|line| line <= lines), "{error:?}");
                     prop_assert!(!error.message.is_empty());

@@ -51,9 +51,11 @@ pub(super) fn parse(text: &str, problems: &mut Problems) -> Read {
             broken: None,
         };
     }
+    // A lone carriage return ends a line of YAML, too.
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
     // The scanner stops at an alias, which is what a `*` without quotes looks like. So that it hides no other error,
     // the text is read once more without it.
-    let mut readable = text.to_owned();
+    let mut readable = text.clone();
     let mut aliases = Vec::new();
     loop {
         let mut builder = Builder {
@@ -113,7 +115,7 @@ fn without_alias(text: &str, marker: Marker) -> Option<String> {
     let (at, _) = line.char_indices().nth(marker.col())?;
     let alias = line[at..].strip_prefix('*')?;
     let length = alias
-        .find([' ', '\t', ',', ']', '}', '\r'])
+        .find([' ', '\t', ',', ']', '}'])
         .unwrap_or(alias.len());
     let start = line_start + at;
     // One sign for each that is taken out, so that all others stay in their columns.
