@@ -9,9 +9,11 @@ mod job_runs;
 mod report;
 mod runs;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use domain::Timestamp;
+use domain::run::Run;
+use domain::{RunId, Timestamp};
 use futures::StreamExt;
 use futures::stream;
 use store::{DUE_SHARDS, DueItem, Result, Store};
@@ -23,6 +25,10 @@ pub use report::{Done, Report};
 
 /// How many items of one shard are asked for at once.
 const ITEMS_PER_PAGE: i32 = 250;
+
+/// How many runs are read together. What is done about one of them is a write on a condition, so that it does no harm if
+/// another has changed it since.
+const RUNS_AT_ONCE: usize = 25;
 
 /// The most pages of one shard that a sweep looks at: 40,000 items of all shards. What is left over is the oldest of the
 /// next sweep.
@@ -64,17 +70,20 @@ async fn sweep_shard(
                 return report;
             }
         };
-        for item in page.items {
+        for items in page.items.chunks(RUNS_AT_ONCE) {
             if Instant::now() >= until {
-                report.left_over += 1;
+                report.left_over += u32::try_from(items.len()).unwrap_or(u32::MAX);
                 continue;
             }
-            match sweep_item(store, &item, admitting, now).await {
-                Ok(done) => report.count(done),
-                // One that fails must not keep the sweep from the others; it stays due.
-                Err(error) => {
-                    tracing::error!(?item, %error, "Something overdue could not be dealt with");
-                    report.failed += 1;
+            let mut runs = read_runs(store, items).await;
+            for item in items {
+                match sweep_item(store, item, &mut runs, admitting, now).await {
+                    Ok(done) => report.count(done),
+                    // One that fails must not keep the sweep from the others; it stays due.
+                    Err(error) => {
+                        tracing::error!(?item, %error, "Something overdue could not be dealt with");
+                        report.failed += 1;
+                    }
                 }
             }
         }
@@ -90,14 +99,37 @@ async fn sweep_shard(
     report
 }
 
+/// The runs among some items, in one request: most of what is due are runs, and each is looked at.
+async fn read_runs(store: &Store, items: &[DueItem]) -> Result<HashMap<RunId, Result<Run>>> {
+    let ids: Vec<RunId> = items
+        .iter()
+        .filter_map(|item| match item {
+            DueItem::Run(id) => Some(*id),
+            DueItem::JobRun(_) | DueItem::Delivery(_) => None,
+        })
+        .collect();
+    Ok(store.each_run(&ids).await?.into_iter().collect())
+}
+
 async fn sweep_item(
     store: &Store,
     item: &DueItem,
+    runs: &mut Result<HashMap<RunId, Result<Run>>>,
     admitting: &Admitting,
     now: Timestamp,
 ) -> Result<Done> {
     match item {
-        DueItem::Run(id) => runs::sweep(store, *id, admitting, now).await,
+        DueItem::Run(id) => {
+            let run = match runs {
+                Ok(runs) => runs.remove(id).transpose()?,
+                // They could not be read together: each says by itself what is wrong.
+                Err(_) => store.run(*id).await?,
+            };
+            match run {
+                None => Ok(Done::Nothing),
+                Some(run) => runs::sweep(store, run, admitting, now).await,
+            }
+        }
         DueItem::JobRun(id) => job_runs::sweep(store, *id, now).await,
         DueItem::Delivery(key) => deliveries::sweep(store, key, now).await,
     }

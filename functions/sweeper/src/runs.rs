@@ -5,21 +5,18 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use domain::run::{Event, Phase, Run};
-use domain::{OrganizationId, RunId, Timestamp};
+use domain::{OrganizationId, Timestamp};
 use store::{Result, RunMessage, Store, Transition};
 
 use crate::Done;
 
-/// Does what is due for a run. `admitting` holds the organizations whose waiting runs this sweep has looked at already.
+/// Does what is due for a run, as it was read a moment ago. `admitting` holds the organizations whose waiting runs this sweep has looked at already.
 pub(crate) async fn sweep(
     store: &Store,
-    id: RunId,
+    run: Run,
     admitting: &Admitting,
     now: Timestamp,
 ) -> Result<Done> {
-    let Some(run) = store.run(id).await? else {
-        return Ok(Done::Nothing);
-    };
     if run.due_at.is_none_or(|due_at| due_at > now) {
         return Ok(Done::Nothing);
     }
@@ -137,10 +134,7 @@ async fn look_at_lease(
         store.postpone_run(&run, &postponed).await?;
         return Ok(Done::LeaseAlive);
     }
-    match store
-        .transition(run, &Event::LeaseExpired { attempt }, now)
-        .await?
-    {
+    match store.end_lease(run, now).await? {
         Transition::Rejected { .. } => Ok(Done::Nothing),
         Transition::Committed(run) => {
             tracing::warn!(run_id = %run.id, attempt, status = %run.status(), "A run has lost its worker");
