@@ -110,6 +110,12 @@ pub(crate) struct KeyPress {
     text: String,
 }
 
+/// Whether [`Page::press`](crate::Page::press) knows a key of this name.
+#[must_use]
+pub fn is_key(name: &str) -> bool {
+    KeyPress::parse(name).is_ok()
+}
+
 impl KeyPress {
     /// Reads `Enter`, `a`, `Control+A`, `Control++`.
     pub(crate) fn parse(name: &str) -> Result<Self, Error> {

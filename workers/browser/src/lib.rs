@@ -86,7 +86,7 @@ pub use download::{Download, DownloadWaiter};
 pub use emulation::{Geolocation, HttpCredentials, Viewport};
 pub use error::Error;
 pub use install::find_or_install;
-pub use keyboard::Modifier;
+pub use keyboard::{Modifier, is_key};
 pub use launch::{LaunchOptions, Sandbox, find_executable};
 pub use leftovers::remove_leftovers;
 pub use locator::{By, Locator};

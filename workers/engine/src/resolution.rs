@@ -182,6 +182,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_keys_that_a_definition_can_press_are_those_that_the_browser_knows() {
+        for key in definition::KEYS {
+            let held = format!("Control+Shift+{key}");
+            assert!(definition::is_key(&held) && browser::is_key(&held), "{key}");
+        }
+        for text in [
+            "a",
+            "Ä",
+            "+",
+            "Control++",
+            "Ctrl+A",
+            "Shift",
+            "enter",
+            "",
+            "ab",
+            "Control+",
+            "CapsLock",
+            "F13",
+            "Meta+€",
+        ] {
+            assert_eq!(definition::is_key(text), browser::is_key(text), "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_within_an_iframe_is_looked_for_in_it_however_deep_it_is() {
         let frame = Locator::css("iframe");
         let mut nested = Locator::css("b").within(Locator::css("a"));
