@@ -144,6 +144,11 @@ impl State {
             "Page.frameNavigated" => {
                 let frame = &params["frame"];
                 let text = |name: &str| frame[name].as_str().unwrap_or_default();
+                if frame["parentId"].is_null() {
+                    // The frames of the document before are gone with it, also where Chromium keeps that for a way
+                    // back and says nothing of them: they would never become idle.
+                    self.frames.retain(|id, _| id == text("id"));
+                }
                 let known = self.frame_mut(text("id"), session);
                 text("url").clone_into(&mut known.url);
                 known.unreachable = frame["unreachableUrl"].as_str().map(str::to_owned);

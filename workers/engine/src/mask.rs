@@ -102,6 +102,32 @@ impl Mask {
         masked
     }
 
+    /// Gives a PDF without the values in what is plain text in it: its links, its title. What it shows is drawn, as in a
+    /// picture. Nothing becomes longer or shorter: a PDF counts its bytes.
+    pub(crate) fn apply_to_pdf(&self, mut pdf: Vec<u8>) -> Vec<u8> {
+        let is_text = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
+        let mut start = 0;
+        while start < pdf.len() {
+            let length = pdf[start..].iter().take_while(|byte| is_text(byte)).count();
+            // Text of ASCII alone always is text.
+            let text = String::from_utf8_lossy(&pdf[start..start + length]).into_owned();
+            let mut at = 0;
+            while let Some(next) = self.possible_beginning(&text[at..]) {
+                at += next;
+                let found = self
+                    .values
+                    .iter()
+                    .find_map(|value| prefix_bytes(&text[at..], value));
+                if let Some(found) = found {
+                    pdf[start + at..start + at + found].fill(b'*');
+                }
+                at += found.unwrap_or(1);
+            }
+            start += length + 1;
+        }
+        pdf
+    }
+
     /// Where a value could begin, at the earliest.
     fn possible_beginning(&self, text: &str) -> Option<usize> {
         text.bytes()
@@ -202,6 +228,10 @@ fn shapes(character: char) -> Vec<String> {
         _ => &[],
     };
     shapes.extend(others.iter().map(ToString::to_string));
+    // What can't be in a file's name, browsers replace when a site proposes it.
+    if character.is_control() || "/\\:*?\"<>|~".contains(character) {
+        shapes.push("_".to_owned());
+    }
     shapes.sort_unstable();
     shapes.dedup();
     shapes
@@ -224,6 +254,8 @@ mod tests {
             "p&ss%20%22w%3Crd%27%C3%A4",
             "p&ss%20%22w%3Crd'%c3%a4",
             r#"p\u0026ss \"w\u003Crd'\u00e4"#,
+            // What a browser makes of it in a file's name.
+            "p&ss _w_rd'ä",
         ] {
             assert_eq!(mask.apply(&format!("<{shape}>")), "<•••>", "{shape}");
         }
@@ -233,6 +265,17 @@ mod tests {
             "three characters are not masked"
         );
     }
+    #[test]
+    fn a_pdf_keeps_its_length_and_loses_the_values_in_its_text() {
+        let mask = Mask::new(["p&ss wörd"]);
+        let pdf = b"%PDF\xff/URI (http://a.test/?t=p%26ss+w%C3%B6rd&b=1)\n\xd3p&ss".to_vec();
+        let masked = mask.apply_to_pdf(pdf.clone());
+        assert_eq!(masked.len(), pdf.len());
+        let text = String::from_utf8_lossy(&masked).into_owned();
+        assert!(text.contains("?t=****************&b=1)"), "{text}");
+        assert!(text.ends_with("p&ss"), "{text}");
+    }
+
     #[test]
     fn a_value_that_looks_escaped_is_masked_raw_and_escaped() {
         let mask = Mask::new(["100%25"]);

@@ -571,6 +571,7 @@ impl Execution<'_> {
         };
         let pdf = self.browser.pdf(&self.covered_fields()).await;
         let pdf = pdf.map_err(|error| Fault::from_browser(&error, FailureCode::ElementNotFound))?;
+        let pdf = self.mask().apply_to_pdf(pdf);
         let name = self
             .store(ArtifactType::Pdf, &name, ArtifactBody::Bytes(pdf))
             .await?;

@@ -1,7 +1,9 @@
 //! The engine as its users see it: over a browser that follows a script, and over a real one.
 
+mod guide;
 mod interpreter;
 mod pages;
 mod practice;
 mod scripted;
+mod secrets;
 mod verbs;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::guide;
 use async_trait::async_trait;
 use browser::{Browser, LaunchOptions, find_or_install};
 use domain::FailureCode;
@@ -244,4 +245,29 @@ async fn a_wrong_password_fails_where_the_next_page_is_awaited() {
         dom.contains("Sign in") && !dom.contains(wrong) && !dom.contains("hr@example.com"),
         "{dom}"
     );
+}
+
+#[tokio::test]
+async fn every_whole_workflow_of_the_guide_runs_on_the_practice_site() {
+    let site = Site::start().await;
+    let mut count = 0;
+    for example in guide::examples().filter(|example| example.starts_with("name:")) {
+        let yaml = example.replace(
+            "https://example.com",
+            &format!("http://{}/login", site.address),
+        );
+        let email = if yaml.contains("askUser") {
+            "hr-2fa@example.com"
+        } else {
+            "hr@example.com"
+        };
+        let (report, artifacts) = run(&yaml, &site, "", email, PASSWORD).await;
+        let log = text(&artifacts, "log.jsonl");
+        let is_completed = matches!(report.outcome, Outcome::Completed { .. });
+        assert!(is_completed, "{yaml}\n{log}");
+        // Each of its states has something to do there.
+        assert!(!log.contains("_skipped"), "{yaml}\n{log}");
+        count += 1;
+    }
+    assert!(count >= 3, "{count}");
 }

@@ -1,17 +1,20 @@
 //! Each verb over real Chromium, on pages of the test's own.
 
-use std::collections::BTreeMap;
-
 use browser::{Browser, LaunchOptions, find_or_install};
 use domain::definition::{Definition, Secret};
-use engine::{Chromium, Inputs, Outcome, execute};
+use engine::{Answer, Chromium, Inputs, Outcome, execute};
 use serde_json::{Value, json};
 
 use crate::pages::{Page, Site, html};
 use crate::scripted::{RecordingHost, Story};
 
 /// Runs a workflow on a site, with `input.url` for where it is, and gives its outcome and what was stored.
-async fn run(site: &Site, yaml: &str) -> (Outcome, RecordingHost) {
+pub(crate) async fn run(
+    site: &Site,
+    yaml: &str,
+    secrets: impl IntoIterator<Item = (&str, &str)>,
+    answers: impl IntoIterator<Item = Answer>,
+) -> (Outcome, RecordingHost) {
     let definition = Definition::parse_yaml(yaml).unwrap_or_else(|errors| panic!("{errors:#?}"));
     let executable = find_or_install(&mut |_| {}).await.expect("a browser");
     let scratch = tempfile::tempdir().expect("a folder");
@@ -20,16 +23,13 @@ async fn run(site: &Site, yaml: &str) -> (Outcome, RecordingHost) {
         .expect("it starts");
     let mut tabs = Chromium::new(browser.page().await.expect("a page"));
     let mut host = RecordingHost::new(&Story::default());
-    let secrets = [
-        ("token", "canary-4711-value"),
-        ("key", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"),
-    ];
+    host.answers.extend(answers);
     let inputs = Inputs {
         input: json!({"url": site.url, "second": 1}),
         secrets: secrets
-            .map(|(name, value)| (name.to_owned(), Secret::new(value)))
             .into_iter()
-            .collect::<BTreeMap<_, _>>(),
+            .map(|(name, value)| (name.to_owned(), Secret::new(value)))
+            .collect(),
         outputs: json!({}),
     };
     let report = execute(
@@ -45,12 +45,17 @@ async fn run(site: &Site, yaml: &str) -> (Outcome, RecordingHost) {
     (report.outcome, host)
 }
 
+const SECRETS: [(&str, &str); 2] = [
+    ("token", "canary-4711-value"),
+    ("key", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"),
+];
+
 /// Runs steps, and gives what `output:` names.
 async fn output(site: &Site, steps: &str, output: &str) -> (Value, RecordingHost) {
     let yaml = format!(
         "name: Test\nstates:\n  - name: testing\n    steps:\n      - goto: '{{{{ input.url }}}}/'\n{steps}output: {output}\n"
     );
-    match run(site, &yaml).await {
+    match run(site, &yaml, SECRETS, []).await {
         (Outcome::Completed { output }, host) => (output.unwrap_or_default(), host),
         (other, _) => panic!("{other:?}"),
     }
@@ -316,7 +321,7 @@ states:
         )
     };
     let failing = "{ fail: { code: FIRST, message: no, if: input.second == 1 } }";
-    let (outcome, host) = run(&site, &yaml(failing)).await;
+    let (outcome, host) = run(&site, &yaml(failing), SECRETS, []).await;
     let Outcome::Failed(failure) = outcome else {
         panic!("{outcome:?}")
     };
@@ -325,7 +330,7 @@ states:
     assert!(host.names().contains(&"out.png") && !host.names().contains(&"screenshot.png"));
 
     let nothing = "{ endWithNoAction: { reason: none, if: input.second == 1 } }";
-    let (outcome, host) = run(&site, &yaml(nothing)).await;
+    let (outcome, host) = run(&site, &yaml(nothing), SECRETS, []).await;
     let Outcome::Failed(failure) = outcome else {
         panic!("{outcome:?}")
     };
