@@ -34,6 +34,15 @@ const UNSUPPORTED: &[&str] = &[
     "$recursiveRef",
 ];
 
+/// The drafts that a schema may say to be of; without `$schema` it is of the last one.
+const DRAFTS: &[&str] = &[
+    "http://json-schema.org/draft-04/schema",
+    "http://json-schema.org/draft-06/schema",
+    "http://json-schema.org/draft-07/schema",
+    "https://json-schema.org/draft/2019-09/schema",
+    "https://json-schema.org/draft/2020-12/schema",
+];
+
 /// A schema that inputs can be checked against.
 #[derive(Debug)]
 pub struct InputSchema {
@@ -62,6 +71,15 @@ impl InputSchema {
             unevaluated: 0,
         };
         survey.visit(schema, 0)?;
+        if let Some(Value::String(draft)) = schema.get("$schema")
+            && !DRAFTS.contains(&draft.strip_suffix('#').unwrap_or(draft))
+        {
+            return Err(format!(
+                "$schema ({:?}) is no draft of JSON Schema that is known here; leave it out, or name {}",
+                shortened(draft),
+                DRAFTS[DRAFTS.len() - 1]
+            ));
+        }
         if let Err(error) = jsonschema::meta::validate(schema) {
             return Err(format!(
                 "this is no JSON Schema: {}",
@@ -296,6 +314,15 @@ mod tests {
             );
         }
         assert!(refused(&json!({ "$id": "https://example.com/a" })).contains("$id"));
+        for draft in ["https://example.com/draft", "https://json-schema.org/other"] {
+            let text = refused(&json!({ "$schema": draft }));
+            assert!(text.contains("no draft of JSON Schema"), "{text}");
+        }
+        for draft in DRAFTS {
+            for end in ["", "#"] {
+                InputSchema::new(&json!({ "$schema": format!("{draft}{end}") })).expect(draft);
+            }
+        }
         // A property may have such a name.
         InputSchema::new(&json!({ "properties": { "$id": { "type": "string" } } }))
             .expect("a schema");
