@@ -123,6 +123,10 @@ fn every_setting_is_listed_with_its_default() {
         ("LEGWORK_RUNNER_SLOTS", number(runner.slots)),
         ("LEGWORK_RUNNER_WAITING_SLOTS", number(runner.waiting_slots)),
         ("LEGWORK_BROWSER_POOL", number(runner.browser_pool)),
+        (
+            "LEGWORK_BROWSER_SANDBOX",
+            if runner.sandbox_is_off { "off" } else { "auto" }.to_owned(),
+        ),
         ("LEGWORK_LEASE_SECONDS", seconds(runner.lease)),
         ("LEGWORK_HEARTBEAT_SECONDS", seconds(runner.heartbeat)),
         ("LEGWORK_STOP_TIMEOUT_SECONDS", seconds(runner.stop_timeout)),

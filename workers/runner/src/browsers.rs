@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
-use browser::{Browser, LaunchOptions};
+use browser::{Browser, LaunchOptions, Sandbox};
 use domain::definition::BrowserSettings;
 use platform::addresses::AllowAddresses;
 use platform::configuration::Runner as Settings;
@@ -43,6 +43,7 @@ struct Browsers {
     executable: PathBuf,
     scratch_dir: PathBuf,
     size: usize,
+    sandbox: Sandbox,
     allow_addresses: AllowAddresses,
     ready: Mutex<Vec<GuardedBrowser>>,
     taken: Notify,
@@ -72,6 +73,11 @@ pub fn chromium(
         executable,
         scratch_dir,
         size: settings.browser_pool as usize,
+        sandbox: if settings.sandbox_is_off {
+            Sandbox::Off
+        } else {
+            Sandbox::Auto
+        },
         allow_addresses,
         ready: Mutex::new(Vec::new()),
         taken: Notify::new(),
@@ -182,6 +188,7 @@ impl Browsers {
         let proxy = SocksProxy::start(self.allow_addresses).await?;
         let mut options = LaunchOptions::new(&self.executable, &self.scratch_dir);
         options.socks_proxy = Some(proxy.address());
+        options.sandbox = self.sandbox;
         if let Some(viewport) = settings.viewport {
             options.viewport = viewport;
         }

@@ -20,6 +20,10 @@ pub struct Runner {
     pub waiting_slots: u32,
     /// `LEGWORK_BROWSER_POOL`: how many browsers it keeps started ahead. Default 1.
     pub browser_pool: u32,
+    /// `LEGWORK_BROWSER_SANDBOX`: `auto` (on, but for root, with which it can't be) or `off`, where
+    /// something around the browser is its sandbox, such as a task that serves one organization.
+    /// Default `auto`.
+    pub sandbox_is_off: bool,
     /// `LEGWORK_SCRATCH_DIR`: where browsers keep profiles and downloads while they run. Default
     /// `legwork` in the system's temporary folder.
     pub scratch_dir: PathBuf,
@@ -40,6 +44,7 @@ pub struct Runner {
 }
 
 const HEARTBEAT_SECONDS: &str = "LEGWORK_HEARTBEAT_SECONDS";
+const SANDBOX: &str = "LEGWORK_BROWSER_SANDBOX";
 
 impl Runner {
     /// Reads the settings.
@@ -68,6 +73,13 @@ impl Runner {
             slots: number("LEGWORK_RUNNER_SLOTS", 1..=64, 2)?,
             waiting_slots: number("LEGWORK_RUNNER_WAITING_SLOTS", 0..=256, 8)?,
             browser_pool: number("LEGWORK_BROWSER_POOL", 0..=64, 1)?,
+            sandbox_is_off: environment
+                .parse(SANDBOX, "auto or off (default auto)", |text| match text {
+                    "auto" => Some(false),
+                    "off" => Some(true),
+                    _ => None,
+                })?
+                .unwrap_or_default(),
             scratch_dir: path("LEGWORK_SCRATCH_DIR").unwrap_or_else(|| {
                 let temporary = environment.get("TMPDIR").unwrap_or("/tmp");
                 PathBuf::from(temporary).join("legwork")
@@ -98,6 +110,7 @@ mod tests {
                 slots: 2,
                 waiting_slots: 8,
                 browser_pool: 1,
+                sandbox_is_off: false,
                 scratch_dir: PathBuf::from("/tmp/legwork"),
                 lease: Duration::from_secs(30),
                 heartbeat: Duration::from_secs(10),
@@ -115,6 +128,7 @@ mod tests {
             ("LEGWORK_RUNNER_SLOTS", "3"),
             ("LEGWORK_RUNNER_WAITING_SLOTS", "4"),
             ("LEGWORK_BROWSER_POOL", "5"),
+            (SANDBOX, "off"),
             ("LEGWORK_SCRATCH_DIR", "/scratch"),
             ("LEGWORK_LEASE_SECONDS", "6"),
             ("LEGWORK_HEARTBEAT_SECONDS", "2"),
@@ -130,6 +144,7 @@ mod tests {
                 slots: 3,
                 waiting_slots: 4,
                 browser_pool: 5,
+                sandbox_is_off: true,
                 scratch_dir: PathBuf::from("/scratch"),
                 lease: Duration::from_secs(6),
                 heartbeat: Duration::from_secs(2),
@@ -152,6 +167,16 @@ mod tests {
         assert_eq!(
             read("4").expect_err("too slow").to_string(),
             r#"LEGWORK_HEARTBEAT_SECONDS is "4"; expected at most half of LEGWORK_LEASE_SECONDS, which is 6"#
+        );
+    }
+
+    #[test]
+    fn the_sandbox_is_not_switched_off_by_mistake() {
+        let read = |value: &str| Runner::read(&Environment::from_iter([(SANDBOX, value)]));
+        assert_eq!(read("auto").map(|runner| runner.sandbox_is_off), Ok(false));
+        assert_eq!(
+            read("on").expect_err("no such word").to_string(),
+            r#"LEGWORK_BROWSER_SANDBOX is "on"; expected auto or off (default auto)"#
         );
     }
 }
