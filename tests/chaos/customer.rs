@@ -8,10 +8,14 @@ use anyhow::Context;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::chaos::http;
 use crate::chaos::world::World;
 
 /// How long it waits before it asks again.
 const ASKS_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// How long it waits for an answer: a connection that a killed API left half open must not hold it for ever.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 
 /// How often it looks at a run, where it looks.
 const LOOKS_EVERY: Duration = Duration::from_millis(100);
@@ -38,14 +42,12 @@ pub(crate) enum Learns {
 }
 
 impl Customer {
-    #[expect(clippy::disallowed_methods, reason = "this is a customer's side")]
-    pub(crate) fn new(api: watch::Receiver<String>, key: String) -> reqwest::Result<Self> {
-        // A connection that an API left half open when it was killed must not hold anybody.
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(Duration::from_secs(30))
-            .build()?;
-        Ok(Self { http, api, key })
+    pub(crate) fn new(api: watch::Receiver<String>, key: String) -> Self {
+        Self {
+            http: http::client(),
+            api,
+            key,
+        }
     }
 
     /// Calls the API until it gives an answer that isn't about itself; answers status and body.
@@ -61,6 +63,7 @@ impl Customer {
             let mut request = self
                 .http
                 .request(method.parse()?, url)
+                .timeout(ANSWERED_WITHIN)
                 .bearer_auth(&self.key);
             if let Some(key) = idempotency_key {
                 request = request.header("idempotency-key", key);

@@ -7,6 +7,7 @@
 pub(crate) mod call;
 pub(crate) mod check;
 pub(crate) mod customer;
+pub(crate) mod http;
 pub(crate) mod policy;
 pub(crate) mod process;
 pub(crate) mod proxy;

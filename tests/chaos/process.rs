@@ -64,6 +64,11 @@ impl Process {
         })
     }
 
+    /// Its id, while it lives.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Waits for its end, by whatever cause.
     pub(crate) async fn ended(&mut self) -> anyhow::Result<ExitStatus> {
         Ok(self.child.wait().await?)

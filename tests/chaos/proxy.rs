@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::chaos::call::{Answer, Call};
+use crate::chaos::http;
 use crate::chaos::policy::{After, Before, Policy, Quiet};
 
 /// A proxy of one process, over all the times that it is started. Dropping it ends it.
@@ -78,7 +79,7 @@ impl Proxy {
         let url = format!("http://{}", listener.local_addr()?);
         let shared = Arc::new(Shared {
             upstream: upstream.trim_end_matches('/').to_owned(),
-            http: client()?,
+            http: http::client(),
             policy: Mutex::new(Box::new(Quiet)),
             seen: Mutex::default(),
             client: watch::Sender::new((0, Client::Awaited)),
@@ -264,12 +265,4 @@ fn without_hops(mut headers: HeaderMap) -> HeaderMap {
 
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "it forwards to the emulator, and to nobody else"
-)]
-fn client() -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder().no_proxy().build()
 }

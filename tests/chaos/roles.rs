@@ -36,6 +36,8 @@ pub(crate) enum Role {
     /// Says on standard output where it serves.
     Api,
     Runner,
+    /// A runner whose browsers are real.
+    RunnerWithChromium,
     Dispatcher {
         stream_arn: String,
         records: Records,
@@ -63,6 +65,7 @@ impl Role {
         match self {
             Self::Api => arguments.push("api".to_owned()),
             Self::Runner => arguments.push("runner".to_owned()),
+            Self::RunnerWithChromium => arguments.push("chromium".to_owned()),
             Self::Dispatcher {
                 stream_arn,
                 records,
@@ -86,6 +89,7 @@ impl Role {
         Ok(match arguments.as_slice() {
             ["api"] => Self::Api,
             ["runner"] => Self::Runner,
+            ["chromium"] => Self::RunnerWithChromium,
             ["dispatcher", stream_arn, records @ ("all" | "new")] => Self::Dispatcher {
                 stream_arn: (*stream_arn).to_owned(),
                 records: if *records == "all" {
@@ -136,6 +140,13 @@ async fn play(arguments: &[String]) -> anyhow::Result<()> {
             Role::Runner => {
                 let stop = platform::shutdown::Shutdown::on_signals()?.token();
                 run(store, Runner::read(&environment)?, stop).await
+            }
+            Role::RunnerWithChromium => {
+                let stop = platform::shutdown::Shutdown::on_signals()?.token();
+                let settings = Runner::read(&environment)?;
+                let sessions = runner::chromium(&settings, ALLOW_ADDRESSES)?;
+                runner::run(settings, store, sessions, stop).await;
+                Ok(())
             }
             Role::Dispatcher {
                 stream_arn,
@@ -193,7 +204,7 @@ pub(crate) async fn run(
     settings: Runner,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    runner::run(settings, store, Box::new(Scripted::new()?), stop).await;
+    runner::run(settings, store, Box::new(Scripted::new()), stop).await;
     Ok(())
 }
 

@@ -14,6 +14,8 @@ use platform::socks_proxy::Failure;
 use runner::{Held, NoSession, Session, Sessions};
 use serde_json::Value;
 
+use crate::chaos::http;
+
 /// What each row of each table says.
 const CELL: &str = "Ada";
 
@@ -31,14 +33,10 @@ struct ScriptedBrowser {
 }
 
 impl Scripted {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is a browser, and the site is on loopback"
-    )]
-    pub(crate) fn new() -> reqwest::Result<Self> {
-        Ok(Self {
-            http: reqwest::Client::builder().no_proxy().build()?,
-        })
+    pub(crate) fn new() -> Self {
+        Self {
+            http: http::client(),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::Html;
 use axum::routing::{get, post};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -96,9 +97,13 @@ async fn receive(
     StatusCode::NO_CONTENT
 }
 
-async fn visit(State(seen): State<Arc<Seen>>, uri: Uri) -> &'static str {
+/// Every page is the same: for browsers that are real, with what workflows here look for.
+const PAGE: &str = "<!doctype html><title>A page</title><label>Password <input type=password></label>\
+    <label>Code <input></label><table><tr><td>Ada</td></tr></table>";
+
+async fn visit(State(seen): State<Arc<Seen>>, uri: Uri) -> Html<&'static str> {
     lock(&seen.visits).push(uri.path().to_owned());
-    "a page"
+    Html(PAGE)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

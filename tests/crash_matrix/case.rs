@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::chaos::call::Call;
 use crate::chaos::check;
 use crate::chaos::customer::{Customer, Learns};
 use crate::chaos::policy::{Boundary, KillAt, Quiet};
@@ -33,11 +34,21 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// How often it is looked whether all is well.
 const LOOKS_EVERY: Duration = Duration::from_millis(300);
 
-/// How often the sweeper comes again once something has died, in looks.
+/// For how many looks all must be well, and the victim do nothing, until nothing more is expected of it.
+const QUIET_FOR: u32 = 3;
+
+/// The same for a victim whose boundary has not come yet.
+const QUIET_TOO_LONG: u32 = 20;
+
+/// How often the sweeper comes again once something has died, in looks; where nobody else leads a job on, each time.
 const SWEEPS_EVERY: u32 = 5;
 
 /// What the sweeper is told, instead of waiting that long: after this, what is lost is overdue.
 const OVERDUE_AFTER: Duration = Duration::from_secs(61);
+
+/// How many times as far ahead a sweep looks at most: what a sweep makes ready is overdue as long after that sweep's own
+/// time. A question and a run's working time are not over by then.
+const FURTHEST_AHEAD: u32 = 4;
 
 /// The lease of the runner that dies, in seconds: over when the sweeper comes.
 const LEASE: u32 = 30;
@@ -106,10 +117,12 @@ async fn go_on(scenario: Scenario, stage: &Stage, proxy: &Proxy, dies: bool) -> 
     let mut victim_lives = true;
     let mut has_died = false;
 
-    let customer = Customer::new(api, stage.api_key.clone())?;
+    let customer = Customer::new(api, stage.api_key.clone());
     let mut asking = pin!(ask(scenario, stage, proxy, workflow_id, &customer));
     let mut is_asking = true;
     let mut looked = 0_u32;
+    let mut sweeps = 0;
+    let (mut quiet, mut counted) = (0, 0);
     let mut looks = interval(LOOKS_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -125,6 +138,7 @@ async fn go_on(scenario: Scenario, stage: &Stage, proxy: &Proxy, dies: bool) -> 
                 has_died = true;
                 if scenario != Scenario::Sweeper {
                     sweeper::handle(store, Stage::ahead(OVERDUE_AFTER)).await;
+                    sweeps += 1;
                 }
                 proxy.set_policy(Quiet);
                 victim = start(true).await?;
@@ -142,13 +156,21 @@ async fn go_on(scenario: Scenario, stage: &Stage, proxy: &Proxy, dies: bool) -> 
                 looked += 1;
                 let sweeper_is_at_work = scenario == Scenario::Sweeper && victim_lives;
                 // Nothing that goes well needs the sweeper.
-                if (has_died || scenario == Scenario::Sweeper)
-                    && !sweeper_is_at_work
-                    && looked.is_multiple_of(SWEEPS_EVERY)
-                {
-                    sweeper::handle(store, Stage::ahead(OVERDUE_AFTER)).await;
+                let is_its_turn = scenario == Scenario::Sweeper
+                    || (has_died && looked.is_multiple_of(SWEEPS_EVERY));
+                if is_its_turn && !sweeper_is_at_work {
+                    sweeps += 1;
+                    let ahead = OVERDUE_AFTER * sweeps.min(FURTHEST_AHEAD);
+                    sweeper::handle(store, Stage::ahead(ahead)).await;
                 }
-                if !is_asking && !sweeper_is_at_work && check::violations(stage).await?.is_empty() {
+                let calls = calls_that_count(proxy);
+                let is_well = calls == counted
+                    && !is_asking
+                    && !sweeper_is_at_work
+                    && check::violations(stage).await?.is_empty();
+                counted = calls;
+                quiet = if is_well { quiet + 1 } else { 0 };
+                if quiet >= if has_died == dies { QUIET_FOR } else { QUIET_TOO_LONG } {
                     break;
                 }
             }
@@ -156,6 +178,12 @@ async fn go_on(scenario: Scenario, stage: &Stage, proxy: &Proxy, dies: bool) -> 
     }
     anyhow::ensure!(has_died == dies, "the boundary was never reached");
     ended_as_it_should(scenario, stage, store, dies).await
+}
+
+fn calls_that_count(proxy: &Proxy) -> usize {
+    let seen = proxy.seen();
+    let counts = seen.iter().filter(|seen| !Call::is_poll(&seen.name));
+    counts.count()
 }
 
 /// Starts what isn't the victim, in this process: the same code, fed in the same way.
@@ -171,10 +199,7 @@ async fn start_parts(
         api_url.send_replace(format!("http://{}", listener.local_addr()?));
         parts.spawn(roles::serve_api(store.clone(), listener));
     }
-    if !matches!(
-        scenario,
-        Scenario::RunnerWithRetry | Scenario::RunnerWithoutRetry
-    ) {
+    if !scenario.kills_the_runner() {
         let settings = stage.settings(LONG_LEASE, 10);
         let settings = Runner::read(&settings.into_iter().collect::<Environment>())?;
         parts.spawn(roles::run(
@@ -228,15 +253,13 @@ async fn ask(
             let run = customer
                 .create_run("one key", &stage.run_of(workflow_id))
                 .await?;
-            // A runner's heartbeat is one of its boundaries: the person thinks until one was seen.
+            // A runner's heartbeat is one of its boundaries: the person thinks until one was seen, or until the runner
+            // has died.
             let may_answer = || {
-                !matches!(
-                    scenario,
-                    Scenario::RunnerWithRetry | Scenario::RunnerWithoutRetry
-                ) || proxy
-                    .seen()
-                    .iter()
-                    .any(|seen| seen.name == "DynamoDB PutItem LEASE")
+                let is_awaited = |seen: &Seen| {
+                    seen.name == "DynamoDB PutItem LEASE" || seen.became.starts_with("killed")
+                };
+                !scenario.kills_the_runner() || proxy.seen().iter().any(is_awaited)
             };
             customer
                 .accompany(&stage.world, &run, learns, &may_answer)
@@ -301,11 +324,7 @@ async fn ended_as_it_should(
             "{page} was visited {times} times in {executions} executions"
         );
     }
-    let runner_dies = dies
-        && matches!(
-            scenario,
-            Scenario::RunnerWithRetry | Scenario::RunnerWithoutRetry
-        );
+    let runner_dies = dies && scenario.kills_the_runner();
     for run in &runs {
         let is_lost =
             matches!(&run.phase, Phase::Failed(failure) if failure.code == FailureCode::WorkerLost);

@@ -110,6 +110,10 @@ impl Scenario {
         }
     }
 
+    pub(crate) fn kills_the_runner(self) -> bool {
+        matches!(self, Self::RunnerWithRetry | Self::RunnerWithoutRetry)
+    }
+
     /// How often the run may be executed.
     pub(crate) fn max_attempts(self) -> u32 {
         if self == Self::RunnerWithoutRetry {
@@ -171,7 +175,7 @@ impl Scenario {
                 "SQS SendMessage deliveries",
                 "DynamoDB PutItem RUN PENDING",
                 "DynamoDB PutItem RUN FAILED",
-                "DynamoDB PutItem DLV#workflow_run.completed",
+                "DynamoDB PutItem DLV#workflow_run.completed_with_no_action_taken",
                 "DynamoDB PutItem JOBRUN PENDING",
                 "DynamoDB UpdateItem RUN",
             ],
