@@ -3,6 +3,7 @@
 mod damage;
 
 use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use damage::{mutate, mutation};
 
@@ -186,10 +187,28 @@ fn hostile_definitions_are_refused_soon_and_say_why() {
         json!({"name": "T", "states": [{"name": "a", "steps": wrong}]}),
         step(json!({ "set": long })),
         step(json!({"nowhere": long})),
+        step(json!({"click": ":is(".repeat(50_000)})),
+        json!({"name": "T", "states": {"k".repeat(200_000): 1}}),
     ] {
         let errors = Definition::parse_json(&hostile).expect_err("hostile");
         assert!(errors.len() <= 100, "{}", errors.len());
+        let bytes: usize = errors
+            .iter()
+            .map(|error| error.place.pointer.len() + error.message.len())
+            .sum();
+        assert!(bytes < 512 * 1024, "{bytes}");
     }
+    // What is constant is evaluated when it is checked, with little work for each.
+    let costly = json!({"set": {"x": "{{ ('x' * 90000) | list | sort | length }}"}});
+    let states = json!([{"name": "a", "steps": vec![costly; 3_000]}]);
+    let began = Instant::now();
+    let read = Definition::parse_json(&json!({"name": "T", "states": states}));
+    assert!(read.is_ok(), "{:?}", read.err());
+    assert!(
+        began.elapsed() < Duration::from_secs(30),
+        "{:?}",
+        began.elapsed()
+    );
     let bomb = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n";
     let errors = Definition::parse_yaml(bomb).expect_err("hostile");
     let features = errors

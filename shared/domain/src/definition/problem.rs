@@ -165,10 +165,18 @@ impl std::error::Error for ValidationError {}
 
 /// The errors found so far, each once. Bounded, so that a hostile text can't make the answer larger than itself.
 #[derive(Debug, Default)]
-pub(super) struct Problems(Vec<ValidationError>);
+pub(super) struct Problems {
+    errors: Vec<ValidationError>,
+    /// How long their texts are together.
+    bytes: usize,
+}
 
 /// How many errors of one definition are reported.
 const MOST_PROBLEMS: usize = 100;
+/// How long their texts may become together: no more are kept after that.
+const MOST_BYTES: usize = 256 * 1024;
+/// How long a message may be, in characters, as it repeats what was written.
+const LONGEST_MESSAGE_CHARS: usize = 600;
 
 impl Problems {
     pub(super) fn report(&mut self, place: &Spot, rule: Rule, message: impl Into<String>) {
@@ -194,40 +202,45 @@ impl Problems {
 
     /// Adds an error, unless it is told already: what YAML made of a value is seen when the text is read, and again
     /// where something else was wanted.
-    fn add(&mut self, problem: ValidationError) {
+    fn add(&mut self, mut problem: ValidationError) {
+        if let Some((end, _)) = problem.message.char_indices().nth(LONGEST_MESSAGE_CHARS) {
+            problem.message.truncate(end);
+            problem.message.push('…');
+        }
         let is_told =
             |told: &ValidationError| told.place == problem.place && told.message == problem.message;
-        if !self.are_full() && !self.0.iter().any(is_told) {
-            self.0.push(problem);
+        if !self.are_full() && !self.errors.iter().any(is_told) {
+            self.bytes += problem.place.pointer.len() + problem.message.len();
+            self.errors.push(problem);
         }
     }
 
     /// Adds errors that were found apart.
     pub(super) fn append(&mut self, other: Self) {
-        for problem in other.0 {
+        for problem in other.errors {
             self.add(problem);
         }
     }
 
     /// Forgets errors.
     pub(super) fn retain(&mut self, is_kept: impl Fn(&ValidationError) -> bool) {
-        self.0.retain(is_kept);
+        self.errors.retain(is_kept);
     }
 
     /// Whether no more errors are kept: then nobody needs to look for more.
     pub(super) fn are_full(&self) -> bool {
-        self.0.len() >= MOST_PROBLEMS
+        self.errors.len() >= MOST_PROBLEMS || self.bytes > MOST_BYTES
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.errors.is_empty()
     }
 
     /// Gives the errors in the order in which they stand in the text.
     pub(super) fn into_sorted(mut self) -> Vec<ValidationError> {
-        self.0
+        self.errors
             .sort_by_key(|problem| (problem.place.line, problem.place.column));
-        self.0
+        self.errors
     }
 }
 

@@ -326,7 +326,9 @@ impl<'t, 'o> Builder<'t, 'o> {
                 }
                 other => {
                     // What it holds is read and forgotten, to find what else is wrong after it.
-                    if matches!(other, Event::MappingStart(..)) {
+                    if matches!(other, Event::MappingStart(..))
+                        && self.text_at(key_span.start).starts_with('{')
+                    {
                         is_template = true;
                         self.problems
                             .report(map_place, Rule::SwallowedByYaml, TEMPLATE);
