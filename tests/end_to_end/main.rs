@@ -1,5 +1,6 @@
 //! The whole way, as a user goes it: the executable, a real browser, the real API, queue, table, stream and webhooks.
 
+mod canaries;
 mod demo;
 mod faults;
 mod metrics;

@@ -1,5 +1,6 @@
 //! A stack as `legwork up` starts it, in a folder of its own, with what a customer's program would do to it.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -37,6 +38,16 @@ pub(crate) struct Stack {
 impl Stack {
     /// Starts `legwork up` and waits until it is ready.
     pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
+        Self::start_saying(settings, Stdio::inherit(), Stdio::null())
+    }
+
+    /// The same, with all that its processes say written to a file.
+    pub(crate) fn start_with_logs(settings: &[(&str, &str)], logs: File) -> Self {
+        let also = logs.try_clone().expect("a second handle");
+        Self::start_saying(settings, logs.into(), also.into())
+    }
+
+    fn start_saying(settings: &[(&str, &str)], errors: Stdio, output: Stdio) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -45,8 +56,8 @@ impl Stack {
         let process = legwork(folder.path())
             .args(["up", "--port", "0", "--sweep-every", "1"])
             .envs(settings.iter().copied())
-            .stdout(Stdio::null())
-            .stderr(Stdio::inherit())
+            .stdout(output)
+            .stderr(errors)
             .spawn()
             .expect("legwork starts");
         let mut stack = Self {
@@ -216,6 +227,17 @@ impl Stack {
             "waited {} s in vain until {what}; the run is {last:#}",
             PATIENCE.as_secs()
         );
+    }
+
+    /// What the practice site answers to a checker.
+    pub(crate) fn practice_site(&self, path: &str) -> Value {
+        let url = format!("{}{path}", self.setting("practiceSiteUrl"));
+        let (_, text) = self.send(self.http.get(url));
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
     }
 
     pub(crate) fn webhooks(&self) -> Vec<Value> {

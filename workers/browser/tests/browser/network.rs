@@ -184,3 +184,19 @@ async fn no_url_shows_a_file_of_this_machine() {
     let dom = stage.page.dom_snapshot().await.unwrap();
     assert!(dom.contains("File") && !dom.contains("canary"), "{dom}");
 }
+
+#[tokio::test]
+async fn frames_of_a_page_that_was_left_do_not_keep_the_next_one_busy() {
+    let stage = Stage::at(&[
+        ("/", "<iframe src=/inner></iframe>"),
+        ("/inner", "<script>fetch('/gated')</script>"),
+        ("/next", "<p>next</p>"),
+    ])
+    .await;
+    let url = stage.site.url("/next");
+    stage
+        .page
+        .goto_until(&url, LoadState::NetworkIdle, PATIENCE)
+        .await
+        .unwrap();
+}
