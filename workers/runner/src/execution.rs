@@ -24,6 +24,10 @@ use crate::sessions::Held;
 const CUTTING: Duration = Duration::from_secs(20);
 
 /// How the work on a run ended here.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each run, and most of them are the large one"
+)]
 enum End {
     /// It has an outcome, which is to be committed.
     Finished {
