@@ -2,8 +2,8 @@
 //! run, once before AWS has seen the call and once after AWS has done it, and is started again. Then the sweeper sweeps,
 //! and everything must be as [`chaos::check`] says.
 //!
-//! `cargo test -p cli --test crash_matrix` kills at every effect; with `LEGWORK_CRASH_MATRIX=full` also around every
-//! read, and on both sides of everything. Words after ` -- ` choose scenarios by name. The executable is its own
+//! `cargo test -p cli --test crash_matrix` kills after every effect; with `LEGWORK_CRASH_MATRIX=full` on both sides of
+//! every call, reads too, and in all scenarios. Words after ` -- ` choose scenarios by name. The executable is its own
 //! harness, since it is also the processes that are killed.
 #![expect(clippy::print_stdout, reason = "the table of boundaries is the result")]
 
@@ -44,7 +44,12 @@ fn main() -> ExitCode {
         .skip(1)
         .filter(|argument| !argument.starts_with('-'))
         .collect();
-    let is_asked = |name: &str| asked.is_empty() || asked.iter().any(|asked| name.contains(asked));
+    let is_asked = |scenario: Scenario| {
+        if asked.is_empty() {
+            return extent == Extent::Full || scenario.is_in_the_short_form();
+        }
+        asked.iter().any(|asked| scenario.name().contains(asked))
+    };
     let began = Instant::now();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
@@ -56,7 +61,7 @@ fn main() -> ExitCode {
     let failures = runtime.block_on(async {
         let mut failures = 0;
         for scenario in Scenario::ALL {
-            if is_asked(scenario.name()) {
+            if is_asked(scenario) {
                 failures += matrix::go_through(scenario, extent).await;
             }
         }

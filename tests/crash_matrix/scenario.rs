@@ -90,6 +90,11 @@ impl Scenario {
         }
     }
 
+    /// Whether the short form has it: that records come again is easier to bear than that they are lost.
+    pub(crate) fn is_in_the_short_form(self) -> bool {
+        self != Self::Dispatcher
+    }
+
     /// The process that dies.
     pub(crate) fn victim(self, stage: &Stage, died: bool) -> Role {
         let dispatcher = |records| Role::Dispatcher {
