@@ -5,19 +5,32 @@
 //! `cargo bench -p engine --bench overhead`, and `-- --rounds N` for more of them.
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
-#[expect(dead_code, reason = "the client's benchmark has more clients")]
-#[path = "../../browser/benches/playwright/floor.rs"]
-mod floor;
+#[expect(dead_code, reason = "only the client's benchmark looks at the browser's process")]
 #[path = "../../browser/benches/playwright/ours.rs"]
 mod ours;
 #[path = "../../browser/benches/playwright/site.rs"]
 mod site;
-#[expect(
-    dead_code,
-    reason = "the client's benchmark has processes for its clients"
-)]
-#[path = "../../browser/benches/playwright/worker.rs"]
-mod worker;
+
+/// What the direct calls take from the client's benchmark, whose own worker is a process.
+mod worker {
+    pub(crate) const UPLOAD: &str = "Smile please!";
+
+    pub(crate) struct Opened {
+        #[expect(dead_code, reason = "only the client's benchmark looks at the process")]
+        pub(crate) process: u32,
+    }
+
+    pub(crate) struct Steps;
+
+    impl Steps {
+        pub(crate) fn begin() -> Self {
+            Self
+        }
+
+        #[expect(clippy::unused_self, reason = "the client's benchmark times each step")]
+        pub(crate) fn end(&mut self, _: &str) {}
+    }
+}
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -60,8 +73,8 @@ states:
           ready: { css: "#employees" }
           rows: "#employees tbody tr"
           fields: { name: "td:nth-child(1)", email: "td:nth-child(2)", department: "td:nth-child(3)", since: "td:nth-child(4)", salary: { css: "td:nth-child(5)", type: number } }
-          as: employees
-      - assert: { expression: employees | length == 100 and employees | map(attribute="salary") | sum == 5295000 }
+          as: people
+      - assert: { expression: people | length == 100 and people | map(attribute="salary") | sum == 5295000 }
       - download: { click: { role: link, name: Export CSV }, as: export }
       - assert: { expression: export.name == "employees.csv" }
       - screenshot:
