@@ -65,6 +65,7 @@ function see(event) {
   if (!guard || !event.isTrusted) return;
   if (!guard.hasCome) {
     guard.hasCome = true;
+    guard.welcome();
     const path = event.composedPath();
     const hit = path[0] instanceof Element ? path[0] : null;
     if (!path.includes(guard.element) && !reaches(hit, guard.element)) {
@@ -89,6 +90,15 @@ function watch(element, hit) {
   // What is in a frame, or disabled, gets events of which this document hears nothing.
   const isHeard = !hit.matches("iframe, frame, object, embed, :disabled, :disabled *");
   guard = { element, hasCome: false, missed: null, isHeard };
+  guard.coming = new Promise((resolve) => (guard.welcome = resolve));
+}
+
+/** Waits for events that are late, as those for a document that is not painted yet are; not for those that are lost. */
+async function awaitEvents(ms) {
+  if (!guard?.isHeard || guard.hasCome) return;
+  await Promise.race([guard.coming, new Promise((resolve) => later(resolve, ms))]);
+  // The others follow at once.
+  await frame();
 }
 
 /** Ends the watch; gives who got the events instead. */

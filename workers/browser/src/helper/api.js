@@ -91,8 +91,9 @@ return {
 
   /** After an action: lets the page's handlers and what they scheduled run, then says who got
    * the events if it was not the element. */
-  async finish() {
+  async finish(ms) {
     await new Promise((resolve) => later(resolve, 0));
+    await awaitEvents(ms);
     return stopWatching();
   },
 
