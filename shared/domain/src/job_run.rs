@@ -221,12 +221,12 @@ mod tests {
             timings: Timings::default(),
             skipped: Vec::new(),
         };
-        [Event::Released, claim, finished]
-            .iter()
-            .fold(run.clone(), |run, event| {
-                run.apply(event, at(3), CommitId(0))
-                    .expect("each event is legal here")
-            })
+        let apply = |run: &Run, event: &Event| {
+            run.apply(event, at(3), CommitId(0))
+                .expect("each event is legal here")
+        };
+        let admitted = apply(run, &Event::Released).admitted(true, at(3));
+        apply(&apply(&admitted, &claim), &finished)
     }
 
     #[test]

@@ -587,6 +587,9 @@ fn the_most_entries_that_a_definition_counts_are_what_the_longest_run_has() {
                 CommitId(1),
             )
             .expect("each of these is legal");
+        if run.waits_for_admission() {
+            run = run.admitted(true, now);
+        }
     }
     assert_eq!(run.status(), Status::Failed);
     assert_eq!(run.history.len(), definition.max_history_entries());
