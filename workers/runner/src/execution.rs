@@ -10,11 +10,11 @@ use engine::{CLEANING_UP, Cut, Inputs, Interrupted, Outcome, Report};
 use platform::retry::random_fraction;
 use platform::telemetry::metrics::Measurement;
 use serde_json::Value;
-use store::{RunMessage, Transition, now};
+use store::{RunMessage, Transition, fresh_commit, now};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::Worker;
-use crate::host::{RunHost, TRY_AGAIN};
+use crate::host::{RunHost, TRY_AGAIN, persist};
 use crate::intake::Claimed;
 use crate::lease;
 use crate::possession::Possession;
@@ -192,10 +192,12 @@ async fn deadline(possession: &Possession<'_>) {
 /// off what is still to be done.
 async fn commit(worker: &Worker, possession: &Possession<'_>, event: &Event) -> Option<Run> {
     let mut delays = TRY_AGAIN.delays(random_fraction);
+    // The same for each try: one whose answer got lost may have been committed.
+    let commit = fresh_commit();
     loop {
         match worker
             .store
-            .transition(possession.run(), event, now())
+            .transition_as(possession.run(), event, now(), commit)
             .await
         {
             Ok(Transition::Committed(run)) => return Some(*run),
@@ -316,11 +318,10 @@ async fn conclude(
         Outcome::Completed { output } => {
             if let Some(output) = output {
                 let run = possession.run();
-                if let Err(error) = worker
-                    .store
-                    .put_run_output(&run, possession.attempt(), &output)
-                    .await
-                {
+                let (store, attempt) = (&worker.store, possession.attempt());
+                // All the work is done: a call that fails in passing must not cost it.
+                let stored = persist(|| store.put_run_output(&run, attempt, &output)).await;
+                if let Err(error) = stored {
                     tracing::error!(%error, "The run's output could not be stored");
                     let failure = Failure {
                         retryable: true,

@@ -58,7 +58,7 @@ impl RunHost<'_> {
 
 /// Calls the store until it answers: what is transient is tried again. Whoever calls this is dropped when the lease
 /// ends, so it needs no end of its own.
-async fn persist<T, F>(mut call: impl FnMut() -> F) -> Result<T, Interrupted>
+pub(crate) async fn persist<T, F>(mut call: impl FnMut() -> F) -> Result<T, Interrupted>
 where
     F: Future<Output = store::Result<T>>,
 {
