@@ -11,10 +11,11 @@ use browser::{
 use domain::definition::{BrowserSettings, ClickOptions, Secret};
 use engine::{Browser, ReceivedResponse, Scrolling, UploadedFile};
 use platform::socks_proxy::Failure;
+use platform::upstream::Upstream;
 use runner::{Held, NoSession, Session, Sessions};
 use serde_json::Value;
 
-use crate::chaos::http;
+use super::http;
 
 /// What each row of each table says.
 const CELL: &str = "Ada";
@@ -46,7 +47,7 @@ impl Sessions for Scripted {
         std::future::pending().await
     }
 
-    async fn open(&self, _: &BrowserSettings) -> Result<Session, NoSession> {
+    async fn open(&self, _: &BrowserSettings, _: Option<Upstream>) -> Result<Session, NoSession> {
         Ok(Session {
             browser: Box::new(ScriptedBrowser {
                 http: self.http.clone(),

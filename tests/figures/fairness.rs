@@ -48,7 +48,7 @@ pub(crate) async fn report() {
     let settings = Runner::read(&environment).expect("settings");
     let store = Store::new(&fixture.connection, resources);
     let limit = Resources::default().concurrent_runs() as usize;
-    let sessions = Box::new(Scripted::new().expect("a client"));
+    let sessions = Box::new(Scripted::new());
     let orders = Orders::from(CancellationToken::new());
     let mut beside = JoinSet::new();
     let reader = StreamReader::new(&fixture.connection, &fixture.outputs["TableStreamArn"]);

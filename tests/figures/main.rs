@@ -10,6 +10,8 @@
 #[expect(dead_code, reason = "the tests use what this doesn't")]
 mod stack;
 
+#[path = "../chaos/http.rs"]
+mod http;
 #[path = "../chaos/scripted.rs"]
 mod scripted;
 

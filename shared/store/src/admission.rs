@@ -78,8 +78,15 @@ impl Store {
     /// [`StoreError`].
     pub async fn has_room(&self, organization_id: OrganizationId) -> Result<bool> {
         let limit = self.resources.concurrent_runs() as usize;
-        let counted = self.standing(organization_id, &ADMITTED, limit).await?;
-        Ok(counted.len() < limit)
+        // Where many are created at once, the queue alone is full, and one look tells.
+        let queued = self
+            .standing(organization_id, &[Standing::Queued], limit)
+            .await?;
+        if queued.len() >= limit {
+            return Ok(false);
+        }
+        let in_work = self.standing(organization_id, &IN_WORK, limit).await?;
+        Ok(queued.len() + in_work.len() < limit)
     }
 
     /// Whether an organization may have one more run in work.

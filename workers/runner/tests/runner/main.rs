@@ -1,6 +1,8 @@
 //! The runner on real resources, with browsers that follow a script: what it does with what comes from the queue, with
 //! people who answer, with what breaks, and with the wish to stop.
 
+#[path = "../../../../tests/chaos/http.rs"]
+mod http;
 #[path = "../../../../tests/chaos/scripted.rs"]
 mod scripted;
 mod setting;
@@ -11,6 +13,7 @@ use std::time::{Duration, Instant};
 use domain::FailureCode;
 use domain::definition::BrowserSettings;
 use domain::run::{Event, Phase, Status};
+use platform::upstream::Upstream;
 use runner::{NoSession, Session, Sessions};
 use store::{Lease, now};
 
@@ -116,7 +119,11 @@ impl Sessions for Broken {
         std::future::pending().await
     }
 
-    async fn open(&self, _: &BrowserSettings) -> Result<Session, NoSession> {
+    async fn open(
+        &self,
+        _: &BrowserSettings,
+        _: Option<Upstream>,
+    ) -> Result<Session, NoSession> {
         Err(std::io::Error::other("no browser today").into())
     }
 

@@ -68,7 +68,7 @@ impl Setting {
 
     /// Starts a runner with the script's browsers and these settings beside the defaults.
     pub(crate) fn runner(&self, settings: &[(&str, &str)]) -> Runner {
-        self.runner_with(Box::new(Scripted::new().expect("a client")), settings)
+        self.runner_with(Box::new(Scripted::new()), settings)
     }
 
     /// The same with other browsers.
