@@ -171,7 +171,6 @@ impl Scenario {
             ],
             Self::Deliverer => &[
                 "SQS ReceiveMessage deliveries with a message",
-                "KMS Decrypt",
                 "DynamoDB PutItem DLV#workflow_run.completed",
                 "SQS DeleteMessage deliveries",
             ],
