@@ -5,7 +5,6 @@
 //! not done again.
 
 use std::pin::pin;
-use std::time::Duration;
 
 use futures::future::{Either, select};
 use serde::{Deserialize, Serialize};
@@ -15,10 +14,6 @@ use crate::deadline::Deadline;
 use crate::frame::{Found, Scope};
 use crate::page::{Page, millis};
 use crate::{Error, Locator};
-
-/// How late events may come to a document that is not painted yet. Those that are not there by then
-/// are lost.
-const LATE: Duration = Duration::from_secs(3);
 
 /// What an element must be ready for.
 #[derive(Clone, Copy, Serialize)]
@@ -137,14 +132,16 @@ impl Page {
             }
         }
         // While a navigation is under way, Chromium holds back what is sent to the old document.
-        let late = json!([millis(LATE.min(deadline.remaining() / 2))]);
-        let finished = pin!(self.ask(scope, "finish", &late, deadline));
+        let none = json!([]);
+        let finished = pin!(self.ask(scope, "finish", &none, deadline));
         let navigating = pin!(self.navigating(&scope.frame, deadline));
-        match select(finished, navigating).await {
+        let missed = match select(finished, navigating).await {
             Either::Left((Err(Error::DocumentReplaced | Error::Detached), _))
-            | Either::Right((Ok(()) | Err(Error::Detached), _)) => Ok(None),
-            Either::Left((finished, _)) => finished,
-            Either::Right((Err(error), _)) => Err(error),
-        }
+            | Either::Right((Ok(()) | Err(Error::Detached), _)) => None,
+            Either::Left((finished, _)) => finished?,
+            Either::Right((Err(error), _)) => return Err(error),
+        };
+        self.target.admitted(deadline).await?;
+        Ok(missed)
     }
 }

@@ -55,7 +55,7 @@ function editable(element) {
   return `${describe(element)} takes no text`;
 }
 
-/** Who is to get the events of the action under way: the element; whether they come to this document; who else got them. */
+/** Of the action under way: the element that is to get the events; whether they have come; who else got them. */
 let guard = null;
 
 const guarded = ["pointerdown", "mousedown", "pointerup", "mouseup", "click", "dblclick", "auxclick"];
@@ -65,7 +65,6 @@ function see(event) {
   if (!guard || !event.isTrusted) return;
   if (!guard.hasCome) {
     guard.hasCome = true;
-    guard.welcome();
     const path = event.composedPath();
     const hit = path[0] instanceof Element ? path[0] : null;
     if (!path.includes(guard.element) && !reaches(hit, guard.element)) {
@@ -84,29 +83,17 @@ function listen() {
 }
 listen();
 
-/** Looks at the events that follow, of an action at a point where `hit` is now. */
-function watch(element, hit) {
+/** Looks at the events that follow. */
+function watch(element) {
   listen();
-  // What is in a frame, or disabled, gets events of which this document hears nothing.
-  const isHeard = !hit.matches("iframe, frame, object, embed, :disabled, :disabled *");
-  guard = { element, hasCome: false, missed: null, isHeard };
-  guard.coming = new Promise((resolve) => (guard.welcome = resolve));
-}
-
-/** Waits for events that are late, as those for a document that is not painted yet are; not for those that are lost. */
-async function awaitEvents(ms) {
-  if (!guard?.isHeard || guard.hasCome) return;
-  await Promise.race([guard.coming, new Promise((resolve) => later(resolve, ms))]);
-  // The others follow at once.
-  await frame();
+  guard = { element, hasCome: false, missed: null };
 }
 
 /** Ends the watch; gives who got the events instead. */
 function stopWatching() {
-  const { hasCome, missed, isHeard } = guard ?? { hasCome: true, missed: null };
+  const missed = guard?.missed ?? null;
   guard = null;
-  // A document that was never painted, or a frame that its page has not placed yet, gets none.
-  return hasCome || !isHeard ? missed : "something outside of the document";
+  return missed;
 }
 
 /** What has kept an action waiting: each reason once, in order, with how long it lasted. */
@@ -167,6 +154,8 @@ async function prepare(locator, { kind, position, hidden }, ms) {
     const before = boxOf(element);
     // Between two frames nothing moves; on a busy machine the next one may take its time.
     await frame(500);
+    // Events for a frame are lost before it was drawn for the first time.
+    if (window !== top && performance.now() < 1000) await frame(500);
     if (!element.isConnected) return fail("it is being replaced");
     if (!sameBox(before, boxOf(element))) return fail("it is moving");
     const point = pointOf(element, position);
@@ -177,7 +166,7 @@ async function prepare(locator, { kind, position, hidden }, ms) {
       if (getComputedStyle(element).pointerEvents === "none") return fail("it has pointer-events: none, and clicks go through it");
       return fail(`${hit ? describe(hit) : "something"} covers it and would get the click`);
     }
-    if (kind !== "hover") watch(element, hit);
+    if (kind !== "hover") watch(element);
     return { one: { ...point, takes: "nothing" } };
   });
   if (found) return found;

@@ -91,9 +91,8 @@ return {
 
   /** After an action: lets the page's handlers and what they scheduled run, then says who got
    * the events if it was not the element. */
-  async finish(ms) {
+  async finish() {
     await new Promise((resolve) => later(resolve, 0));
-    await awaitEvents(ms);
     return stopWatching();
   },
 
