@@ -1,5 +1,8 @@
 //! `legwork run` as a shell sees it: a real workflow on the practice site, without AWS.
 
+#[path = "../../shared/platform/tests/connect_proxy/mod.rs"]
+mod connect_proxy;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -7,6 +10,7 @@ use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use connect_proxy::{AUTHORIZATION, ConnectProxy};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -254,6 +258,57 @@ output: { times: '{{ input.times + 1 }}' }
     let (code, said) = run("d", "well", &[]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("ADDRESS_BLOCKED"), "{said}");
+    place.assert_is_clean();
+}
+
+#[test]
+fn a_run_goes_through_the_proxy_that_its_workflow_names_and_shows_no_credentials() {
+    let site = practice_site();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let proxy = runtime.block_on(ConnectProxy::start(Some(AUTHORIZATION)));
+    let place = Place::new();
+    place.write(
+        "proxied.yaml",
+        "name: T
+browser: { proxy: { url: 'http://{{ input.proxy }}', username: me, password: '{{ secrets.proxy_password }}' } }
+states: [{ name: looking, steps: [{ goto: 'http://{{ input.site }}/login' }] }]
+output: { at: '{{ input.site }}' }
+",
+    );
+    let run = |out: &str, password: &str, proxy: &str| {
+        let (site, proxy) = (format!("site={site}"), format!("proxy={proxy}"));
+        let arguments = ["proxied.yaml", "--input", &site, "--input", &proxy];
+        let output = place
+            .command(&arguments)
+            .args(["--out", out, "--allow-loopback"])
+            .env("LEGWORK_SECRET_PROXY_PASSWORD", password)
+            .stdin(Stdio::null())
+            .output()
+            .expect("it starts and ends");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if place.path(out).is_dir() {
+            let all = everything(&place.path(out), &[&said]);
+            assert!(!all.contains(password), "{all}");
+        }
+        (output.status.code(), said)
+    };
+    let address = proxy.address.to_string();
+    let (code, said) = run("a", "hunter22", &address);
+    assert_eq!(code, Some(0), "{said}");
+    let asked = proxy.asked();
+    assert!(asked.contains(&site), "{asked:?}");
+
+    let (code, said) = run("b", "another-one", &address);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("the upstream proxy did not accept the credentials"),
+        "{said}"
+    );
+
+    let (code, said) = run("c", "hunter22", "somebody:canary-4711@proxy.test");
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("`username` and `password`"), "{said}");
+    assert!(!said.contains("canary-4711"), "{said}");
     place.assert_is_clean();
 }
 

@@ -79,6 +79,12 @@ pub(crate) async fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         secrets = secrets => secrets?,
         () = stop.cancelled() => return Ok(ExitCode::from(INTERRUPTED)),
     };
+    let inputs = engine::Inputs {
+        input,
+        secrets,
+        outputs: serde_json::json!({}),
+    };
+    let upstream = runner::upstream(&definition, &inputs)?;
     let folder = Folder::make(&arguments.out)?;
 
     let scratch = tempfile::tempdir().context("no folder for the browser can be made")?;
@@ -96,7 +102,7 @@ pub(crate) async fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let sessions = runner::chromium(&settings, addresses)?;
     let runner::Session { mut browser, held } = sessions
-        .open(&definition.browser)
+        .open(&definition.browser, upstream)
         .await
         .context("the browser did not start")?;
 
@@ -111,11 +117,6 @@ pub(crate) async fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             }
             () = worked_for(definition.deadline, is_asking.subscribe()) => Cut::DeadlineExceeded,
         }
-    };
-    let inputs = engine::Inputs {
-        input,
-        secrets,
-        outputs: serde_json::json!({}),
     };
     let ended = tokio::select! {
         ended = engine::execute(&definition, inputs, browser.as_mut(), &mut host, cut) => Some(ended),

@@ -5,6 +5,7 @@
 
 pub mod addresses;
 pub mod configuration;
+mod connecting;
 pub mod guarded_http;
 pub mod resolution;
 pub mod retry;
@@ -12,4 +13,5 @@ pub mod shutdown;
 pub mod socks_proxy;
 pub mod task_protection;
 pub mod telemetry;
+pub mod upstream;
 pub mod webhook_signature;

@@ -8,6 +8,9 @@
 //! That gives nobody more than they have: it listens on loopback, on a port that the system picks,
 //! and reaches nothing that its user could not reach directly.
 //!
+//! Where a workflow names an upstream proxy, the target is resolved and checked here all the same, and the upstream is
+//! given the checked address ([`crate::upstream`]).
+//!
 //! The browser package starts the browser so that nothing goes around it; workers/runner/tests/egress.rs tries.
 
 use std::collections::VecDeque;
@@ -25,7 +28,9 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::addresses::{AllowAddresses, Refused};
+use crate::connecting::connect_first;
 use crate::resolution::{ResolutionError, resolve_allowed};
+use crate::upstream::{Upstream, UpstreamFailure};
 
 /// More than a browser opens (Chromium: 32 for each proxy, and as many for WebSockets). Whoever
 /// comes then waits in the listener's backlog.
@@ -34,8 +39,6 @@ const MAX_CONNECTIONS: usize = 256;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// From the parsed request to the open connection: resolving, and all addresses in turn.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long an address has for itself before the next one is tried beside it (RFC 8305).
-const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 /// How many failures are kept.
 const MAX_FAILURES: usize = 32;
 
@@ -79,15 +82,28 @@ pub enum Failure {
     /// It took too long.
     #[error("the host did not answer in time")]
     TimedOut,
+    /// The upstream proxy did not bring it about.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamFailure),
 }
 
 impl Failure {
+    /// Whether an address was refused, the host's or the upstream proxy's: then another try is of no use.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Blocked(_) | Self::Upstream(UpstreamFailure::Blocked(_))
+        )
+    }
+
     fn reply(&self) -> ReplyError {
         match self {
             Self::Blocked(_) => ReplyError::ConnectionNotAllowed,
             Self::UnknownHost | Self::Unreachable => ReplyError::HostUnreachable,
             Self::Refused => ReplyError::ConnectionRefused,
             Self::TimedOut => ReplyError::TtlExpired,
+            Self::Upstream(_) => ReplyError::GeneralFailure,
         }
     }
 }
@@ -107,11 +123,26 @@ impl SocksProxy {
     /// # Errors
     /// When no port can be bound.
     pub async fn start(allow: AllowAddresses) -> io::Result<Self> {
+        Self::start_behind(allow, None).await
+    }
+
+    /// Starts a proxy that connects through an upstream one, if there is one.
+    ///
+    /// # Errors
+    /// When no port can be bound.
+    pub async fn start_behind(
+        allow: AllowAddresses,
+        upstream: Option<Upstream>,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let failures = Failures::default();
         let mut task = JoinSet::new();
-        task.spawn(accept_connections(listener, allow, failures.clone()));
+        let way = Way {
+            allow,
+            upstream: upstream.map(Arc::new),
+        };
+        task.spawn(accept_connections(listener, way, failures.clone()));
         Ok(Self {
             address,
             failures,
@@ -178,7 +209,14 @@ impl Failures {
     }
 }
 
-async fn accept_connections(listener: TcpListener, allow: AllowAddresses, failures: Failures) {
+/// How a connection is made.
+#[derive(Clone, Debug)]
+struct Way {
+    allow: AllowAddresses,
+    upstream: Option<Arc<Upstream>>,
+}
+
+async fn accept_connections(listener: TcpListener, way: Way, failures: Failures) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
@@ -187,9 +225,9 @@ async fn accept_connections(listener: TcpListener, allow: AllowAddresses, failur
         };
         match listener.accept().await {
             Ok((client, _)) => {
-                let failures = failures.clone();
+                let (way, failures) = (way.clone(), failures.clone());
                 connections.spawn(async move {
-                    serve(client, allow, &failures).await;
+                    serve(client, &way, &failures).await;
                     drop(slot);
                 });
             }
@@ -207,15 +245,14 @@ type Request = Socks5ServerProtocol<TcpStream, states::CommandRead>;
 
 /// Serves one connection to its end. Failures are told to the browser, which tells the engine; so
 /// they aren't logged here.
-async fn serve(client: TcpStream, allow: AllowAddresses, failures: &Failures) {
+async fn serve(client: TcpStream, way: &Way, failures: &Failures) {
     let _ = client.set_nodelay(true);
     let Ok(Some((request, target))) = timeout(HANDSHAKE_TIMEOUT, read_request(client)).await else {
         return;
     };
     let (host, port) = target.into_string_and_port();
-    let connecting = timeout(CONNECT_TIMEOUT, connect(allow, &host, port));
-    let failure = match connecting.await {
-        Ok(Ok(mut server)) => {
+    let failure = match way.connect(&host, port).await {
+        Ok(mut server) => {
             failures.forget(&host, port);
             let bound = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
             if let Ok(mut client) = request.reply_success(bound).await {
@@ -224,15 +261,7 @@ async fn serve(client: TcpStream, allow: AllowAddresses, failures: &Failures) {
             }
             return;
         }
-        Ok(Err(ConnectError::Resolution(ResolutionError::Blocked { refused, .. }))) => {
-            Failure::Blocked(refused)
-        }
-        Ok(Err(ConnectError::Resolution(ResolutionError::NotFound { .. }))) => Failure::UnknownHost,
-        Ok(Err(ConnectError::Connection(error))) => match error.kind() {
-            io::ErrorKind::ConnectionRefused => Failure::Refused,
-            _ => Failure::Unreachable,
-        },
-        Err(_) => Failure::TimedOut,
+        Err(failure) => failure,
     };
     let reply = failure.reply();
     failures.add(Failed {
@@ -257,44 +286,32 @@ async fn read_request(client: TcpStream) -> Option<(Request, TargetAddr)> {
     }
 }
 
-enum ConnectError {
-    Resolution(ResolutionError),
-    Connection(io::Error),
-}
-
-async fn connect(allow: AllowAddresses, host: &str, port: u16) -> Result<TcpStream, ConnectError> {
-    let addresses = resolve_allowed(allow, host, port)
-        .await
-        .map_err(ConnectError::Resolution)?;
-    let server = connect_first(addresses)
-        .await
-        .map_err(ConnectError::Connection)?;
-    let _ = server.set_nodelay(true);
-    Ok(server)
-}
-
-/// Connects to the first address that answers. The next one starts when the one before it has
-/// failed or hesitates.
-async fn connect_first(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
-    let mut waiting = addresses.into_iter();
-    let mut connecting = JoinSet::new();
-    let mut failure = io::Error::from(io::ErrorKind::HostUnreachable);
-    loop {
-        match waiting.next() {
-            Some(address) => {
-                connecting.spawn(TcpStream::connect(address));
-            }
-            None if connecting.is_empty() => return Err(failure),
-            None => {}
-        }
-        let next_waits = waiting.len() > 0;
-        tokio::select! {
-            Some(ended) = connecting.join_next() => match ended {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => failure = error,
-                Err(error) => failure = io::Error::other(error),
-            },
-            () = sleep(NEXT_ADDRESS_AFTER), if next_waits => {}
-        }
+impl Way {
+    /// Connects to a host, directly or through the upstream proxy, which has the same time for itself.
+    async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, Failure> {
+        let resolving = async {
+            let resolved = resolve_allowed(self.allow, host, port).await;
+            resolved.map_err(|error| match error {
+                ResolutionError::Blocked { refused, .. } => Failure::Blocked(refused),
+                ResolutionError::NotFound { .. } => Failure::UnknownHost,
+            })
+        };
+        let Some(upstream) = &self.upstream else {
+            let connecting = async {
+                let server = connect_first(resolving.await?).await;
+                server.map_err(|error| match error.kind() {
+                    io::ErrorKind::ConnectionRefused => Failure::Refused,
+                    _ => Failure::Unreachable,
+                })
+            };
+            let server = timeout(CONNECT_TIMEOUT, connecting).await;
+            let server = server.unwrap_or(Err(Failure::TimedOut))?;
+            let _ = server.set_nodelay(true);
+            return Ok(server);
+        };
+        let resolved = timeout(CONNECT_TIMEOUT, resolving).await;
+        let addresses = resolved.unwrap_or(Err(Failure::TimedOut))?;
+        let connecting = upstream.connect(self.allow, addresses, CONNECT_TIMEOUT);
+        Ok(connecting.await?)
     }
 }

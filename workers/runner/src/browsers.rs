@@ -13,6 +13,7 @@ use platform::addresses::AllowAddresses;
 use platform::configuration::Runner as Settings;
 use platform::socks_proxy::{Failure, SocksProxy};
 use platform::telemetry::metrics::Measurement;
+use platform::upstream::Upstream;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -95,7 +96,7 @@ impl Sessions for Browsers {
                 }
                 continue;
             }
-            match self.start(&BrowserSettings::default()).await {
+            match self.start(&BrowserSettings::default(), None).await {
                 Ok(started) => self.lock().push(started),
                 Err(error) => {
                     let error = format!("{:#}", anyhow::Error::from(error));
@@ -106,8 +107,12 @@ impl Sessions for Browsers {
         }
     }
 
-    async fn open(&self, settings: &BrowserSettings) -> Result<Session, NoSession> {
-        let guarded = self.take(settings).await?;
+    async fn open(
+        &self,
+        settings: &BrowserSettings,
+        upstream: Option<Upstream>,
+    ) -> Result<Session, NoSession> {
+        let guarded = self.take(settings, upstream).await?;
         let page = guarded.browser.page().await?;
         Ok(Session {
             browser: Box::new(engine::Chromium::new(page)),
@@ -151,8 +156,12 @@ impl Browsers {
     }
 
     /// One that is ready, if the run asks for nothing special.
-    async fn take(&self, settings: &BrowserSettings) -> Result<GuardedBrowser, NoSession> {
-        if *settings == BrowserSettings::default() {
+    async fn take(
+        &self,
+        settings: &BrowserSettings,
+        upstream: Option<Upstream>,
+    ) -> Result<GuardedBrowser, NoSession> {
+        if *settings == BrowserSettings::default() && upstream.is_none() {
             while let Some(ready) = self.pop() {
                 if ready.browser.is_alive() {
                     return Ok(ready);
@@ -161,7 +170,7 @@ impl Browsers {
                 tracing::warn!("A browser died before a run could take it");
             }
         }
-        self.start(settings).await
+        self.start(settings, upstream).await
     }
 
     fn pop(&self) -> Option<GuardedBrowser> {
@@ -176,16 +185,24 @@ impl Browsers {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn start(&self, settings: &BrowserSettings) -> Result<GuardedBrowser, NoSession> {
-        let started = self.try_to_start(settings).await;
+    async fn start(
+        &self,
+        settings: &BrowserSettings,
+        upstream: Option<Upstream>,
+    ) -> Result<GuardedBrowser, NoSession> {
+        let started = self.try_to_start(settings, upstream).await;
         if started.is_err() {
             Measurement::count("BrowserStartsFailed", 1).emit();
         }
         started
     }
 
-    async fn try_to_start(&self, settings: &BrowserSettings) -> Result<GuardedBrowser, NoSession> {
-        let proxy = SocksProxy::start(self.allow_addresses).await?;
+    async fn try_to_start(
+        &self,
+        settings: &BrowserSettings,
+        upstream: Option<Upstream>,
+    ) -> Result<GuardedBrowser, NoSession> {
+        let proxy = SocksProxy::start_behind(self.allow_addresses, upstream).await?;
         let mut options = LaunchOptions::new(&self.executable, &self.scratch_dir);
         options.socks_proxy = Some(proxy.address());
         options.sandbox = self.sandbox;

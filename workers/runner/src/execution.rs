@@ -9,6 +9,7 @@ use domain::{Failure, FailureCode};
 use engine::{CLEANING_UP, Cut, Inputs, Interrupted, Outcome, Report};
 use platform::retry::random_fraction;
 use platform::telemetry::metrics::Measurement;
+use platform::upstream::Upstream;
 use serde_json::Value;
 use store::{RunMessage, Transition, fresh_commit, now};
 use tokio::sync::OwnedSemaphorePermit;
@@ -19,6 +20,7 @@ use crate::intake::Claimed;
 use crate::lease;
 use crate::possession::Possession;
 use crate::sessions::Held;
+use crate::upstream::upstream;
 
 /// How long a run that is cut may take beside its cleaning up: for what a failure leaves.
 const CUTTING: Duration = Duration::from_secs(20);
@@ -231,7 +233,7 @@ async fn work(
 ) -> End {
     let run = possession.run();
     let queued = now().since(run.created_at);
-    let (definition, inputs) = match prepare(worker, &run).await {
+    let (definition, inputs, upstream) = match prepare(worker, &run).await {
         Ok(prepared) => prepared,
         Err(Unprepared::Failed(failure)) => {
             let timings = timings(&run, queued, Duration::ZERO, None);
@@ -250,7 +252,7 @@ async fn work(
     };
 
     let browser_asked = Instant::now();
-    let session = match worker.sessions.open(&definition.browser).await {
+    let session = match worker.sessions.open(&definition.browser, upstream).await {
         Ok(session) => {
             worker.without_browser.store(0, Ordering::Relaxed);
             session
@@ -368,7 +370,10 @@ impl From<store::StoreError> for Unprepared {
     }
 }
 
-async fn prepare(worker: &Worker, run: &Run) -> Result<(Definition, Inputs), Unprepared> {
+async fn prepare(
+    worker: &Worker,
+    run: &Run,
+) -> Result<(Definition, Inputs, Option<Upstream>), Unprepared> {
     let invalid = |message: String| {
         Unprepared::Failed(Failure::outside_of_steps(
             FailureCode::WorkflowInvalid,
@@ -419,14 +424,13 @@ async fn prepare(worker: &Worker, run: &Run) -> Result<(Definition, Inputs), Unp
         .iter()
         .filter_map(|name| Some((name.clone(), Secret::new(opened.get(&bound(name))?.clone()))))
         .collect();
-    Ok((
-        definition,
-        Inputs {
-            input,
-            secrets,
-            outputs: Value::Object(serde_json::Map::new()),
-        },
-    ))
+    let inputs = Inputs {
+        input,
+        secrets,
+        outputs: Value::Object(serde_json::Map::new()),
+    };
+    let upstream = upstream(&definition, &inputs).map_err(|why| invalid(why.to_string()))?;
+    Ok((definition, inputs, upstream))
 }
 
 fn timings(

@@ -158,10 +158,8 @@ impl Host for RunHost<'_> {
     }
 
     async fn explain_refusal(&mut self, url: &str) -> Option<String> {
-        match self.failure_of(url)? {
-            Failure::Blocked(refused) => Some(refused.to_string()),
-            _ => None,
-        }
+        let failure = self.failure_of(url)?;
+        failure.is_refusal().then(|| failure.to_string())
     }
 
     async fn explain_failure(&mut self, url: &str) -> Option<String> {

@@ -13,6 +13,7 @@ mod measures;
 mod possession;
 mod protection;
 mod sessions;
+mod upstream;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 pub use crate::browsers::chromium;
 use crate::possession::Possessions;
 pub use crate::sessions::{Held, NoSession, Session, Sessions};
+pub use crate::upstream::upstream;
 
 /// What all runs of a runner share.
 struct Worker {

@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 use domain::definition::BrowserSettings;
 use platform::socks_proxy::Failure;
+use platform::upstream::Upstream;
 
 /// A source of sessions.
 #[async_trait]
@@ -11,8 +12,12 @@ pub trait Sessions: Send + Sync {
     /// Keeps sessions ready, so that a run does not wait for a start; never returns.
     async fn keep_ready(&self);
 
-    /// A session that no run has had.
-    async fn open(&self, settings: &BrowserSettings) -> Result<Session, NoSession>;
+    /// A session that no run has had, whose connections go through the upstream proxy if there is one.
+    async fn open(
+        &self,
+        settings: &BrowserSettings,
+        upstream: Option<Upstream>,
+    ) -> Result<Session, NoSession>;
 
     /// Closes the sessions that nobody took.
     async fn close(&self);

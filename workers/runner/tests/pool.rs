@@ -73,7 +73,11 @@ async fn as_many_browsers_as_the_setting_says_are_ready_and_one_that_is_taken_is
     let mut pool = pool("2").await;
     let ready = until_there_are(&pool, 2, None).await;
     let settings = BrowserSettings::default();
-    let session = pool.sessions.open(&settings, None).await.expect("a session");
+    let session = pool
+        .sessions
+        .open(&settings, None)
+        .await
+        .expect("a session");
     let all = until_there_are(&pool, 3, None).await;
     assert!(ready.iter().all(|group| all.contains(group)));
     drop(session.browser);
@@ -89,7 +93,11 @@ async fn as_many_browsers_as_the_setting_says_are_ready_and_one_that_is_taken_is
 async fn without_a_pool_a_browser_is_started_when_it_is_needed() {
     let pool = pool("0").await;
     let settings = BrowserSettings::default();
-    let session = pool.sessions.open(&settings, None).await.expect("a session");
+    let session = pool
+        .sessions
+        .open(&settings, None)
+        .await
+        .expect("a session");
     until_there_are(&pool, 1, None).await;
     session.held.close().await;
     until_there_are(&pool, 0, None).await;

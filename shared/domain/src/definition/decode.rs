@@ -9,11 +9,12 @@ use serde_json::Value;
 
 use super::expression::Expression;
 use super::fields::Fields;
-use super::grammar::{BROWSER, DEFINITION, RUN_RETRY, STATE, VIEWPORT};
+use super::grammar::{BROWSER, DEFINITION, PROXY, RUN_RETRY, STATE, VIEWPORT};
 use super::locator::When;
 use super::names::Names;
 use super::node::{Kind, Node};
 use super::problem::{Problems, Rule, Spot};
+use super::proxy::{Proxy, ProxyAddress};
 use super::step::{Step, Verb};
 use super::template::Template;
 use super::{BrowserSettings, Definition, KeepHar, Retry, State};
@@ -76,6 +77,7 @@ impl Decoder<'_> {
             .collect::<Option<Vec<_>>>()
             .filter(|origins| !origins.is_empty());
         let browser = fields.take("browser").and_then(|node| self.browser(node));
+        let (browser, proxy) = browser.unwrap_or_default();
         let deadline = fields.take("deadline").and_then(|node| {
             let deadline = self.duration(node)?;
             if deadline.is_zero() {
@@ -100,7 +102,8 @@ impl Decoder<'_> {
             description,
             input: input.map(Node::to_value),
             allowed_origins: allowed_origins.unwrap_or_default(),
-            browser: browser.unwrap_or_default(),
+            browser,
+            proxy,
             deadline: deadline.unwrap_or(DEFAULT_DEADLINE),
             retry: Retry {
                 max_attempts: max_attempts.unwrap_or(1),
@@ -149,17 +152,7 @@ impl Decoder<'_> {
         Some(origin)
     }
 
-    fn browser(&mut self, node: &Node) -> Option<BrowserSettings> {
-        if let Kind::Mapping(entries) = &node.kind
-            && let Some(proxy) = entries.iter().find(|entry| entry.key == "proxy")
-        {
-            self.report(
-                &proxy.key_place,
-                Rule::NotSupportedYet,
-                "`proxy` is not supported yet",
-            );
-            return None;
-        }
+    fn browser(&mut self, node: &Node) -> Option<(BrowserSettings, Option<Proxy>)> {
         let mut fields = self.fields(node, &BROWSER)?;
         let viewport = fields.take("viewport").and_then(|node| {
             let mut size = self.fields(node, &VIEWPORT)?;
@@ -194,13 +187,50 @@ impl Decoder<'_> {
                 Some(value.to_owned())
             })
         });
-        Some(BrowserSettings {
+        let proxy = fields.take("proxy").and_then(|node| self.proxy(node));
+        let settings = BrowserSettings {
             viewport,
             locale,
             time_zone,
             user_agent,
             headers: headers.unwrap_or_default(),
+        };
+        Some((settings, proxy))
+    }
+
+    fn proxy(&mut self, node: &Node) -> Option<Proxy> {
+        let mut fields = self.fields(node, &PROXY)?;
+        let url = fields.take("url").and_then(|node| {
+            let url = self.template(node)?;
+            if let Some(Err(message)) = url.literal().map(ProxyAddress::parse) {
+                self.report(&node.place, Rule::BadUrl, message);
+            }
+            Some(url)
+        });
+        let username = fields
+            .take("username")
+            .and_then(|node| self.credential(node));
+        let password = fields
+            .take("password")
+            .and_then(|node| self.credential(node));
+        Some(Proxy {
+            url: url?,
+            username,
+            password,
         })
+    }
+
+    /// Reads what a proxy is told at every connection, so a code for one time is of no use.
+    fn credential(&mut self, node: &Node) -> Option<Template> {
+        let template = self.sensitive_template(node)?;
+        if Proxy::has_one_time_code(&template) {
+            self.report(
+                &node.place,
+                Rule::SecretUse,
+                "a proxy can't be told a one-time code",
+            );
+        }
+        Some(template)
     }
 
     fn checked_text(

@@ -94,9 +94,40 @@ pub(super) static BROWSER: Shape = Shape {
             Form::Map(&Form::Text, 0),
             "Headers that are sent with every request.",
         ),
+        may(
+            "proxy",
+            Form::Of(&PROXY),
+            "The proxy through which all of the browser's connections go.",
+        ),
     ],
     includes: &[],
     choices: &[],
+};
+
+/// The proxy behind which the browser is.
+pub(super) static PROXY: Shape = Shape {
+    name: "proxy",
+    what: "`proxy`",
+    about: "The proxy through which all of the browser's connections go.",
+    keys: &[
+        must(
+            "url",
+            Form::Template,
+            "`http://HOST:PORT` or `socks5://HOST:PORT`, without credentials.",
+        ),
+        may(
+            "username",
+            Form::Template,
+            "The user name, which may be a secret.",
+        ),
+        may(
+            "password",
+            Form::Template,
+            "The password, which may be a secret.",
+        ),
+    ],
+    includes: &[],
+    choices: &[Choice::Needs("password", "username")],
 };
 
 /// The window's size.

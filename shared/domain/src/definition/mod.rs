@@ -23,6 +23,7 @@ mod names;
 mod node;
 mod one_time_code;
 mod problem;
+mod proxy;
 mod question;
 mod roles;
 mod schema;
@@ -57,6 +58,7 @@ pub use extract::{Extract, FieldKind, FieldSpec, NumberStyle, PageNumber, Paging
 pub use keys::{KEYS, is_key};
 pub use locator::{By, Condition, ElementState, Load, Locator, When};
 pub use problem::{Place, Rule, ValidationError};
+pub use proxy::{Proxy, ProxyAddress, ProxyProtocol, RunProxy, WrongProxy};
 pub use question::{AskUser, QuestionField, QuestionKind, Rejection};
 pub use schema::json_schema;
 pub use scope::Scope;
@@ -88,6 +90,8 @@ pub struct Definition {
     pub allowed_origins: Vec<Template>,
     /// How the browser presents itself.
     pub browser: BrowserSettings,
+    /// The proxy behind which the browser is.
+    pub proxy: Option<Proxy>,
     /// How long a run may work. Waiting for a person does not count.
     pub deadline: Duration,
     /// Whether a run is executed again after its worker was lost.

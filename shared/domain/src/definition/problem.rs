@@ -127,8 +127,6 @@ pub enum Rule {
     Unreachable,
     /// A run could need more entries in its history than are kept.
     HistoryBound,
-    /// The language has this, and this version can't do it yet.
-    NotSupportedYet,
 }
 
 /// One error in a definition.

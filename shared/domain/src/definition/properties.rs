@@ -98,6 +98,9 @@ fn values() -> impl Strategy<Value = Value> {
         "reason",
         "browser",
         "viewport",
+        "proxy",
+        "url",
+        "username",
         "x/~y",
         "",
     ]);

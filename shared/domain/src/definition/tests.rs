@@ -207,13 +207,6 @@ fn a_secret_may_only_be_filled_into_a_field() {
 }
 
 #[test]
-fn what_the_language_does_not_have_yet_says_so() {
-    let text = with_steps("      - click: a\n") + "browser: { proxy: 'http://proxy.test:8080' }\n";
-    let found = errors(&text);
-    assert_eq!(found[0].rule, Rule::NotSupportedYet, "{found:?}");
-}
-
-#[test]
 fn names_must_be_defined_before_they_are_read_and_may_not_be_the_languages_own() {
     assert!(
         error_of_step("endWithNoAction: { if: rows | length == 0, reason: none }")

@@ -351,7 +351,7 @@ impl Decoder<'_> {
         self.report(
             &node.place,
             Rule::SecretUse,
-            "a secret can't be used here: it may only be filled or typed into a field",
+            "a secret can't be used here: it may only be filled or typed into a field, or told to the browser's proxy",
         );
     }
 }
