@@ -185,18 +185,18 @@ impl DownloadWaiter {
                 _ => {}
             }
             let has_begun = begun.is_some();
-            let crashed = async {
+            let trouble = async {
                 if has_begun {
                     // What has begun goes on without its page.
                     pending::<()>().await;
                 }
-                self.page.crash().await;
+                self.page.trouble().await
             };
-            let (changed, crashed) = (pin!(changes.changed()), pin!(crashed));
-            let news = select(changed, crashed);
+            let (changed, trouble) = (pin!(changes.changed()), pin!(trouble));
+            let news = select(changed, trouble);
             let news = tokio::time::timeout_at(deadline.at(), news).await;
-            if let Ok(Either::Right(_)) = news {
-                return Err(Error::Crashed);
+            if let Ok(Either::Right((trouble, _))) = news {
+                return Err(trouble);
             }
             if news.is_err() {
                 return Err(Error::TimedOut {

@@ -147,19 +147,8 @@ impl Page {
         &self,
         credentials: Option<HttpCredentials>,
     ) -> Result<(), Error> {
-        let origin = credentials.as_ref().map(|known| known.origin.clone());
         self.target.tabs.set_credentials(credentials);
-        match origin {
-            // Only this origin's requests take the way through here.
-            Some(origin) => {
-                let params = json!({
-                    "handleAuthRequests": true,
-                    "patterns": [{"urlPattern": format!("{origin}/*")}],
-                });
-                self.apply("Fetch.enable", params).await
-            }
-            None => self.withdraw("Fetch.enable", "Fetch.disable").await,
-        }
+        self.intercept().await
     }
 
     /// Cuts the network, or gives it back.
@@ -230,12 +219,12 @@ impl Page {
             .map(drop)
     }
 
-    async fn apply(&self, method: &'static str, params: Value) -> Result<(), Error> {
+    pub(crate) async fn apply(&self, method: &'static str, params: Value) -> Result<(), Error> {
         let deadline = Deadline::after(QUESTION);
         self.target.tabs.apply(method, params, deadline).await
     }
 
-    async fn withdraw(&self, method: &'static str, opposite: &str) -> Result<(), Error> {
+    pub(crate) async fn withdraw(&self, method: &'static str, opposite: &str) -> Result<(), Error> {
         let deadline = Deadline::after(Duration::from_secs(5));
         let tabs = &self.target.tabs;
         tabs.withdraw(method, opposite, deadline).await

@@ -90,6 +90,13 @@ pub enum Error {
         /// Chromium's name of the reason, such as `net::ERR_NAME_NOT_RESOLVED`.
         reason: String,
     },
+    /// A page was kept from going to an origin that is not among those allowed
+    /// (see [`Page::allow_origins`](crate::Page::allow_origins)).
+    #[error("a page was led to {origin}, which is not among the allowed origins")]
+    OriginRefused {
+        /// The origin.
+        origin: String,
+    },
     /// A download failed.
     #[error("the download failed: {reason}")]
     Download {

@@ -53,6 +53,8 @@ pub(crate) struct Frame {
     /// The page's own.
     pub(crate) page_context: Option<Context>,
     pub(crate) navigation: Option<Navigation>,
+    /// Whether the document on its way has been asked for, and may be.
+    pub(crate) is_admitted: bool,
 }
 
 /// Where the helper script of one document runs.
@@ -137,6 +139,13 @@ impl State {
         }
     }
 
+    /// The document on its way to this frame was asked for, and may be.
+    pub(crate) fn admit(&mut self, frame: &str) {
+        if let Some(frame) = self.frames.get_mut(frame) {
+            frame.is_admitted = true;
+        }
+    }
+
     /// Hears an event about frames; says whether it changed anything.
     pub(crate) fn hear_frame(&mut self, session: &str, method: &str, params: &Value) -> bool {
         let text = |name: &str| params[name].as_str().unwrap_or_default();
@@ -181,6 +190,7 @@ impl State {
             "Page.frameRequestedNavigation" => {
                 if text("disposition") == "currentTab" && makes_document(text("url")) {
                     let frame = self.frame_mut(text("frameId"), session);
+                    frame.is_admitted = false;
                     frame.navigation = Some(Navigation {
                         url: text("url").to_owned(),
                         since: Instant::now(),
@@ -192,6 +202,7 @@ impl State {
                 let kind = text("navigationType");
                 if !kind.ends_with("ameDocument") && makes_document(text("url")) {
                     let frame = self.frame_mut(text("frameId"), session);
+                    frame.is_admitted = false;
                     frame.navigation = Some(Navigation {
                         url: text("url").to_owned(),
                         since: Instant::now(),

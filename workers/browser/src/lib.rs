@@ -63,6 +63,7 @@ mod leftovers;
 mod locator;
 mod mouse;
 mod navigation;
+mod origins;
 mod page;
 mod popup;
 mod proc;

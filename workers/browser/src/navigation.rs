@@ -98,6 +98,7 @@ impl Page {
                 reason: format!("pages of the scheme {scheme} are this machine's own"),
             });
         }
+        self.target.tabs.report_refusal()?;
         let mut way = self.watch_way();
         let answer = self
             .call("Page.navigate", json!({"url": url}), deadline)
@@ -123,6 +124,7 @@ impl Page {
             return Ok(way.arrival(url, None));
         }
         if let Some(reason) = answer["errorText"].as_str().filter(|text| !text.is_empty()) {
+            self.target.tabs.report_refusal()?;
             if reason == "net::ERR_ABORTED" {
                 self.not_crashed().await?;
             }

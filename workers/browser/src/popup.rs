@@ -129,9 +129,9 @@ impl PageWaiter {
                 .opened_after(self.after, Some(&opener.main_frame), deadline)
         );
         // One that has closed may have opened it before.
-        let target = match select(opened, pin!(opener.crash())).await {
+        let target = match select(opened, pin!(opener.trouble())).await {
             Either::Left((opened, _)) => opened?,
-            Either::Right(((), _)) => return Err(Error::Crashed),
+            Either::Right((trouble, _)) => return Err(trouble),
         };
         match target.prepared(deadline).await {
             Ok(()) | Err(Error::Detached) => Ok(Page { target }),

@@ -15,6 +15,7 @@ use crate::deadline::Deadline;
 use crate::dialog::Dialogs;
 use crate::download::Downloads;
 use crate::feed::Feed;
+use crate::origins::{interception, origin_of};
 use crate::target::{Target, is_in_effect};
 use crate::{Error, HttpCredentials};
 
@@ -47,6 +48,10 @@ struct State {
     /// How many need each domain.
     domains: HashMap<&'static str, usize>,
     credentials: Option<HttpCredentials>,
+    /// Where pages may go; anywhere if there is none.
+    origins: Vec<String>,
+    /// The first origin that a page was kept from, until a call of the client's reports it.
+    refused: Option<String>,
     /// The origins that pages and frames were at.
     visited: BTreeSet<String>,
     /// Whether the next page without an opener is one that nobody is to see.
@@ -203,6 +208,47 @@ impl Tabs {
         let state = self.state();
         let known = state.credentials.as_ref();
         known.filter(|known| known.origin == origin).cloned()
+    }
+
+    pub(crate) fn set_origins(&self, origins: &[String]) {
+        origins.clone_into(&mut self.state().origins);
+    }
+
+    /// Which requests wait for a word from here; none, if nothing needs that.
+    pub(crate) fn interception(&self) -> Option<Value> {
+        let state = self.state();
+        interception(&state.origins, state.credentials.as_ref())
+    }
+
+    /// Whether only some origins are allowed.
+    pub(crate) fn keeps_to_origins(&self) -> bool {
+        !self.state().origins.is_empty()
+    }
+
+    /// Says whether a page may go to this URL; notes it if not, and tells everybody who waits.
+    pub(crate) fn admit(&self, url: &str) -> bool {
+        let Some(origin) = origin_of(url) else {
+            return true;
+        };
+        {
+            let mut state = self.state();
+            if state.origins.is_empty() || state.origins.contains(&origin) {
+                return true;
+            }
+            state.refused.get_or_insert(origin);
+        }
+        for page in self.pages() {
+            page.wake();
+        }
+        false
+    }
+
+    /// Fails, once, after a page was kept from going somewhere.
+    pub(crate) fn report_refusal(&self) -> Result<(), Error> {
+        match self.state().refused.take() {
+            None => Ok(()),
+            Some(origin) => Err(Error::OriginRefused { origin }),
+        }
     }
 
     /// Notes that a page or a frame is at this origin.

@@ -114,13 +114,43 @@ impl Target {
         }
     }
 
-    /// Ends when the page crashes, and never if it doesn't.
-    pub(crate) async fn crash(&self) {
+    /// Ends, with why, when the page crashes or a page was kept from going somewhere, and never if
+    /// neither happens.
+    pub(crate) async fn trouble(&self) -> Error {
         let mut changes = self.changed.subscribe();
-        // The sender lives as long as this page.
-        let _ = changes
-            .wait_for(|()| self.look(|state| state.end == Some(End::Crashed)))
-            .await;
+        loop {
+            changes.mark_unchanged();
+            if let Err(refused) = self.tabs.report_refusal() {
+                return refused;
+            }
+            if self.look(|state| state.end == Some(End::Crashed)) {
+                return Error::Crashed;
+            }
+            // The sender lives as long as this page.
+            let _ = changes.changed().await;
+        }
+    }
+
+    /// Has everybody who waits look again.
+    pub(crate) fn wake(&self) {
+        self.changed.send_replace(());
+    }
+
+    /// Fails if a navigation under way leads where it must not: waits until the browser has asked
+    /// for its first document, or has no need to.
+    pub(crate) async fn admitted(&self, deadline: Deadline) -> Result<(), Error> {
+        if !self.tabs.keeps_to_origins() {
+            return Ok(());
+        }
+        let asked = self.until(deadline.within(REQUEST_TO_START), "", |state| {
+            let frame = state.frame(&self.main_frame)?;
+            (frame.is_admitted || !frame.is_navigating()).then_some(())
+        });
+        match asked.await {
+            Err(Error::OriginRefused { origin }) => Err(Error::OriginRefused { origin }),
+            // Whatever else there is to say, what follows says it.
+            _ => Ok(()),
+        }
     }
 
     /// Looks at what is known now.
@@ -138,6 +168,7 @@ impl Target {
         let mut changes = self.changed.subscribe();
         loop {
             changes.mark_unchanged();
+            self.tabs.report_refusal()?;
             {
                 let state = self.state();
                 state.check()?;
@@ -171,6 +202,7 @@ impl Target {
     /// that is about to go.
     pub(crate) async fn settle(&self, frame: &str, deadline: Deadline) -> Result<(), Error> {
         loop {
+            self.tabs.report_refusal()?;
             let pending = self.look(|state| {
                 state.check()?;
                 Ok::<_, Error>(state.frame(frame).and_then(|frame| {
@@ -252,9 +284,20 @@ impl Target {
             && !self.is_hidden
         {
             self.tabs.visit(origin);
+            self.leave_if_refused(&params["frame"]);
         }
         if self.state().hear_frame(session, method, params) {
             self.changed.send_replace(());
+        }
+    }
+
+    /// What a service worker answers is not asked for before: such a document goes when it has come.
+    fn leave_if_refused(&self, document: &Value) {
+        let url = document["url"].as_str().unwrap_or_default();
+        if document["id"] == *self.main_frame && !self.tabs.admit(url) {
+            let nothing = json!({"url": "about:blank"});
+            self.connection
+                .tell(&self.session, "Page.navigate", nothing);
         }
     }
 
@@ -313,8 +356,12 @@ impl Target {
                 let empty =
                     json!({"requestId": request, "responseCode": 200, "responseHeaders": html});
                 ("Fetch.fulfillRequest", empty)
-            } else {
+            } else if self.admit(params) {
                 ("Fetch.continueRequest", json!({"requestId": request}))
+            } else {
+                let reason = "BlockedByClient";
+                let params = json!({"requestId": request, "errorReason": reason});
+                ("Fetch.failRequest", params)
             };
             self.connection.tell(session, method, params);
             return;
@@ -337,6 +384,20 @@ impl Target {
         let params = json!({"requestId": request, "authChallengeResponse": answer});
         self.connection
             .tell(session, "Fetch.continueWithAuth", params);
+    }
+
+    /// Says whether a request may be made: only a document of the page itself may not.
+    fn admit(&self, params: &Value) -> bool {
+        if params["resourceType"] != "Document" || params["frameId"] != *self.main_frame {
+            return true;
+        }
+        let url = params["request"]["url"].as_str().unwrap_or_default();
+        let is_admitted = self.tabs.admit(url);
+        if is_admitted {
+            self.state().admit(&self.main_frame);
+            self.wake();
+        }
+        is_admitted
     }
 
     /// Notes that a request was answered; says whether it was not before.

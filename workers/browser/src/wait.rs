@@ -1,9 +1,10 @@
 //! Waiting for conditions: an observer in the page tells, nothing is polled over the wire.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::{BoxFuture, try_join_all};
+use futures::future::{BoxFuture, Either, select, try_join_all};
 use futures::stream::{FuturesUnordered, StreamExt};
 use serde::Deserialize;
 use serde_json::json;
@@ -170,8 +171,13 @@ impl Page {
                     None => self.main_scope(deadline).await?,
                     Some(locator) => self.scope(locator, slice, deadline).await?,
                 };
-                self.ask::<Waited>(&scope, "wait", &json!([condition, millis(slice)]), deadline)
-                    .await
+                let arguments = json!([condition, millis(slice)]);
+                let asked = pin!(self.ask::<Waited>(&scope, "wait", &arguments, deadline));
+                // What happens to another page is not seen in this one.
+                match select(asked, pin!(self.target.trouble())).await {
+                    Either::Left((waited, _)) => waited,
+                    Either::Right((trouble, _)) => Err(trouble),
+                }
             };
             match waited.await {
                 Ok(waited) if waited.holds => return Ok(()),

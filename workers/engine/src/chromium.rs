@@ -72,6 +72,10 @@ fn pixels(number: i64) -> f64 {
 
 #[async_trait]
 impl Browser for Chromium {
+    async fn allow_origins(&mut self, origins: &[String]) -> Result<(), Error> {
+        self.page.allow_origins(origins).await
+    }
+
     async fn goto(&mut self, url: &str, timeout: Duration) -> Result<(), Error> {
         self.page.goto(url, timeout).await.map(drop)
     }

@@ -188,10 +188,12 @@ struct Limit {
 impl Execution<'_> {
     async fn run(&mut self, definition: &Definition) -> Result<Option<Value>, Stop> {
         self.position = Some("allowedOrigins".to_owned());
-        self.origins = Some(AllowedOrigins::resolve(
-            &definition.allowed_origins,
-            &self.scope,
-        )?);
+        let origins = AllowedOrigins::resolve(&definition.allowed_origins, &self.scope)?;
+        if origins.are_named() {
+            let told = self.browser.allow_origins(&origins.to_texts()).await;
+            told.map_err(|error| Fault::from_browser(&error, FailureCode::Internal))?;
+        }
+        self.origins = Some(origins);
         for state in definition.states.iter().filter(|state| !state.is_final) {
             self.execute_state(state).await?;
         }

@@ -64,6 +64,13 @@ impl Fault {
                 Self::passing(FailureCode::ElementNotActionable, message)
             }
             Error::Navigation { .. } => Self::passing(FailureCode::NavigationFailed, message),
+            Error::OriginRefused { origin } => {
+                let message = format!(
+                    "the page led to {origin}, which is not among the workflow's allowedOrigins; \
+                     add it there if runs may go to it"
+                );
+                Self::lasting(FailureCode::AddressBlocked, message)
+            }
             Error::Download { .. } => Self::passing(FailureCode::DownloadFailed, message),
             Error::BadSelector { .. } | Error::Script { .. } => {
                 Self::lasting(FailureCode::WorkflowInvalid, message)

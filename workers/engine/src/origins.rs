@@ -27,6 +27,11 @@ impl AllowedOrigins {
         !self.0.is_empty()
     }
 
+    /// As browsers write them.
+    pub(crate) fn to_texts(&self) -> Vec<String> {
+        self.0.iter().map(Origin::ascii_serialization).collect()
+    }
+
     /// Checks a URL; the error says why a run may not go there.
     pub(crate) fn check(&self, text: &str) -> Result<Url, String> {
         let url = Url::parse(text).map_err(|_| format!("`{text}` is not an absolute URL"))?;

@@ -15,6 +15,8 @@ use serde_json::Value;
 /// the browser's own.
 #[async_trait]
 pub trait Browser: Send {
+    /// Lets the tabs, those to come too, go to these origins only, whatever leads them elsewhere.
+    async fn allow_origins(&mut self, origins: &[String]) -> Result<(), Error>;
     /// Opens a URL and waits until it has loaded.
     async fn goto(&mut self, url: &str, timeout: Duration) -> Result<(), Error>;
     /// Goes back in the page's history and waits until that page has loaded.

@@ -19,6 +19,7 @@ mod messages;
 mod mouse;
 mod nasty;
 mod network;
+mod origins;
 mod pages;
 mod processes;
 mod reading;

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 /// A page is HTML, or, where it begins with `HTTP `, a whole answer with status and headers.
+/// `{{request}}` stands for the request in it, `{{elsewhere}}` for the site's other origin.
 pub(crate) struct Site {
     port: u16,
     /// `/gated…` answers when a permit is added.
@@ -106,7 +107,14 @@ async fn answer(mut stream: TcpStream, pages: Arc<HashMap<String, String>>, gate
     } else {
         "Content-Type: text/html; charset=utf-8\r\n"
     };
-    let answer = if let Some(raw) = pages.get(path).and_then(|body| body.strip_prefix("HTTP ")) {
+    let Ok(address) = stream.local_addr() else {
+        return;
+    };
+    let elsewhere = format!("http://localhost:{}", address.port());
+    let page = pages
+        .get(path)
+        .map(|page| page.replace("{{elsewhere}}", &elsewhere));
+    let answer = if let Some(raw) = page.as_deref().and_then(|page| page.strip_prefix("HTTP ")) {
         let (head, body) = raw.split_once("\n\n").unwrap_or((raw, ""));
         let body = body.replace("{{request}}", &request);
         let length = if head.contains("Content-Length") {
@@ -118,7 +126,7 @@ async fn answer(mut stream: TcpStream, pages: Arc<HashMap<String, String>>, gate
         format!("HTTP/1.1 {head}\r\nConnection: close{length}\r\n\r\n{body}")
     } else if path == "/nothing" {
         "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n".to_owned()
-    } else if let Some(body) = pages.get(path) {
+    } else if let Some(body) = page {
         let body = body.replace("{{request}}", &request);
         format!(
             "HTTP/1.1 200 OK\r\n{extra}Connection: close\r\nContent-Length: {}\r\n\r\n{body}",

@@ -553,6 +553,8 @@ async fn a_run_goes_nowhere_else_and_gives_no_secret_to_another_origin() {
         failure(stage.run(&yaml).await).code,
         FailureCode::AddressBlocked
     );
+    // The browser is told too, for the ways that no step names.
+    assert_eq!(stage.story.lines()[0], "keep to https://portal.test");
     assert!(
         !stage
             .story

@@ -111,6 +111,10 @@ impl ScriptedBrowser {
 
 #[async_trait]
 impl Browser for ScriptedBrowser {
+    async fn allow_origins(&mut self, origins: &[String]) -> Result<(), Error> {
+        self.call(format!("keep to {}", origins.join(", ")))
+    }
+
     async fn goto(&mut self, url: &str, _: Duration) -> Result<(), Error> {
         self.call(format!("goto {url}"))
     }

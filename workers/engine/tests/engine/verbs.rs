@@ -1,6 +1,7 @@
 //! Each verb over real Chromium, on pages of the test's own.
 
 use browser::{Browser, LaunchOptions, find_or_install};
+use domain::FailureCode;
 use domain::definition::{Definition, Secret};
 use engine::{Answer, Chromium, Inputs, Outcome, execute};
 use serde_json::{Value, json};
@@ -384,5 +385,44 @@ async fn a_secret_that_a_page_shows_again_leaves_it_masked_whatever_reads_it() {
     for artifact in &host.artifacts {
         let shown = format!("{:?}", host.bytes(artifact));
         assert!(!shown.contains("canary-4711"), "{}", artifact.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_leads_to_an_origin_that_is_not_allowed_ends_the_run_there() {
+    let elsewhere = Site::start(|_| Some(html("<h1>Elsewhere</h1>"))).await;
+    let site = Site::start(|path| {
+        let name = path.strip_prefix("/?to=")?;
+        Some(html(&format!(
+            "<a href='{name}'>Link</a><a href='{name}' target=_blank>Tab</a>"
+        )))
+    })
+    .await;
+    let workflow = |origins: &str, click: &str| {
+        format!(
+            "name: Test\n{origins}states:\n  - name: testing\n    steps:\n      - goto: '{{{{ input.url }}}}/?to={}'\n      - {click}\n      - waitFor: {{ hasText: Elsewhere }}\n",
+            elsewhere.url
+        )
+    };
+    let home = "allowedOrigins: ['{{ input.url }}/']\n";
+    for click in ["click: { text: Link }", "click: { text: Tab }"] {
+        let failure = match run(&site, &workflow(home, click), [], []).await {
+            (Outcome::Failed(failure), _) => failure,
+            (other, _) => panic!("{click}: {other:?}"),
+        };
+        assert_eq!(failure.code, FailureCode::AddressBlocked, "{click}");
+        let message = format!(
+            "the page led to {}, which is not among the workflow's allowedOrigins; add it there if runs may go to it",
+            elsewhere.url
+        );
+        assert_eq!(failure.message, message, "{click}");
+    }
+    let both = format!(
+        "allowedOrigins: ['{{{{ input.url }}}}', '{}']\n",
+        elsewhere.url
+    );
+    for origins in [both.as_str(), ""] {
+        let (outcome, _) = run(&site, &workflow(origins, "click: { text: Link }"), [], []).await;
+        assert!(matches!(outcome, Outcome::Completed { .. }), "{outcome:?}");
     }
 }
