@@ -63,6 +63,8 @@ pub(crate) async fn sweep(
         }
         Phase::AwaitingUserInput { request, .. } => {
             let deadline = request.expires_at;
+            // The person who is to answer may hear of the question by this event alone, and can't wait for the run's end.
+            dispatcher::fan_out(store, &run).await?;
             look_at_lease(store, run, deadline, now).await
         }
         Phase::Completed | Phase::CompletedWithNoActionTaken { .. } | Phase::Failed(_) => {

@@ -295,6 +295,44 @@ async fn lost_stream_records_lose_no_event() {
 }
 
 #[tokio::test]
+async fn a_question_whose_stream_record_was_lost_is_told_of_while_it_is_still_open() {
+    let mut setting = Setting::start().await;
+    let told = [EventType::RunAwaitingUserInput];
+    setting.endpoint("http://127.0.0.1:9/", &told).await;
+    let at = seconds_ago(40);
+    let run = setting.run_created_at(at, Policy::default()).await;
+    let run = setting.begun(run, at).await;
+    let attempt = run.attempt;
+    let request = InputRequest {
+        id: fresh_id(InputRequestId::new, at),
+        prompt: "Code".to_owned(),
+        message: None,
+        fields: Vec::new(),
+        screenshot_artifact_id: None,
+        expires_at: in_seconds(300),
+        tries_left: 1,
+    };
+    let asked = Event::AskedUser { attempt, request };
+    let run = setting.commit(run, asked, at).await;
+    let lease = Lease {
+        attempt,
+        expires_at: in_seconds(20),
+    };
+    assert!(setting.store.renew_lease(run.id, lease).await.is_ok());
+    setting.lose_stream_records().await;
+
+    assert_eq!(sweep(&setting, now()).await.leases_alive, 1);
+    assert_eq!(setting.take_deliveries().await.len(), 1);
+    assert_eq!(
+        setting.fresh(&run).await.status(),
+        Status::AwaitingUserInput
+    );
+    // Once is enough.
+    assert_eq!(sweep(&setting, in_seconds(21)).await.leases_expired, 1);
+    assert_eq!(setting.take_deliveries().await.len(), 0);
+}
+
+#[tokio::test]
 async fn what_cannot_be_dealt_with_hides_nothing_that_is_due_behind_it() {
     // More than the sweeper reads at once.
     const CORRUPT: u32 = 251;

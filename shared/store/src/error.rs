@@ -39,11 +39,16 @@ pub enum StoreError {
 
 impl StoreError {
     /// Sorts an SDK's error by what the caller can do about it.
-    pub(crate) fn from_sdk<E, R>(operation: &'static str, error: &SdkError<E, R>) -> Self
+    pub(crate) fn from_sdk<E>(operation: &'static str, error: &SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + std::fmt::Debug,
-        R: std::fmt::Debug,
     {
+        // A 5xx is the service's own failure whatever it calls it, and 429 says so itself; a proxy or a load balancer in
+        // between gives neither a code nor a message.
+        let is_theirs = error.raw_response().is_some_and(|response| {
+            let status = response.status();
+            status.is_server_error() || status.as_u16() == 429
+        });
         let Some(service) = error.as_service_error() else {
             return Self::Busy {
                 operation,
@@ -65,6 +70,7 @@ impl StoreError {
             | "SlowDown"
             | "KMSInternalException"
             | "DependencyTimeoutException" => Self::Busy { operation, reason },
+            _ if is_theirs => Self::Busy { operation, reason },
             _ => Self::Fault { operation, reason },
         }
     }
@@ -76,7 +82,7 @@ impl StoreError {
     }
 }
 
-fn connection_reason<E, R>(error: &SdkError<E, R>) -> String {
+fn connection_reason<E>(error: &SdkError<E>) -> String {
     match error {
         SdkError::TimeoutError(_) => "timed out".to_owned(),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => "timed out".to_owned(),
@@ -90,5 +96,41 @@ fn connection_reason<E, R>(error: &SdkError<E, R>) -> String {
         SdkError::ResponseError(_) => "the answer can't be read".to_owned(),
         SdkError::ConstructionFailure(_) => "the request can't be built".to_owned(),
         _ => "unknown".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::config::http::HttpResponse;
+    use aws_sdk_dynamodb::error::ErrorMetadata;
+    use aws_sdk_dynamodb::operation::put_item::PutItemError;
+    use aws_sdk_s3::primitives::SdkBody;
+
+    use super::*;
+
+    fn sorted(status: u16, code: Option<&str>) -> StoreError {
+        let mut metadata = ErrorMetadata::builder();
+        if let Some(code) = code {
+            metadata = metadata.code(code);
+        }
+        let status = status.try_into().expect("a status");
+        let response = HttpResponse::new(status, SdkBody::empty());
+        let error = SdkError::service_error(PutItemError::generic(metadata.build()), response);
+        StoreError::from_sdk("PutItem", &error)
+    }
+
+    #[test]
+    fn what_is_aws_s_own_failure_may_pass_and_what_it_refuses_does_not() {
+        for (status, code) in [
+            (503, None),
+            (502, Some("BadGateway")),
+            (429, None),
+            (400, Some("ThrottlingException")),
+        ] {
+            assert!(sorted(status, code).is_transient(), "{status} {code:?}");
+        }
+        for (status, code) in [(400, Some("ValidationException")), (403, None)] {
+            assert!(!sorted(status, code).is_transient(), "{status} {code:?}");
+        }
     }
 }
