@@ -119,15 +119,63 @@ impl Sessions for Broken {
         std::future::pending().await
     }
 
-    async fn open(
-        &self,
-        _: &BrowserSettings,
-        _: Option<Upstream>,
-    ) -> Result<Session, NoSession> {
+    async fn open(&self, _: &BrowserSettings, _: Option<Upstream>) -> Result<Session, NoSession> {
         Err(std::io::Error::other("no browser today").into())
     }
 
     async fn close(&self) {}
+}
+
+/// Sends on which upstream proxy it is asked for, and starts no browser.
+struct Noting(tokio::sync::mpsc::UnboundedSender<Option<Upstream>>);
+
+#[async_trait::async_trait]
+impl Sessions for Noting {
+    async fn keep_ready(&self) {
+        std::future::pending().await
+    }
+
+    async fn open(
+        &self,
+        _: &BrowserSettings,
+        upstream: Option<Upstream>,
+    ) -> Result<Session, NoSession> {
+        self.0.send(upstream).expect("the test listens");
+        Err(std::io::Error::other("no browser today").into())
+    }
+
+    async fn close(&self) {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_has_the_proxy_of_its_input_and_its_organizations_secrets_or_fails() {
+    let setting = Setting::start().await;
+    setting.put_secret("proxy_password", "hunter22").await;
+    let (sender, mut asked) = tokio::sync::mpsc::unbounded_channel();
+    let runner = setting.runner_with(Box::new(Noting(sender)), &[]);
+    let behind = |url: &str| {
+        format!(
+            r#"{{"name": "Behind", "browser": {{"proxy":
+            {{"url": "{url}", "username": "me", "password": "{{{{ secrets.proxy_password }}}}"}}}},
+            "states": [{{"name": "a", "steps": [{{"goto": "{{{{ input.url }}}}"}}]}}]}}"#
+        )
+    };
+    let wrong = setting.run(&behind("{{ input.url }}path")).await;
+    let ended = setting.ended(wrong).await;
+    assert_eq!(failure_code(&ended), Some(FailureCode::WorkflowInvalid));
+
+    setting.run(&behind("{{ input.url }}")).await;
+    let upstream = asked.recv().await.flatten().expect("a proxy");
+    assert_eq!(
+        format!("http://{}:{}", upstream.host, upstream.port),
+        setting.site.url.trim_end_matches('/')
+    );
+    let credentials = upstream.credentials.expect("credentials");
+    assert_eq!(
+        (credentials.username.as_str(), credentials.password.as_str()),
+        ("me", "hunter22")
+    );
+    runner.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

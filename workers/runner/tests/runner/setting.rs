@@ -99,6 +99,12 @@ impl Setting {
         self.run_of(self.organization_id, definition).await
     }
 
+    /// Sets a secret of the organization.
+    pub(crate) async fn put_secret(&self, name: &str, value: &str) {
+        let put = self.store.put_secret(self.organization_id, name, value);
+        put.await.expect("the secret is set");
+    }
+
     pub(crate) async fn run_of_another_organization(&self, definition: &str) -> RunId {
         self.run_of(fresh_id(OrganizationId::new, now()), definition)
             .await
