@@ -172,6 +172,31 @@ async fn frames_of_other_origins_still_load() {
 }
 
 #[tokio::test]
+async fn a_frame_of_another_origin_does_not_lead_its_page_there() {
+    let frame = r#"<a id="top" target="_top" href="/there">x</a>
+        <a id="blank" target="_blank" href="/there">x</a>"#;
+    let outer = r#"<iframe src="{{elsewhere}}/frame"></iframe>"#;
+    let site = [("/", outer), ("/frame", frame), ("/there", THERE)];
+    for isolates_sites in [false, true] {
+        let stage = Stage::with(&site, |options| {
+            options.isolates_sites = Some(isolates_sites);
+        })
+        .await;
+        keep_home(&stage).await;
+        for way in ["blank", "top"] {
+            let link = by_id(way).in_frame(Locator::css("iframe"));
+            let never = Condition::Visible(Locator::text("There"));
+            let led = match stage.page.click(&link, PATIENCE).await {
+                Ok(()) => stage.page.wait_for(&never, PATIENCE).await,
+                failed => failed,
+            };
+            assert_refused(&stage, way, led);
+        }
+        assert_never_there(&stage).await;
+    }
+}
+
+#[tokio::test]
 async fn origins_and_credentials_do_not_take_each_other_away() {
     let asking = "HTTP 401 Unauthorized\nWWW-Authenticate: Basic realm=\"x\"\nContent-Type: text/html\n\n<pre>{{request}}</pre>";
     let stage = Stage::at(&[("/", ""), ("/asking", asking), ("/there", THERE)]).await;
