@@ -4,15 +4,15 @@ use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use domain::RunId;
-use domain::run::Run;
+use domain::run::{Run, Status};
 use localstack::fixture::Fixture;
 use localstack::pollers;
 use localstack::resources::settings_of;
 use platform::configuration::{Environment, Resources, Runner};
 use runner::Orders;
 use serde_json::{Value, json};
-use store::Store;
 use store::local::stream::StreamReader;
+use store::{PageSize, RunFilter, Store, TimeWindow};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 

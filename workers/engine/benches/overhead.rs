@@ -5,7 +5,10 @@
 //! `cargo bench -p engine --bench overhead`, and `-- --rounds N` for more of them.
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
-#[expect(dead_code, reason = "only the client's benchmark looks at the browser's process")]
+#[expect(
+    dead_code,
+    reason = "only the client's benchmark looks at the browser's process"
+)]
 #[path = "../../browser/benches/playwright/ours.rs"]
 mod ours;
 #[path = "../../browser/benches/playwright/site.rs"]
@@ -232,7 +235,6 @@ async fn scenario(executable: &str, rounds: usize) -> anyhow::Result<()> {
 
 /// The large table, by turns.
 async fn extraction(executable: &str) -> anyhow::Result<()> {
-    let folder = tempfile::tempdir()?;
     let rows: String = (0..ROWS)
         .map(|row| {
             let cells: String = (0..COLUMNS)
@@ -241,9 +243,7 @@ async fn extraction(executable: &str) -> anyhow::Result<()> {
             format!("<tr>{cells}</tr>\n")
         })
         .collect();
-    let html = format!("<!DOCTYPE html><title>Table</title><table><tbody>\n{rows}</tbody></table>");
-    let file = folder.path().join("table.html");
-    std::fs::write(&file, html)?;
+    let table = format!("<table><tbody>\n{rows}</tbody></table>");
     let fields: String = (0..COLUMNS)
         .map(|column| format!("c{column}: 'td:nth-child({})', ", column + 1))
         .collect();
@@ -251,8 +251,10 @@ async fn extraction(executable: &str) -> anyhow::Result<()> {
         "name: Table\nstates: [{{ name: reading, steps: [{{ extract: {{ rows: 'tbody tr', fields: {{ {fields} }}, as: cells }} }}] }}]\n"
     ))?;
     let session = Session::open(executable).await?;
-    let url = format!("file://{}", file.display());
-    session.page.goto(&url, PATIENCE).await?;
+    session.page.goto("about:blank", PATIENCE).await?;
+    let mut fill = Script::new("(table) => { document.body.innerHTML = table }");
+    fill.arguments = vec![json!(table)];
+    session.page.run(&fill, PATIENCE).await?;
 
     let (mut bare_ms, mut engine_ms, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..=EXTRACTIONS {
