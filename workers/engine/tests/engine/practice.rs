@@ -251,7 +251,15 @@ async fn a_wrong_password_fails_where_the_next_page_is_awaited() {
 async fn every_whole_workflow_of_the_guide_runs_on_the_practice_site() {
     let site = Site::start().await;
     let mut count = 0;
+    let mut needs_a_proxy = Vec::new();
     for example in guide::examples().filter(|example| example.starts_with("name:")) {
+        let definition =
+            Definition::parse_yaml(example).unwrap_or_else(|errors| panic!("{errors:#?}"));
+        // A run's proxy is set up by the worker, not by the engine; that it is one is held in `worker`.
+        if definition.proxy.is_some() {
+            needs_a_proxy.push(definition.name);
+            continue;
+        }
         let yaml = example.replace(
             "https://example.com",
             &format!("http://{}/login", site.address),
@@ -270,4 +278,5 @@ async fn every_whole_workflow_of_the_guide_runs_on_the_practice_site() {
         count += 1;
     }
     assert!(count >= 3, "{count}");
+    assert_eq!(needs_a_proxy, ["Prices abroad"]);
 }
