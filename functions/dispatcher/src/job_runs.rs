@@ -131,15 +131,16 @@ async fn policy_of(store: &Store, managed: &ManagedRun) -> Result<Policy> {
     Ok(definition.as_ref().map_or_else(Policy::default, Policy::of))
 }
 
-/// Lets a run go: within its organization, it is admitted to the queue as every other.
+/// Lets a run go: within its organization, it is admitted to the queue as every other, if there is room.
 async fn release(store: &Store, run: &Run) -> Result<()> {
     let released = store
         .transition(run.clone(), &Event::Released, now())
         .await?;
     if let Transition::Committed(run) = released {
-        store
-            .admit_waiting(run.organization_id, None, now())
-            .await?;
+        // Itself, and not whoever waits by the index, which need not show it yet.
+        if store.has_room(run.organization_id).await? {
+            store.admit(&run, now()).await?;
+        }
     }
     Ok(())
 }

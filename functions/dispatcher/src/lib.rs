@@ -54,19 +54,20 @@ async fn handle_record(store: &Store, record: EventRecord) -> Result<()> {
     }
 }
 
-/// Does all that a run owes when it has ended: writes every delivery that is missing, moves its job run on, lets those in
-/// that waited for its end, and only then takes it from the due index. Answers how many deliveries were missing.
+/// Does all that a run owes when it has ended: lets those in that waited for its end, writes every delivery that is
+/// missing, moves its job run on, and only then takes it from the due index. Answers how many deliveries were missing.
 ///
 /// # Errors
 /// [`store::StoreError`]; the run then stays due, and the sweeper does it again.
 pub async fn conclude(store: &Store, run: &Run) -> Result<usize> {
+    // First what others wait for: an endpoint that can't be read must not keep them out.
+    store
+        .admit_waiting(run.organization_id, Some(run.id), now())
+        .await?;
     let written = fan_out(store, run).await?;
     if let Some(id) = run.job_run_id {
         reconcile_job_run(store, id).await?;
     }
-    store
-        .admit_waiting(run.organization_id, Some(run.id), now())
-        .await?;
     store.settle_run(run).await?;
     Ok(written)
 }

@@ -77,6 +77,10 @@ async fn sweep_shard(
             }
             let mut runs = read_runs(store, items).await;
             for item in items {
+                if Instant::now() >= until {
+                    report.left_over += 1;
+                    continue;
+                }
                 match sweep_item(store, item, &mut runs, admitting, now).await {
                     Ok(done) => report.count(done),
                     // One that fails must not keep the sweep from the others; it stays due.

@@ -63,9 +63,13 @@ pub(crate) async fn sweep(
         }
         Phase::AwaitingUserInput { request, .. } => {
             let deadline = request.expires_at;
-            // The person who is to answer may hear of the question by this event alone, and can't wait for the run's end.
-            dispatcher::fan_out(store, &run).await?;
-            look_at_lease(store, run, deadline, now).await
+            let done = look_at_lease(store, run.clone(), deadline, now).await?;
+            if done == Done::LeaseAlive {
+                // The person who is to answer may hear of the question by this event alone, and can't wait for the run's
+                // end.
+                dispatcher::fan_out(store, &run).await?;
+            }
+            Ok(done)
         }
         Phase::Completed | Phase::CompletedWithNoActionTaken { .. } | Phase::Failed(_) => {
             dispatcher::conclude(store, &run).await?;
@@ -89,11 +93,14 @@ impl Admitting {
 /// unheard: then this does it. A run that goes on waiting is looked at again, each time later.
 async fn admit(store: &Store, run: &Run, admitting: &Admitting, now: Timestamp) -> Result<Done> {
     let mut admitted = 0;
+    let mut looked_at = run.enqueued_again(now);
     if admitting.begin(run.organization_id) {
         admitted = store.admit_waiting(run.organization_id, None, now).await?;
+        // One of an organization's is looked at each minute, so that an end that went unheard costs no more than that.
+        looked_at = run.admitted(false, now);
     }
     // One that was admitted just now is not what was read any more, and this write is refused.
-    store.postpone_run(run, &run.enqueued_again(now)).await?;
+    store.postpone_run(run, &looked_at).await?;
     Ok(if admitted > 0 {
         Done::RunsAdmitted
     } else {

@@ -136,18 +136,27 @@ impl Store {
         for run in self.runs(&oldest).await? {
             // The index lags: one that was admitted a moment ago takes its room all the same.
             if run.waits_for_admission() && run.organization_id == organization_id {
-                self.admit(&run, now).await?;
-                admitted += 1;
+                admitted += usize::from(self.admit(&run, now).await?);
             }
         }
         Ok(admitted)
     }
 
-    /// Writes first and enqueues afterwards: the claim of a run that is not admitted is refused. Should the send fail,
+    /// Lets one waiting run into the queue. Answers whether it did: somebody else may have been faster.
+    ///
+    /// It writes first and enqueues afterwards: the claim of a run that is not admitted is refused. Should the send fail,
     /// the run is due in a minute.
-    async fn admit(&self, run: &Run, now: Timestamp) -> Result<()> {
-        if !self.postpone_run(run, &run.admitted(true, now)).await? {
-            return Ok(());
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn admit(&self, run: &Run, now: Timestamp) -> Result<bool> {
+        let mut run = run.clone();
+        while !self.postpone_run(&run, &run.admitted(true, now)).await? {
+            // The sweeper may have looked at it meanwhile, and have left it waiting.
+            match self.run(run.id).await? {
+                Some(fresh) if fresh.waits_for_admission() => run = fresh,
+                _ => return Ok(false),
+            }
         }
         let message = RunMessage {
             run_id: run.id,
@@ -156,7 +165,7 @@ impl Store {
         if let Err(error) = self.enqueue_run(message).await {
             tracing::warn!(run_id = %run.id, %error, "A run could not be enqueued; the sweeper will do it");
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The oldest runs that stand in one of these ways, at most `most` of each.

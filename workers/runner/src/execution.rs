@@ -233,7 +233,19 @@ async fn work(
 ) -> End {
     let run = possession.run();
     let queued = now().since(run.created_at);
-    let (definition, inputs, upstream) = match prepare(worker, &run).await {
+    let mut delays = TRY_AGAIN.delays(random_fraction);
+    let prepared = loop {
+        match prepare(worker, &run).await {
+            // What is away here is away everywhere: giving the run back would only use up its attempts. The lease bounds
+            // how long this goes on, and its working time.
+            Err(Unprepared::Store(error)) if error.is_transient() => {
+                tracing::warn!(%error, "The run can't be prepared; trying again");
+                tokio::time::sleep(delays.next().unwrap_or(TRY_AGAIN.cap)).await;
+            }
+            prepared => break prepared,
+        }
+    };
+    let (definition, inputs, upstream) = match prepared {
         Ok(prepared) => prepared,
         Err(Unprepared::Failed(failure)) => {
             let timings = timings(&run, queued, Duration::ZERO, None);

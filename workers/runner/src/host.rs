@@ -106,21 +106,22 @@ impl Host for RunHost<'_> {
             Some(picture) => Some(self.put_artifact(picture).await?.id),
         };
         let at = now();
+        let fields = question
+            .fields
+            .iter()
+            .map(|field| InputField {
+                kind: field.kind.name().to_owned(),
+                label: question.label(field).to_owned(),
+                name: field.name.clone(),
+                options: field.options.clone(),
+            })
+            .collect();
         let request = InputRequest {
             id: fresh_id(InputRequestId::new, at),
             prompt: question.prompt,
             message: question.message,
             screenshot_artifact_id,
-            fields: question
-                .fields
-                .into_iter()
-                .map(|field| InputField {
-                    kind: field.kind.name().to_owned(),
-                    label: field.label,
-                    name: field.name,
-                    options: field.options,
-                })
-                .collect(),
+            fields,
             expires_at: at.plus(question.timeout),
             tries_left: question.tries_left,
         };
@@ -148,8 +149,11 @@ impl Host for RunHost<'_> {
             newest = answered => self.take_answer(&newest, id).await,
             () = expired => self.at_the_deadline(&run, id).await,
         };
-        // The run goes on at once, even if its slot was given away meanwhile: a code does not keep.
-        drop(waiting);
+        // The run goes on at once, even if its slot was given away meanwhile: a code does not keep. What it had while it
+        // waited is its slot from here on, so that the runner never has more in work than all of its slots.
+        if waiting.is_some() {
+            self.slot = waiting;
+        }
         answer
     }
 

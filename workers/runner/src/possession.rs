@@ -17,7 +17,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// All runs in hand.
 #[derive(Default)]
 pub(crate) struct Possessions {
-    all: Mutex<HashMap<RunId, watch::Sender<Run>>>,
+    /// With the attempt: the same runner may have a run again before it has let go of it.
+    all: Mutex<HashMap<RunId, (u32, watch::Sender<Run>)>>,
     count: watch::Sender<usize>,
 }
 
@@ -34,7 +35,7 @@ impl Possessions {
     pub(crate) fn take(&self, run: Run) -> Possession<'_> {
         let (id, attempt) = (run.id, run.attempt);
         let newest = watch::Sender::new(run);
-        self.lock().insert(id, newest.clone());
+        self.lock().insert(id, (attempt, newest.clone()));
         self.tell();
         Possession {
             attempt,
@@ -52,12 +53,15 @@ impl Possessions {
             if ids.is_empty() {
                 continue;
             }
-            match store.runs(&ids).await {
+            match store.each_run(&ids).await {
                 Ok(runs) => {
-                    for run in runs {
-                        let sender = self.lock().get(&run.id).cloned();
-                        if let Some(sender) = sender {
-                            see(&sender, run);
+                    for (id, run) in runs {
+                        match (run, self.lock().get(&id)) {
+                            (Ok(run), Some((_, sender))) => see(sender, run),
+                            (Ok(_), None) => {}
+                            (Err(error), _) => {
+                                tracing::error!(run_id = %id, %error, "A run in hand can't be read");
+                            }
                         }
                     }
                 }
@@ -77,7 +81,7 @@ impl Possessions {
         self.count.send_replace(all.len());
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, watch::Sender<Run>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, (u32, watch::Sender<Run>)>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -136,7 +140,14 @@ impl Possession<'_> {
 
 impl Drop for Possession<'_> {
     fn drop(&mut self) {
-        self.all.lock().remove(&self.id);
+        let mut all = self.all.lock();
+        if all
+            .get(&self.id)
+            .is_some_and(|(attempt, _)| *attempt == self.attempt)
+        {
+            all.remove(&self.id);
+        }
+        drop(all);
         self.all.tell();
     }
 }

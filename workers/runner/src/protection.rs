@@ -23,9 +23,12 @@ pub(crate) async fn keep(
     drain: &CancellationToken,
     idle_for: Duration,
 ) {
+    let mut is_protected = false;
     loop {
-        // The sender lives as long as the runner does.
-        let _ = in_hand.wait_for(|count| *count > 0).await;
+        if !is_protected {
+            // The sender lives as long as the runner does.
+            let _ = in_hand.wait_for(|count| *count > 0).await;
+        }
         match protection.protect(FOR_MINUTES).await {
             Ok(Answer::Done) => {}
             Ok(Answer::DeploymentWaits) => {
@@ -46,9 +49,8 @@ pub(crate) async fn keep(
                 }
             }
         };
-        if tokio::time::timeout(ASK_AGAIN_AFTER, idle).await.is_ok()
-            && let Err(error) = protection.release().await
-        {
+        is_protected = tokio::time::timeout(ASK_AGAIN_AFTER, idle).await.is_err();
+        if !is_protected && let Err(error) = protection.release().await {
             tracing::warn!(%error, "The task's protection could not be given up; it ends by itself");
         }
     }

@@ -34,6 +34,10 @@ const PANIC: &str = r#"{"name": "Panics", "states": [
 const ASK: &str = r#"{"name": "Asks", "states": [
     {"name": "asking", "steps": [{"askUser": {"prompt": "Code", "as": "code", "timeout": "10m"}}]}]}"#;
 
+const ASK_AND_VISIT: &str = r#"{"name": "Asks and visits", "states": [
+    {"name": "asking", "steps": [{"askUser": {"prompt": "Code", "as": "code", "timeout": "10m"}}]},
+    {"name": "visiting", "steps": [{"goto": "{{ input.url }}"}]}]}"#;
+
 const ASK_SHORTLY: &str = r#"{"name": "Asks", "states": [
     {"name": "asking", "steps": [{"askUser": {"prompt": "Code", "as": "code", "timeout": "2s"}}]}]}"#;
 
@@ -224,6 +228,37 @@ async fn a_run_that_waits_for_a_person_has_no_slot_up_to_the_bound_and_keeps_its
     assert_eq!(setting.ended(third).await.status(), Status::Completed);
     setting.answer(&first_asked, "1").await;
     assert_eq!(setting.ended(first).await.status(), Status::Completed);
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_that_were_answered_count_against_the_bound() {
+    let setting = Setting::start().await;
+    let slots = [
+        ("LEGWORK_RUNNER_SLOTS", "1"),
+        ("LEGWORK_RUNNER_WAITING_SLOTS", "1"),
+    ];
+    let runner = setting.runner(&slots);
+    let mut visits = Vec::new();
+    for _ in 0..2 {
+        let run = setting.run(ASK_AND_VISIT).await;
+        let asked = setting
+            .until(run, |run| run.status() == Status::AwaitingUserInput)
+            .await;
+        setting.answer(&asked, "1").await;
+        visits.push((run, setting.site.visit().await));
+    }
+    // Both are in work, which is all that the runner may have.
+    let third = setting.run(VISIT).await;
+    let early = tokio::time::timeout(Duration::from_secs(1), setting.site.visit()).await;
+    assert!(early.is_err(), "a third run is in work");
+    assert_eq!(setting.fresh(third).await.status(), Status::Pending);
+    for (run, visit) in visits {
+        visit.let_go();
+        assert_eq!(setting.ended(run).await.status(), Status::Completed);
+    }
+    setting.site.visit().await.let_go();
+    assert_eq!(setting.ended(third).await.status(), Status::Completed);
     runner.stop().await;
 }
 
