@@ -36,7 +36,11 @@ pub(super) async fn answers(question: &Question) -> anyhow::Result<BTreeMap<Stri
     let mut answers = BTreeMap::new();
     for field in &question.fields {
         let answer = loop {
-            let line = ask(&label(field), field.kind == QuestionKind::Password).await?;
+            let line = ask(
+                &line_for(field, question.label(field)),
+                field.kind == QuestionKind::Password,
+            )
+            .await?;
             match answer(field, line.trim()) {
                 Some(answer) => break answer,
                 None => display::note("That can't be an answer."),
@@ -47,7 +51,8 @@ pub(super) async fn answers(question: &Question) -> anyhow::Result<BTreeMap<Stri
     Ok(answers)
 }
 
-fn label(field: &QuestionField) -> String {
+/// What stands before the answer to a field.
+fn line_for(field: &QuestionField, label: &str) -> String {
     match field.kind {
         QuestionKind::Choice => {
             let options: Vec<_> = field
@@ -56,11 +61,11 @@ fn label(field: &QuestionField) -> String {
                 .enumerate()
                 .map(|(index, option)| format!("  {}. {option}", index + 1))
                 .collect();
-            format!("{}\n{}\n{}: ", field.label, options.join("\n"), field.name)
+            format!("{label}\n{}\n{}: ", options.join("\n"), field.name)
         }
-        QuestionKind::Confirmation => format!("{} (yes/no): ", field.label),
+        QuestionKind::Confirmation => format!("{label} (yes/no): "),
         QuestionKind::Code | QuestionKind::Password | QuestionKind::Text => {
-            format!("{}: ", field.label)
+            format!("{label}: ")
         }
     }
 }
@@ -147,7 +152,7 @@ mod tests {
         let field = |kind, options: &[&str]| QuestionField {
             name: "a".to_owned(),
             kind,
-            label: "A".to_owned(),
+            label: None,
             options: options.iter().map(ToString::to_string).collect(),
         };
         let choice = field(QuestionKind::Choice, &["Payroll", "2"]);

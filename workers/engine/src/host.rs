@@ -81,6 +81,14 @@ pub struct Question {
     pub message: Option<String>,
 }
 
+impl Question {
+    /// What the person is shown beside one of the fields.
+    #[must_use]
+    pub fn label<'q>(&'q self, field: &'q QuestionField) -> &'q str {
+        field.label.as_deref().unwrap_or(&self.prompt)
+    }
+}
+
 /// What came of a question.
 #[derive(Debug)]
 pub enum Answer {

@@ -83,14 +83,17 @@ impl Execution<'_> {
             match field.kind {
                 QuestionKind::Choice => {
                     self.scope.set(&field.name, &Value::from(value.expose()));
+                    self.scope.set_open_answer(&field.name, value);
                 }
                 QuestionKind::Confirmation => {
                     self.scope
                         .set(&field.name, &Value::from(value.expose() == "yes"));
+                    self.scope.set_open_answer(&field.name, value);
                 }
-                QuestionKind::Code | QuestionKind::Password | QuestionKind::Text => {}
+                QuestionKind::Code | QuestionKind::Password | QuestionKind::Text => {
+                    self.scope.set_answer(&field.name, value);
+                }
             }
-            self.scope.set_answer(&field.name, value);
         }
         self.renew_mask();
         Ok(())

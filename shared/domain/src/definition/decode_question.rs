@@ -21,8 +21,7 @@ impl Decoder<'_> {
     /// Reads an `askUser`. Its answers exist from its own steps on.
     pub(super) fn ask_user(&mut self, node: &Node) -> Option<AskUser> {
         let mut fields = self.fields(node, &ASK_USER)?;
-        let prompt_node = fields.take("prompt");
-        let prompt = prompt_node.and_then(|node| self.template(node));
+        let prompt = fields.take("prompt").and_then(|node| self.template(node));
         let timeout = fields
             .take("timeout")
             .and_then(|node| self.time_limit(node));
@@ -34,7 +33,7 @@ impl Decoder<'_> {
                 .answer(node)
                 .into_iter()
                 .map(|name| QuestionField {
-                    label: label_of(prompt_node),
+                    label: None,
                     name,
                     kind,
                     options: options.clone(),
@@ -122,7 +121,7 @@ impl Decoder<'_> {
         let options = self.options_in(&mut fields, kind);
         let name = name?;
         Some(QuestionField {
-            label: label.unwrap_or_else(|| name.clone()),
+            label: Some(label.unwrap_or_else(|| name.clone())),
             kind,
             options,
             name,
@@ -164,13 +163,5 @@ impl Decoder<'_> {
             _ => {}
         }
         options.unwrap_or_default()
-    }
-}
-
-/// The question itself, where nothing else labels its answer.
-fn label_of(prompt: Option<&Node>) -> String {
-    match prompt.map(|node| &node.kind) {
-        Some(Kind::String(text)) => text.clone(),
-        _ => String::new(),
     }
 }

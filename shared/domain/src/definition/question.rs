@@ -40,8 +40,8 @@ pub struct QuestionField {
     pub name: String,
     /// How it is entered.
     pub kind: QuestionKind,
-    /// What the person is shown beside it.
-    pub label: String,
+    /// What the person is shown beside it; the question itself, if there is nothing else.
+    pub label: Option<String>,
     /// Among what the person chooses, for a choice.
     pub options: Vec<String>,
 }

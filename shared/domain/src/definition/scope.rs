@@ -19,6 +19,8 @@ pub struct Scope {
     variables: BTreeMap<String, Value>,
     secrets: BTreeMap<String, Secret>,
     answers: BTreeMap<String, Secret>,
+    /// Answers that are no secrets, which can be entered like those that are.
+    open_answers: BTreeMap<String, Secret>,
     /// One-time codes that were made of secrets, and what was answered before.
     concealed: Vec<Secret>,
     /// How much memory each variable takes.
@@ -41,6 +43,7 @@ impl Scope {
             variables,
             secrets,
             answers: BTreeMap::new(),
+            open_answers: BTreeMap::new(),
             concealed: Vec::new(),
             weights: BTreeMap::new(),
         }
@@ -61,7 +64,16 @@ impl Scope {
 
     /// Stores a person's answer, as a secret.
     pub fn set_answer(&mut self, name: &str, answer: Secret) {
+        self.open_answers.remove(name);
         if let Some(before) = self.answers.insert(name.to_owned(), answer) {
+            self.conceal(before);
+        }
+    }
+
+    /// Stores a person's answer that is no secret, and is not masked: the definition shows all that it can be.
+    pub fn set_open_answer(&mut self, name: &str, answer: Secret) {
+        self.open_answers.insert(name.to_owned(), answer);
+        if let Some(before) = self.answers.remove(name) {
             self.conceal(before);
         }
     }
@@ -135,6 +147,7 @@ impl Scope {
             Some(SecretName::Answer(name)) => self
                 .answers
                 .get(name)
+                .or_else(|| self.open_answers.get(name))
                 .cloned()
                 .ok_or_else(|| expression.fail("nobody has answered this yet")),
             Some(SecretName::OneTimeCode(name)) => {

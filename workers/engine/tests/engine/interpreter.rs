@@ -545,6 +545,39 @@ async fn a_refused_answer_is_asked_for_again_as_often_as_the_step_says() {
 }
 
 #[tokio::test]
+async fn a_choice_and_a_confirmation_are_no_secrets_and_mask_nothing() {
+    let mut stage = Stage::new();
+    let given = [("account", "Payroll"), ("sure", "yes"), ("pin", "pin-4711")]
+        .map(|(name, value)| (name.to_owned(), Secret::new(value)));
+    stage.host.answers.push_back(Answer::Given(given.into()));
+    let yaml = steps(&[
+        "askUser: { prompt: Which, fields: [{ name: account, type: choice, options: [Payroll, Staff] }, { name: sure, type: confirmation }, { name: pin, type: password }] }",
+        "fill: { label: Account, value: '{{ answers.account }}' }",
+    ]) + "output: { read: Payroll of May, chosen: '{{ account }}', sure: '{{ sure }}', pin: pin-4711 }\n";
+    assert_eq!(
+        stage.run(&yaml).await,
+        Outcome::Completed {
+            output: Some(json!({
+                "read": "Payroll of May", "chosen": "Payroll", "sure": true, "pin": "•••"
+            }))
+        }
+    );
+    assert_eq!(
+        stage.browser.filled[&browser::Locator::label("Account").to_string()],
+        "Payroll"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_without_a_label_is_labelled_by_the_question_as_the_person_reads_it() {
+    let mut stage = Stage::new();
+    stage.host.answers.push_back(answer("424242"));
+    let yaml = steps(&["askUser: { prompt: 'Code for {{ input.baseUrl }}?', as: code }"]);
+    stage.run(&yaml).await;
+    assert_eq!(stage.host.labels, ["Code for https://portal.test?"]);
+}
+
+#[tokio::test]
 async fn a_run_goes_nowhere_else_and_gives_no_secret_to_another_origin() {
     let origins = "allowedOrigins: ['{{ input.baseUrl }}/login']\n";
     let mut stage = Stage::new();

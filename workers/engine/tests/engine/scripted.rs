@@ -348,6 +348,8 @@ pub(crate) struct RecordingHost {
     pub(crate) artifacts: Vec<NewArtifact>,
     pub(crate) answers: VecDeque<Answer>,
     pub(crate) asked: Vec<(u32, Option<String>)>,
+    /// How the fields of all questions were labelled.
+    pub(crate) labels: Vec<String>,
     /// How long the person takes to answer.
     pub(crate) thinks_for: Duration,
     pub(crate) refusal: Option<String>,
@@ -363,6 +365,7 @@ impl RecordingHost {
             artifacts: Vec::new(),
             answers: VecDeque::new(),
             asked: Vec::new(),
+            labels: Vec::new(),
             thinks_for: Duration::ZERO,
             refusal: None,
             skipped: Vec::new(),
@@ -417,6 +420,11 @@ impl Host for RecordingHost {
     ) -> Result<Answer, Interrupted> {
         assert!(screenshot.is_some(), "the person sees the page");
         self.story.tell(format!("ask {}", question.prompt));
+        let labels = question
+            .fields
+            .iter()
+            .map(|field| question.label(field).to_owned());
+        self.labels.extend(labels);
         self.asked.push((question.tries_left, question.message));
         tokio::time::sleep(self.thinks_for).await;
         Ok(self.answers.pop_front().unwrap_or(Answer::TimedOut))
