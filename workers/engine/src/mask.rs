@@ -14,7 +14,7 @@ const LEAST_CHARS: usize = 4;
 /// The characters of a value, each with all the shapes that it takes.
 type Shapes = Vec<Vec<String>>;
 
-/// Replaces the values of secrets, in each of the shapes that they take in text, HTML, JSON and URLs.
+/// Replaces the values of secrets, in each of the shapes that they take in text, HTML, JSON and URLs, in any letter case.
 ///
 /// What is escaped, and how, differs from place to place (a URL's path and its query, say), so every character of a
 /// value is looked for in each of its shapes, whatever shape its neighbours have.
@@ -195,7 +195,28 @@ fn prefix_bytes(text: &str, value: &Shapes) -> Option<usize> {
     ends.pop()
 }
 
+/// The shapes of a character, and of what it becomes in the other letter case: pages show text in capitals by their
+/// style sheets alone.
 fn shapes(character: char) -> Vec<String> {
+    let mut shapes = shapes_in_its_case(character);
+    for other in [
+        character.to_lowercase().to_string(),
+        character.to_uppercase().to_string(),
+    ] {
+        let mut characters = other.chars();
+        match (characters.next(), characters.next()) {
+            (Some(one), None) if one == character => {}
+            (Some(one), None) => shapes.extend(shapes_in_its_case(one)),
+            // Such as the two letters that a capital ß is.
+            _ => shapes.push(other),
+        }
+    }
+    shapes.sort_unstable();
+    shapes.dedup();
+    shapes
+}
+
+fn shapes_in_its_case(character: char) -> Vec<String> {
     let mut utf8 = [0; 4];
     let mut percent = String::new();
     for byte in character.encode_utf8(&mut utf8).bytes() {
@@ -232,8 +253,6 @@ fn shapes(character: char) -> Vec<String> {
     if character.is_control() || "/\\:*?\"<>|~".contains(character) {
         shapes.push("_".to_owned());
     }
-    shapes.sort_unstable();
-    shapes.dedup();
     shapes
 }
 
@@ -265,6 +284,20 @@ mod tests {
             "three characters are not masked"
         );
     }
+
+    #[test]
+    fn a_secret_is_masked_in_other_letter_cases_too() {
+        let mask = Mask::new(["Geheim-Straße é"]);
+        for shape in [
+            "geheim-straße é",
+            "GEHEIM-STRASSE É",
+            "GEHEIM-STRA%C3%9FE+%C3%89",
+            r"geheim-stra\u00dfe \u00c9",
+        ] {
+            assert_eq!(mask.apply(&format!("<{shape}>")), "<•••>", "{shape}");
+        }
+    }
+
     #[test]
     fn a_pdf_keeps_its_length_and_loses_the_values_in_its_text() {
         let mask = Mask::new(["p&ss wörd"]);
