@@ -152,8 +152,23 @@ impl Page {
         let deadline = Deadline::after(timeout);
         self.settled(deadline).await?;
         let mut way = self.watch_way();
-        let before = self.document();
-        self.call("Page.reload", json!({}), deadline).await?;
+        let before = loop {
+            let before = self.document();
+            match self.call("Page.reload", json!({}), deadline).await {
+                // Refused, as in `travel`, unless the document went because it is loaded again.
+                Err(Error::DocumentReplaced) if !deadline.has_passed() => {
+                    self.pause().await;
+                    self.settled(deadline).await?;
+                    if self.document() != before {
+                        break before;
+                    }
+                }
+                other => {
+                    other?;
+                    break before;
+                }
+            }
+        };
         let url = self.whereabouts();
         let is_new = |frame: &Frame| frame.document() != before;
         self.reaches(LoadState::Loaded, &url, is_new, deadline)
@@ -187,8 +202,30 @@ impl Page {
         timeout: Duration,
     ) -> Result<Arrival, Error> {
         let deadline = Deadline::after(timeout);
-        self.settled(deadline).await?;
         let mut way = self.watch_way();
+        let url = loop {
+            self.settled(deadline).await?;
+            match self.leave_for(entries, whereto, deadline).await {
+                // A document is told of a moment before the browser makes it the page's own. Until
+                // then it refuses both calls, so nothing has happened.
+                Err(Error::DocumentReplaced) if !deadline.has_passed() => self.pause().await,
+                other => break other?,
+            }
+        };
+        let url = url.as_str();
+        // A step within one document makes no new one: the URL decides.
+        self.reaches(LoadState::Loaded, url, |frame| frame.url == url, deadline)
+            .await?;
+        Ok(way.arrival(&self.whereabouts(), self.document().as_deref()))
+    }
+
+    /// Has the browser go so many entries of the page's history; gives the URL of that entry.
+    async fn leave_for(
+        &self,
+        entries: i64,
+        whereto: &str,
+        deadline: Deadline,
+    ) -> Result<String, Error> {
         let history = self
             .call("Page.getNavigationHistory", json!({}), deadline)
             .await?;
@@ -202,14 +239,10 @@ impl Page {
                 reason: "there is none".to_owned(),
             });
         };
-        let url = entry["url"].as_str().unwrap_or_default();
         let params = json!({"entryId": entry["id"]});
         self.call("Page.navigateToHistoryEntry", params, deadline)
             .await?;
-        // A step within one document makes no new one: the URL decides.
-        self.reaches(LoadState::Loaded, url, |frame| frame.url == url, deadline)
-            .await?;
-        Ok(way.arrival(&self.whereabouts(), self.document().as_deref()))
+        Ok(entry["url"].as_str().unwrap_or_default().to_owned())
     }
 
     /// Waits until the main frame is at what was wanted, and has come as far as this.

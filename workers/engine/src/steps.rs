@@ -197,7 +197,7 @@ impl Execution<'_> {
                 return Err(Fault::passing(FailureCode::NavigationFailed, message).into());
             }
         }
-        Err(Fault::from_browser(&error, FailureCode::NavigationFailed).into())
+        navigated(Err(error))
     }
 
     fn check_origin(&self, url: &str) -> Result<(), Stop> {
@@ -632,9 +632,16 @@ impl Execution<'_> {
     }
 }
 
-/// The result of a navigation within the page's own history.
+/// The result of a navigation, which acts on no element: a document that went away under it is a
+/// navigation that failed.
 fn navigated(result: Result<(), Error>) -> Result<(), Stop> {
-    result.map_err(|error| Fault::from_browser(&error, FailureCode::NavigationFailed).into())
+    result.map_err(|error| {
+        let mut fault = Fault::from_browser(&error, FailureCode::NavigationFailed);
+        if matches!(error, Error::DocumentReplaced) {
+            fault.code = FailureCode::NavigationFailed;
+        }
+        fault.into()
+    })
 }
 
 /// The result of an action on an element.

@@ -247,3 +247,26 @@ async fn what_happens_and_what_holds_are_waited_for_together() {
     let quiet = Condition::Reached(LoadState::NetworkIdle);
     stage.page.wait_for(&quiet, PATIENCE).await.unwrap();
 }
+
+#[tokio::test]
+async fn back_at_once_after_a_click_that_navigates_comes_back_from_where_it_led() {
+    let html = "<title>first</title><a href=/second>Next</a>";
+    let second = "<title>second</title><a href=/third>Next</a>";
+    let pages = [("/", html), ("/second", second), ("/third", "<p>third</p>")];
+    let stage = Stage::at(&pages).await;
+    let (page, site) = (&stage.page, &stage.site);
+    let link = Locator::role("link", "Next");
+    page.click(&link, PATIENCE).await.unwrap();
+    for _ in 0..20 {
+        page.click(&link, PATIENCE).await.unwrap();
+        let arrival = page.back(PATIENCE).await.unwrap();
+        assert_eq!(arrival.url, site.url("/second"));
+        let arrival = page.back(PATIENCE).await.unwrap();
+        assert_eq!(arrival.url, site.url("/"));
+        page.click(&link, PATIENCE).await.unwrap();
+        page.reload(PATIENCE).await.unwrap();
+        assert_eq!(page.title().await.unwrap(), "second");
+        page.back(PATIENCE).await.unwrap();
+        page.click(&link, PATIENCE).await.unwrap();
+    }
+}
