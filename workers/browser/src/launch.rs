@@ -177,6 +177,8 @@ pub(crate) fn arguments(options: &LaunchOptions, folder: &Path) -> Vec<String> {
         "--disable-dev-shm-usage",
         "--disable-domain-reliability",
         "--disable-extensions",
+        // It drops a click on the same link soon after another: a workflow means each of its clicks.
+        "--disable-features=IgnoreDuplicateNavs",
         "--disable-gpu",
         "--disable-hang-monitor",
         "--disable-popup-blocking",

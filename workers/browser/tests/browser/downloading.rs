@@ -166,3 +166,20 @@ async fn a_download_that_is_too_large_is_given_up_and_removed() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test]
+async fn one_download_follows_at_once_upon_another() {
+    let html = "<label>Month <select><option>April</option><option>May</option></select></label><a href=/export.csv>Export</a>";
+    let file = "HTTP 200 OK\nContent-Type: text/csv\nContent-Disposition: attachment; filename=export.csv\n\na,b";
+    let stage = Stage::at(&[("/", html), ("/export.csv", file)]).await;
+    let page = &stage.page;
+    let (link, month) = (Locator::role("link", "Export"), Locator::label("Month"));
+    for number in 0..30 {
+        let option = ["April", "May"][number % 2];
+        page.select_option(&month, option, PATIENCE).await.unwrap();
+        let waiter = page.expect_download();
+        page.click(&link, PATIENCE).await.unwrap();
+        let download = waiter.wait(PATIENCE).await.unwrap();
+        assert_eq!(download.size_bytes, 3, "{number}");
+    }
+}
