@@ -748,3 +748,19 @@ async fn an_output_that_is_too_large_is_refused() {
         (FailureCode::WorkflowInvalid, Some("output/text"))
     );
 }
+
+#[tokio::test]
+async fn a_navigation_whose_document_goes_away_is_a_navigation_that_failed() {
+    for (step, line) in [
+        ("back:", "back"),
+        ("reload:", "reload"),
+        ("goto: https://hr.example", "goto https://hr.example"),
+    ] {
+        let mut stage = Stage::new();
+        let replaced = Error::DocumentReplaced;
+        stage.browser.errors.insert(line.to_owned(), replaced);
+        let found = failure(stage.run(&steps(&[step])).await);
+        assert_eq!(found.code, FailureCode::NavigationFailed, "{step}");
+        assert!(found.retryable, "{step}");
+    }
+}
