@@ -111,12 +111,7 @@ async fn admit(store: &Store, run: &Run, admitting: &Admitting, now: Timestamp) 
 /// Enqueues first and writes afterwards: should this process die between the two, the next sweep sends a second
 /// message, which does nothing. The other order would lose the message until the run is due again, an hour later.
 async fn enqueue_again(store: &Store, run: &Run, now: Timestamp) -> Result<Done> {
-    store
-        .enqueue_run(RunMessage {
-            run_id: run.id,
-            org_id: run.organization_id,
-        })
-        .await?;
+    store.enqueue_run(RunMessage::about(run)).await?;
     store.postpone_run(run, &run.enqueued_again(now)).await?;
     tracing::info!(run_id = %run.id, "No worker has taken a run; it is in the queue again");
     Ok(Done::RunEnqueued)
@@ -148,12 +143,7 @@ async fn look_at_lease(
         Transition::Committed(run) => {
             tracing::warn!(run_id = %run.id, attempt, status = %run.status(), "A run has lost its worker");
             if matches!(run.phase, Phase::Ready { .. })
-                && let Err(error) = store
-                    .enqueue_run(RunMessage {
-                        run_id: run.id,
-                        org_id: run.organization_id,
-                    })
-                    .await
+                && let Err(error) = store.enqueue_run(RunMessage::about(&run)).await
             {
                 tracing::warn!(run_id = %run.id, %error, "A run could not be enqueued; a later sweep will do it");
             }

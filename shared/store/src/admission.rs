@@ -158,10 +158,7 @@ impl Store {
                 _ => return Ok(false),
             }
         }
-        let message = RunMessage {
-            run_id: run.id,
-            org_id: run.organization_id,
-        };
+        let message = RunMessage::about(&run);
         if let Err(error) = self.enqueue_run(message).await {
             tracing::warn!(run_id = %run.id, %error, "A run could not be enqueued; the sweeper will do it");
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::run::Run;
 use domain::{OrganizationId, RunId};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,17 @@ pub struct RunMessage {
     pub run_id: RunId,
     /// Its tenant.
     pub org_id: OrganizationId,
+}
+
+impl RunMessage {
+    /// That this run may be claimed.
+    #[must_use]
+    pub fn about(run: &Run) -> Self {
+        Self {
+            run_id: run.id,
+            org_id: run.organization_id,
+        }
+    }
 }
 
 /// Which queue.

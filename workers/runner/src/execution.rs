@@ -142,10 +142,7 @@ async fn enqueue_again(worker: &Worker, run: &Run, wait: bool) {
     }
     let never_began = run.attempt.saturating_sub(run.executions).min(5);
     let delay = Duration::from_secs(if wait { 1 << never_began } else { 0 });
-    let message = RunMessage {
-        run_id: run.id,
-        org_id: run.organization_id,
-    };
+    let message = RunMessage::about(run);
     if let Err(error) = worker.store.enqueue_run_later(message, delay).await {
         tracing::warn!(%error, "The run could not be enqueued; the sweeper will do it");
     }

@@ -211,10 +211,7 @@ async fn begin(
     if let CreatedRun::Replayed(replay) = api.store.create_run(&run, &input, key).await? {
         return answer_again(api, caller, replay).await;
     }
-    let message = RunMessage {
-        run_id: run.id,
-        org_id: run.organization_id,
-    };
+    let message = RunMessage::about(&run);
     // One that waits to be admitted is enqueued when another one ends.
     if !run.waits_for_admission()
         && let Err(error) = api.store.enqueue_run(message).await
