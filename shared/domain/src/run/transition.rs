@@ -199,7 +199,10 @@ impl Run {
                 let work_left = self.policy.work_time.saturating_sub(self.work_used);
                 run.attempt += 1;
                 run.started_at = self.started_at.or(Some(now));
-                run.due_at = Some(now.plus((*lease).min(work_left)));
+                // While a worker has it, it is due at the end of the lease, and no sooner: a deadline moves while a person is
+                // waited for, and a lease that nobody has renewed yet would seem to be over. The worker itself keeps to
+                // the deadlines; the sweeper, if it must, does so a lease later at most.
+                run.due_at = Some(now.plus(*lease));
                 run.phase = Phase::InProgress {
                     worker_id: worker_id.clone(),
                     has_begun: false,
@@ -241,10 +244,6 @@ impl Run {
                     request: request.clone(),
                     work_left: work_deadline.since(now),
                 };
-                run.due_at = Some(
-                    self.due_at
-                        .map_or(request.expires_at, |due| due.min(request.expires_at)),
-                );
             }
             (
                 Phase::AwaitingUserInput {
@@ -264,10 +263,6 @@ impl Run {
                     has_begun: true,
                     work_deadline,
                 };
-                run.due_at = Some(
-                    self.due_at
-                        .map_or(work_deadline, |due| due.min(work_deadline)),
-                );
             }
             (Phase::AwaitingUserInput { request, .. }, Event::QuestionExpired { request_id }) => {
                 request.is(*request_id)?;

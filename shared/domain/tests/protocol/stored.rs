@@ -23,7 +23,7 @@ const PRESENT_MILLIS: i64 = 30_000_000 * TICK_MILLIS;
 pub(crate) const LEASE: Ticks = 2;
 pub(crate) const WORK_TIME: Ticks = 3;
 pub(crate) const QUEUE_TIME: Ticks = 2;
-pub(crate) const QUESTION: Ticks = 2;
+pub(crate) const QUESTION: Ticks = 1;
 /// The oldest reading of a clock that a request under way carries: no request is under way for longer than that.
 pub(crate) const OLDEST: Ticks = -1;
 

@@ -11,6 +11,9 @@ const SWEEPERS: usize = 2;
 /// A request that nobody waits for.
 const NOBODY: u8 = u8::MAX;
 
+pub(crate) const ENDED_EARLY: &str =
+    "a lease is ended that is not over, by more than clocks differ";
+
 /// How large the world is, and what is wrong with it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Protocol {
@@ -961,6 +964,11 @@ impl Protocol {
             return Err(Broken(
                 "a write of a worker that was overtaken takes effect",
             ));
+        }
+        let clocks_differ_by = self.skew.max(self.sweeper_skew);
+        let is_early = |worker: &Worker| matches!(worker, Worker::Holding(holding) if !holding.is_overtaken && holding.lease_left > clocks_differ_by);
+        if what == What::EndLease && world.workers.iter().any(is_early) {
+            return Err(Broken(ENDED_EARLY));
         }
         let mut next = *world;
         next.run = run;
