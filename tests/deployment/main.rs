@@ -208,6 +208,7 @@ async fn an_occurrence_of_a_job_runs_its_workflows_in_order(
         workflow_id: customer.workflow,
         input: input.clone(),
         order,
+        output_name: None,
     };
     let job = Job {
         id: fresh_id(JobId::new, now()),

@@ -53,6 +53,7 @@ pub async fn start_job(
             workflow_version: workflow.version,
             order: planned.order,
             input: planned.input.clone(),
+            output_name: planned.output_name.clone(),
         });
     }
     let job_run = JobRun {

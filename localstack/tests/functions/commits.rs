@@ -1,7 +1,10 @@
 //! Lost answers and late requests: what a worker finds when it asks again, and what a heartbeat can't do any more.
 
-use domain::run::{Event, InputRequest, Policy, Rejected, Run};
-use domain::{InputRequestId, Timestamp};
+use std::collections::HashMap;
+
+use domain::run::{Event, Finish, InputRequest, Policy, Rejected, Run};
+use domain::{InputRequestId, OrganizationId, Timestamp};
+use serde_json::{Value, json};
 use store::{Lease, Transition, fresh_commit, fresh_id, now};
 
 use crate::setting::{Setting, in_seconds, seconds_ago};
@@ -97,4 +100,55 @@ async fn a_lease_that_was_renewed_while_it_was_looked_at_is_not_ended() {
     };
     assert_eq!(why, Some(Rejected::NotDue));
     assert_eq!(setting.fresh(&run).await, run);
+}
+
+/// What the run's organization reads as its output, alone and together with others.
+async fn output_of(setting: &Setting, run: &Run) -> Option<Value> {
+    let (store, of) = (&setting.store, setting.organization_id);
+    let found = store.run_with_values_of(of, run.id).await;
+    let alone = found.expect("the store answers").and_then(|run| run.output);
+    let outputs = store.run_outputs_of(of, &[run.id]).await;
+    let together = outputs.expect("the store answers").remove(&run.id);
+    assert_eq!(alone, together);
+    alone
+}
+
+#[tokio::test]
+async fn an_output_counts_once_its_attempt_has_completed_and_no_earlier_attempt_replaces_it() {
+    let setting = Setting::start().await;
+    let retried = Policy {
+        max_attempts: 2,
+        ..Policy::default()
+    };
+    let run = setting.run_created_at(seconds_ago(60), retried).await;
+    let run = setting.begun(run, seconds_ago(50)).await;
+    let put = async |attempt, output: &Value| {
+        let put = setting.store.put_run_output(&run, attempt, output).await;
+        put.expect("the store answers");
+    };
+    let large = json!({ "count": "2".repeat(200_000) });
+    put(1, &json!({ "count": 1 })).await;
+    assert_eq!(output_of(&setting, &run).await, None);
+
+    put(2, &large).await;
+    put(1, &json!({ "count": 1 })).await;
+    // The attempt that completes wrote nothing: what the later one did write is none of its own.
+    let other = setting.run_created_at(now(), Policy::default()).await;
+    let other = setting.begun(other, now()).await;
+    let written = setting.store.put_run_output(&other, 2, &large).await;
+    written.expect("the store answers");
+    let other = setting.finished(other, Finish::Completed, now()).await;
+    assert_eq!(output_of(&setting, &other).await, None);
+
+    let run = setting
+        .commit(run.clone(), Event::GaveBack { attempt: 1 }, now())
+        .await;
+    let ready = in_seconds(3600);
+    let run = setting.begun(run, ready).await;
+    let run = setting.finished(run, Finish::Completed, ready).await;
+    assert_eq!(run.attempt, 2);
+    assert_eq!(output_of(&setting, &run).await, Some(large));
+    let stranger = fresh_id(OrganizationId::new, now());
+    let theirs = setting.store.run_outputs_of(stranger, &[run.id]).await;
+    assert_eq!(theirs.expect("the store answers"), HashMap::new());
 }

@@ -45,6 +45,7 @@ async fn job(setting: &Setting, orders: &[u32], on_failure: OnFailure) -> Job {
             workflow_id: workflow(setting).await,
             input,
             order: *order,
+            output_name: None,
         });
     }
     let job = Job {

@@ -301,6 +301,7 @@ async fn a_job_runs_list_shows_its_runs_newest_first_and_only_to_its_organizatio
         workflow_version: 1,
         order: 1,
         input: "null".to_owned(),
+        output_name: None,
     };
     let job_run = JobRun {
         id,

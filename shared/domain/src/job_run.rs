@@ -3,6 +3,8 @@
 //! [`reconcile`] is level-triggered: it looks at where everything stands and says what is still to be done, so that
 //! it doesn't matter who calls it, or how often.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::run::{Phase, Run, Status};
@@ -33,6 +35,9 @@ pub struct ManagedRun {
     pub order: u32,
     /// Its input, as JSON text.
     pub input: String,
+    /// The name by which the workflows of later groups read its output.
+    #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
+    pub output_name: Option<String>,
 }
 
 /// One execution of a job.
@@ -68,6 +73,28 @@ pub struct JobRun {
     /// When somebody must look at it again; none when it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
+}
+
+impl JobRun {
+    /// The workflow runs whose outputs one of them can read, by the names that the job gives them: those of earlier
+    /// groups, which have ended when it begins. Its siblings, whose end it can't count on, are not among them.
+    #[must_use]
+    pub fn read_by(&self, reader: RunId) -> BTreeMap<&str, RunId> {
+        let Some(reader) = self.runs.iter().find(|managed| managed.run_id == reader) else {
+            return BTreeMap::new();
+        };
+        let mut earlier: Vec<&ManagedRun> = self
+            .runs
+            .iter()
+            .filter(|managed| managed.order < reader.order)
+            .collect();
+        // Of two with one name, the later one's output is the one that is left.
+        earlier.sort_by_key(|managed| managed.order);
+        earlier
+            .into_iter()
+            .filter_map(|managed| Some((managed.output_name.as_deref()?, managed.run_id)))
+            .collect()
+    }
 }
 
 /// What is still to be done for a job run.
@@ -152,7 +179,6 @@ pub fn reconcile<'a>(job_run: &'a JobRun, runs: &[Run]) -> Plan<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::time::Duration;
 
     use super::*;
@@ -181,6 +207,7 @@ mod tests {
                     workflow_version: 1,
                     order: *order,
                     input: "null".to_owned(),
+                    output_name: None,
                 })
                 .collect(),
             status: Status::Pending,
@@ -277,6 +304,23 @@ mod tests {
         );
         let mixed = [ended(&first, none()), ended(&second, Finish::Completed)];
         assert_eq!(reconcile(&job_run, &mixed).status, Status::Completed);
+    }
+
+    #[test]
+    fn a_run_reads_the_named_outputs_of_earlier_groups_and_no_others() {
+        let mut job_run = job_run(&[2, 1, 1, 3, 2], OnFailure::Stop);
+        let id = |n: usize| RunId::new(at(1), [u8::try_from(n).expect("few runs"); 10]);
+        for (n, name) in [(0, "second"), (1, "first"), (3, "third"), (4, "first")] {
+            job_run.runs[n].output_name = Some(name.to_owned());
+        }
+        // The one without a name is read by nobody, and none reads its own group's.
+        assert_eq!(job_run.read_by(id(0)), BTreeMap::from([("first", id(1))]));
+        assert_eq!(job_run.read_by(id(1)), BTreeMap::new());
+        assert_eq!(
+            job_run.read_by(id(3)),
+            BTreeMap::from([("first", id(4)), ("second", id(0))])
+        );
+        assert_eq!(job_run.read_by(id(9)), BTreeMap::new());
     }
 
     #[test]

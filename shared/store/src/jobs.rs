@@ -20,6 +20,9 @@ pub struct JobWorkflow {
     pub input: String,
     /// When: ascending; the same number means side by side.
     pub order: u32,
+    /// The name by which the workflows of later groups read its output; nobody does, without one.
+    #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
+    pub output_name: Option<String>,
 }
 
 /// An ordered list of workflows that run together.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_s3::primitives::ByteStream;
-use domain::run::{CommitId, Event, Rejected, Run};
+use domain::run::{CommitId, Event, Rejected, Run, Status};
 use domain::{OrganizationId, RunId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -169,10 +169,7 @@ impl Store {
             .remove(&keys::run_output(id))
             .map(decode_value)
             .transpose()?;
-        // Only the attempt that ended the run as completed has an output that counts.
-        let output = output.filter(|value| {
-            value.attempt == run.attempt && run.status() == domain::run::Status::Completed
-        });
+        let output = output.filter(|value| counts(value, &run));
         let input = self.read_value(input).await?;
         let output = self.read_value(output).await?;
         Ok(Some(RunWithValues { run, input, output }))
@@ -185,6 +182,41 @@ impl Store {
     pub async fn run_input(&self, id: RunId) -> Result<Option<Value>> {
         let item: Option<ValueItem> = self.get(&keys::run_input(id)).await?;
         self.read_value(item).await
+    }
+
+    /// Reads what several runs of an organization returned. Those that have no output are left out: that are not its, or
+    /// have not completed, or return nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn run_outputs_of(
+        &self,
+        organization_id: OrganizationId,
+        ids: &[RunId],
+    ) -> Result<HashMap<RunId, Value>> {
+        let mut outputs = HashMap::new();
+        // Two items for each.
+        for chunk in ids.chunks(50) {
+            let keys: Vec<_> = chunk
+                .iter()
+                .flat_map(|id| [keys::run(*id), keys::run_output(*id)])
+                .collect();
+            let mut items = self.batch_get(keys.iter()).await?;
+            for id in chunk {
+                let run = items.remove(&keys::run(*id)).map(decode_run).transpose()?;
+                let output = items.remove(&keys::run_output(*id)).map(decode_value);
+                let (Some(run), Some(output)) = (run, output.transpose()?) else {
+                    continue;
+                };
+                if run.organization_id != organization_id || !counts(&output, &run) {
+                    continue;
+                }
+                if let Some(output) = self.read_value(Some(output)).await? {
+                    outputs.insert(*id, output);
+                }
+            }
+        }
+        Ok(outputs)
     }
 
     async fn place_value(
@@ -437,6 +469,11 @@ impl Store {
             },
         }
     }
+}
+
+/// Whether a run's output is one: only the attempt that ended the run as completed has an output that counts.
+fn counts(output: &ValueItem, run: &Run) -> bool {
+    output.attempt == run.attempt && run.status() == Status::Completed
 }
 
 fn decode_value(item: Item) -> Result<ValueItem> {

@@ -18,6 +18,7 @@ use crate::Worker;
 use crate::host::{RunHost, TRY_AGAIN, persist};
 use crate::intake::Claimed;
 use crate::lease;
+use crate::outputs::outputs_for;
 use crate::possession::Possession;
 use crate::sessions::Held;
 use crate::upstream::upstream;
@@ -436,7 +437,7 @@ async fn prepare(
     let inputs = Inputs {
         input,
         secrets,
-        outputs: Value::Object(serde_json::Map::new()),
+        outputs: outputs_for(&worker.store, run).await?,
     };
     let upstream = upstream(&definition, &inputs).map_err(|why| invalid(why.to_string()))?;
     Ok((definition, inputs, upstream))

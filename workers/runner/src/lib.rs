@@ -10,6 +10,7 @@ mod host;
 mod intake;
 mod lease;
 mod measures;
+mod outputs;
 mod possession;
 mod protection;
 mod sessions;

@@ -15,6 +15,7 @@ use domain::definition::BrowserSettings;
 use domain::run::{Event, Phase, Status};
 use platform::upstream::Upstream;
 use runner::{NoSession, Session, Sessions};
+use serde_json::json;
 use store::{Lease, now};
 
 use crate::setting::{Setting, failure_code};
@@ -40,6 +41,58 @@ const ASK_AND_VISIT: &str = r#"{"name": "Asks and visits", "states": [
 
 const ASK_SHORTLY: &str = r#"{"name": "Asks", "states": [
     {"name": "asking", "steps": [{"askUser": {"prompt": "Code", "as": "code", "timeout": "2s"}}]}]}"#;
+
+const RETURN: &str = r#"{"name": "Returns", "states": [
+    {"name": "counting", "steps": [{"set": {"number": 7}}]}],
+    "output": {"number": "{{ number }}"}}"#;
+
+/// Returns what it can read of the earlier workflows of its job run.
+const READ: &str = r#"{"name": "Reads", "states": [
+    {"name": "reading", "steps": [{"set": {"read": "{{ outputs }}"}}]}],
+    "output": {"read": "{{ read }}"}}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_of_a_job_run_reads_what_the_groups_before_it_returned_and_so_do_its_retries() {
+    let setting = Setting::start().await;
+    let mut first = setting.planned(RETURN).await;
+    let mut silent = setting.planned(VISIT).await;
+    let mut second = setting.planned(READ).await;
+    let mut foreign = setting.planned_by_another_organization(READ).await;
+    setting
+        .job_run(&mut [
+            (&mut first, "counted"),
+            (&mut silent, "visited"),
+            (&mut second, "read"),
+            (&mut foreign, "stolen"),
+        ])
+        .await;
+    let runner = setting.runner(&[]);
+    let first = setting.begin(first).await;
+    assert_eq!(setting.ended(first).await.status(), Status::Completed);
+    let silent = setting.begin(silent).await;
+    setting.site.visit().await.let_go();
+    assert_eq!(setting.ended(silent).await.status(), Status::Completed);
+
+    let expected = Some(json!({ "read": { "counted": { "number": 7 } } }));
+    let mut latest = setting.begin(second).await;
+    assert_eq!(setting.ended(latest).await.status(), Status::Completed);
+    assert_eq!(setting.output(latest).await, expected);
+    for _ in 0..2 {
+        let mut retry = setting.planned(READ).await;
+        retry.retry_of_run_id = Some(latest);
+        latest = setting.begin(retry).await;
+        assert_eq!(setting.ended(latest).await.status(), Status::Completed);
+        assert_eq!(setting.output(latest).await, expected);
+    }
+
+    // Neither a run of another organization, whatever it says of itself, nor one of no job run.
+    for stranger in [foreign, setting.planned(READ).await] {
+        let run = setting.begin(stranger).await;
+        assert_eq!(setting.ended(run).await.status(), Status::Completed);
+        assert_eq!(setting.output(run).await, Some(json!({ "read": {} })));
+    }
+    runner.stop().await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_frees_its_slot_fails_its_run_and_touches_no_other() {

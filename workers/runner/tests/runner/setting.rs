@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::definition::Definition;
-use domain::run::{Event, NewRun, Phase, Policy, Run};
-use domain::{FailureCode, InputRequestId, OrganizationId, RunId, WorkflowId};
+use domain::job_run::{JobRun, ManagedRun, OnFailure};
+use domain::run::{Event, NewRun, Phase, Policy, Run, Status};
+use domain::{FailureCode, InputRequestId, JobId, JobRunId, OrganizationId, RunId, WorkflowId};
 use localstack::fixture::Fixture;
 use localstack::resources::settings_of;
 use platform::configuration::{Environment, Resources, Runner as Settings};
 use runner::{Orders, Sessions};
-use serde_json::json;
+use serde_json::{Value, json};
 use store::local::messages;
 use store::{
     Connection, NewWorkflow, RunMessage, Store, Transition, Workflow, fresh_commit, fresh_id, now,
@@ -111,6 +112,21 @@ impl Setting {
     }
 
     async fn run_of(&self, organization_id: OrganizationId, definition: &str) -> RunId {
+        let new = self.planned_by(organization_id, definition).await;
+        self.begin(new).await
+    }
+
+    /// A run of a new workflow, not written yet.
+    pub(crate) async fn planned(&self, definition: &str) -> NewRun {
+        self.planned_by(self.organization_id, definition).await
+    }
+
+    pub(crate) async fn planned_by_another_organization(&self, definition: &str) -> NewRun {
+        self.planned_by(fresh_id(OrganizationId::new, now()), definition)
+            .await
+    }
+
+    async fn planned_by(&self, organization_id: OrganizationId, definition: &str) -> NewRun {
         let at = now();
         let value = serde_json::from_str(definition).expect("JSON");
         let parsed = Definition::parse_json(&value).expect("a valid definition");
@@ -132,7 +148,7 @@ impl Setting {
             .create_workflow(&new, None)
             .await
             .expect("the workflow is written");
-        let new = NewRun {
+        NewRun {
             id: fresh_id(RunId::new, at),
             organization_id,
             workflow_id,
@@ -144,15 +160,88 @@ impl Setting {
             secret_bindings: BTreeMap::new(),
             policy: Policy::of(&parsed),
             trace_parent: None,
-        };
-        let run = Run::create(new, at, fresh_commit());
+        }
+    }
+
+    /// Writes a run, and puts it into the queue; of a job run, as one whose turn has come.
+    pub(crate) async fn begin(&self, new: NewRun) -> RunId {
+        let run = Run::create(new, now(), fresh_commit());
         let input = json!({ "url": self.site.url });
         self.store
             .create_run(&run, &input, None)
             .await
             .expect("the run is written");
+        if run.phase == Phase::Held {
+            let released = self.commit(run.clone(), Event::Released).await;
+            let admitted = self.store.admit(&released, now()).await;
+            assert!(admitted.expect("the store answers"));
+            return run.id;
+        }
         self.enqueue(run.id).await;
         run.id
+    }
+
+    /// A job run of these runs, one after the other, with the names by which their outputs are read.
+    pub(crate) async fn job_run(&self, runs: &mut [(&mut NewRun, &str)]) -> JobRun {
+        let at = now();
+        let id = fresh_id(JobRunId::new, at);
+        let managed = runs.iter_mut().zip(1..).map(|((run, name), order)| {
+            run.job_run_id = Some(id);
+            ManagedRun {
+                run_id: run.id,
+                workflow_id: run.workflow_id,
+                workflow_version: run.workflow_version,
+                order,
+                input: "{}".to_owned(),
+                output_name: Some((*name).to_owned()),
+            }
+        });
+        let job_run = JobRun {
+            id,
+            organization_id: self.organization_id,
+            job_id: fresh_id(JobId::new, at),
+            created_by_user_id: "user".to_owned(),
+            scheduled_at: None,
+            on_failure: OnFailure::Stop,
+            runs: managed.collect(),
+            status: Status::Pending,
+            current_workflow_run_id: None,
+            sequence: 1,
+            created_at: at,
+            updated_at: at,
+            due_at: None,
+        };
+        let written = self.store.create_job_run(&job_run).await;
+        written.expect("the job run is written");
+        job_run
+    }
+
+    /// What a run has returned.
+    pub(crate) async fn output(&self, run: RunId) -> Option<Value> {
+        let of = self.fresh(run).await.organization_id;
+        let found = self.store.run_with_values_of(of, run).await;
+        found.expect("the store answers").and_then(|run| run.output)
+    }
+
+    /// A run whose worker died in its first state, by whatever way: it is ready for its second execution.
+    pub(crate) async fn lost_in_its_first_state(&self, run: RunId) -> Run {
+        let mut run = self.fresh(run).await;
+        let attempt = run.attempt + 1;
+        for event in [
+            Event::Claimed {
+                worker_id: "worker".to_owned(),
+                lease: Duration::from_secs(30),
+            },
+            Event::EnteredState {
+                attempt,
+                name: "visiting".to_owned(),
+                skipped: Vec::new(),
+            },
+            Event::LeaseExpired { attempt },
+        ] {
+            run = self.commit(run, event).await;
+        }
+        run
     }
 
     pub(crate) async fn enqueue(&self, run: RunId) {
