@@ -166,6 +166,7 @@ fn after(
             match schedule::delay_after(delivery.attempts.len(), retry_after, jitter) {
                 Some(delay) => {
                     delivery.next_attempt_at = at.plus(delay);
+                    delivery.enqueued_again = 0;
                     delivery.due_at = Some(if delay <= LONGEST_DELAY {
                         delivery.next_attempt_at.plus(LOOK_AFTER)
                     } else {

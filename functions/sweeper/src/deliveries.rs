@@ -1,16 +1,12 @@
 //! Deliveries that are overdue: their message was lost, or they were too far away for a delayed one.
 
-use std::time::Duration;
-
 use domain::Timestamp;
+use domain::run::enqueue_again_after;
 use store::{Delivery, DeliveryKey, DeliveryStatus, Result, Store};
 
 use crate::Done;
 
-/// When a delivery that was enqueued is looked at again.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5 * 60);
-
-/// Enqueues an overdue delivery. As with runs, first the message, then the write.
+/// Enqueues an overdue delivery, each time later. As with runs, first the message, then the write.
 pub(crate) async fn sweep(store: &Store, key: &DeliveryKey, now: Timestamp) -> Result<Done> {
     let Some(delivery) = store.delivery(key).await? else {
         return Ok(Done::Nothing);
@@ -24,8 +20,10 @@ pub(crate) async fn sweep(store: &Store, key: &DeliveryKey, now: Timestamp) -> R
         .enqueue_delivery(key, delivery.next_attempt_at.since(now))
         .await?;
     let attempts = delivery.attempts.len();
+    let enqueued_again = delivery.enqueued_again.saturating_add(1);
     let postponed = Delivery {
-        due_at: Some(now.plus(LOOK_AGAIN_AFTER)),
+        due_at: Some(now.plus(enqueue_again_after(enqueued_again))),
+        enqueued_again,
         ..delivery
     };
     store.update_delivery(&postponed, attempts).await?;

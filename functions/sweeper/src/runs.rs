@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use domain::run::{Event, Phase, Run};
 use domain::{OrganizationId, Timestamp};
-use store::{Result, RunMessage, Store, Transition};
+use store::{JustNow, Result, RunMessage, Store, Transition};
 
 use crate::Done;
 
@@ -95,7 +95,13 @@ async fn admit(store: &Store, run: &Run, admitting: &Admitting, now: Timestamp) 
     let mut admitted = 0;
     let mut looked_at = run.enqueued_again(now);
     if admitting.begin(run.organization_id) {
-        admitted = store.admit_waiting(run.organization_id, None, now).await?;
+        let just_now = JustNow {
+            waits: Some(run.id),
+            ..JustNow::default()
+        };
+        admitted = store
+            .admit_waiting(run.organization_id, just_now, now)
+            .await?;
         // One of an organization's is looked at each minute, so that an end that went unheard costs no more than that.
         looked_at = run.admitted(false, now);
     }
@@ -143,7 +149,7 @@ async fn look_at_lease(
         Transition::Committed(run) => {
             tracing::warn!(run_id = %run.id, attempt, status = %run.status(), "A run has lost its worker");
             if matches!(run.phase, Phase::Ready { .. })
-                && let Err(error) = store.enqueue_run(RunMessage::about(&run)).await
+                && let Err(error) = store.enqueue_ready_run(&run, now).await
             {
                 tracing::warn!(run_id = %run.id, %error, "A run could not be enqueued; a later sweep will do it");
             }

@@ -1,10 +1,10 @@
 use std::time::Duration;
 
 use domain::FailureCode;
-use domain::run::{Event, Finish, InputRequest, Phase, Policy, Run, Status};
+use domain::run::{Backoff, Event, Finish, InputRequest, Phase, Policy, Run, Status};
 use domain::webhook::EventType;
 use domain::{InputRequestId, RunId, Timestamp};
-use store::{Lease, fresh_id, now};
+use store::{Lease, Queue, fresh_id, now};
 use sweeper::Report;
 
 use crate::setting::{LEASE, Setting, in_seconds, seconds_ago};
@@ -124,6 +124,39 @@ async fn a_dead_lease_after_the_first_step_ends_the_run_as_worker_lost() {
     let fresh = setting.fresh(&run).await;
     assert_eq!(failure_code(&fresh), Some(FailureCode::WorkerLost));
     assert_eq!(setting.take_runs().await, []);
+}
+
+#[tokio::test]
+async fn a_lost_execution_is_in_the_queue_again_only_when_it_has_waited() {
+    let setting = Setting::start().await;
+    let at = seconds_ago(40);
+    let policy = Policy {
+        max_attempts: 2,
+        backoff: Backoff {
+            delay: Duration::from_secs(2),
+            ..Backoff::default()
+        },
+        ..Policy::default()
+    };
+    let run = setting.run_created_at(at, policy).await;
+    let run = setting.begun(run, at).await;
+    let lost_at = now();
+    assert_eq!(sweep(&setting, lost_at).await.leases_expired, 1);
+    let fresh = setting.fresh(&run).await;
+    let not_before = lost_at.plus(Duration::from_secs(2));
+    assert_eq!(
+        fresh.history.last().and_then(|entry| entry.not_before),
+        Some(not_before)
+    );
+    let wait = Duration::from_secs(10);
+    let messages = setting.store.receive(Queue::Runs, 1, wait).await;
+    assert_eq!(messages.expect("the queue answers").len(), 1);
+    assert!(now() >= not_before, "the message came too early");
+    // Had it been lost, a sweep would send another one, a minute after the run might have been claimed.
+    let a_minute_later = not_before.plus(Duration::from_secs(60));
+    let just_before = Timestamp::from_millis(a_minute_later.as_millis() - 1);
+    assert_eq!(sweep(&setting, just_before).await, Report::default());
+    assert_eq!(sweep(&setting, a_minute_later).await.runs_enqueued, 1);
 }
 
 #[tokio::test]
@@ -360,7 +393,7 @@ async fn what_cannot_be_dealt_with_hides_nothing_that_is_due_behind_it() {
 }
 
 #[tokio::test]
-async fn a_delivery_whose_message_was_lost_is_enqueued_again() {
+async fn a_delivery_whose_message_was_lost_is_enqueued_again_and_each_time_later() {
     let mut setting = Setting::start().await;
     setting
         .endpoint("http://127.0.0.1:9/", &[EventType::RunCreated])
@@ -372,5 +405,16 @@ async fn a_delivery_whose_message_was_lost_is_enqueued_again() {
     assert_eq!(sweep(&setting, in_seconds(55)).await.deliveries_enqueued, 0);
     assert_eq!(sweep(&setting, in_seconds(65)).await.deliveries_enqueued, 1);
     assert_eq!(setting.take_deliveries().await[0].id, lost[0].id);
-    assert_eq!(sweep(&setting, in_seconds(70)).await.deliveries_enqueued, 0);
+    let mut at = 65;
+    for minutes in [5, 15, 60, 60] {
+        let next = at + minutes * 60;
+        for (at, enqueued) in [(next - 5, 0), (next + 5, 1)] {
+            assert_eq!(
+                sweep(&setting, in_seconds(at)).await.deliveries_enqueued,
+                enqueued,
+                "{minutes} min"
+            );
+        }
+        at = next + 5;
+    }
 }

@@ -26,6 +26,9 @@ pub struct HistoryView {
     /// The states that were skipped since the change before, and why; almost always none.
     #[serde(default)]
     pub skipped_states: Vec<SkippedState>,
+    /// Until when the run waits before it is executed again; null if it does not wait.
+    #[serde(default)]
+    pub not_before: Option<Timestamp>,
 }
 
 /// A workflow run as a list shows it. A field without a value is `null`, not absent.
@@ -153,6 +156,7 @@ impl RunView {
                 attempt: entry.attempt,
                 at: entry.at,
                 skipped_states: entry.skipped.clone(),
+                not_before: entry.not_before,
             })
             .collect();
         let mut summary = RunSummary::of(run);

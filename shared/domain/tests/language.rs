@@ -161,6 +161,14 @@ fn hostile_definitions_are_refused_soon_and_say_why() {
             Rule::BadDuration,
         ),
         (
+            json!({"name": "T", "retry": {"maxAttempts": 2, "delay": "16m"}, "states": [{"name": "a", "steps": [{"back": null}]}]}),
+            Rule::OutOfBounds,
+        ),
+        (
+            json!({"name": "T", "retry": {"maxAttempts": 2, "maxDelay": "16m"}, "states": [{"name": "a", "steps": [{"back": null}]}]}),
+            Rule::OutOfBounds,
+        ),
+        (
             step(json!({"click": ":is(".repeat(30_000)})),
             Rule::BadSelector,
         ),

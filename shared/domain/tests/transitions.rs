@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use domain::definition::Definition;
 use domain::run::{
-    ATTEMPTS_THAT_NEVER_BEGAN, CommitId, Event, Finish, HISTORY_ENTRIES, InputField, InputRequest,
-    NewRun, Phase, Policy, Rejected, Run, Status, Timings,
+    ATTEMPTS_THAT_NEVER_BEGAN, Backoff, CommitId, Event, Finish, HISTORY_ENTRIES, InputField,
+    InputRequest, NewRun, Phase, Policy, Rejected, Run, Status, Timings,
 };
 use domain::webhook::{EventType, body_of, events_of};
 use domain::wire::RunView;
@@ -114,6 +114,7 @@ fn policies() -> impl Strategy<Value = Policy> {
     (1..4_u32, 1..1_200_000_u64, 1..86_400_000_u64).prop_map(
         |(max_attempts, work_millis, queue_millis)| Policy {
             max_attempts,
+            backoff: Backoff::default(),
             work_time: Duration::from_millis(work_millis),
             queue_time: Duration::from_millis(queue_millis),
         },
@@ -394,8 +395,9 @@ proptest! {
                 prop_assert!(run.due_at.is_some_and(|due_at| due_at <= deadline), "{:?}", run);
             }
             // A message that got lost is sent again after a minute, however the run came to be ready.
-            if matches!(run.phase, Phase::Ready { .. }) {
-                prop_assert_eq!(run.due_at, Some(deadline.min(run.updated_at().plus(Duration::from_secs(60)))));
+            if let Phase::Ready { since, .. } = run.phase {
+                prop_assert!(since >= run.updated_at());
+                prop_assert_eq!(run.due_at, Some(deadline.min(since.plus(Duration::from_secs(60)))));
                 prop_assert!(run.enqueued_again(now).due_at.is_some_and(|due_at| due_at <= deadline));
             }
             let ended = run.apply(&its_end, long_after, CommitId(1)).map(|run| run.status());
@@ -548,7 +550,6 @@ fn a_run_whose_first_step_has_begun_is_executed_again_only_as_often_as_its_workf
             },
             false,
         );
-        let now = run.created_at;
         for attempt in 1..=max_attempts {
             let request_id = question(1, now).id;
             for kind in [Kind::Claim, Kind::Enter, Kind::LoseLease] {
@@ -584,7 +585,6 @@ fn the_most_entries_that_a_definition_counts_are_what_the_longest_run_has() {
         Kind::GiveBack,
     ];
     let mut run = new_run(Policy::of(&definition), true);
-    let now = run.created_at;
     for kind in [vec![Kind::Release], never_begun, execution.repeat(2)].concat() {
         let request_id = open_question(&run).unwrap_or(question(1, now).id);
         run = run

@@ -72,6 +72,8 @@ pub struct Delivery {
     pub failure: Option<String>,
     /// No attempt is made before this: a message that comes earlier does nothing.
     pub next_attempt_at: Timestamp,
+    /// How often the sweeper has put it into the queue since its last attempt.
+    pub enqueued_again: u32,
     /// When the sweeper must look at it: some time after the next attempt, if a message for that is in the queue.
     pub due_at: Option<Timestamp>,
     /// When it was written.
@@ -93,6 +95,8 @@ struct DeliveryItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     failure: Option<String>,
     next_attempt_at: i64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    enqueued_again: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due_shard: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -131,10 +135,19 @@ impl Delivery {
             attempts: Vec::new(),
             failure: None,
             next_attempt_at: now,
+            enqueued_again: 0,
             due_at: Some(due_at),
             created_at: now,
         }
     }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_zero(value: &u32) -> bool {
+    *value == 0
 }
 
 fn key_of(key: &DeliveryKey) -> Key {
@@ -157,6 +170,7 @@ fn encode_delivery(delivery: &Delivery) -> Result<crate::item::Item> {
         attempted: delivery.attempts.len(),
         failure: delivery.failure.clone(),
         next_attempt_at: delivery.next_attempt_at.as_millis(),
+        enqueued_again: delivery.enqueued_again,
         due_shard: delivery.due_at.map(|_| keys::due_shard(id)),
         due_key: delivery.due_at.map(keys::due_key),
         due_at: delivery.due_at.map(Timestamp::as_millis),
@@ -177,6 +191,7 @@ fn decode_delivery(key: DeliveryKey, item: DeliveryItem) -> Delivery {
         attempts: item.attempts,
         failure: item.failure,
         next_attempt_at: Timestamp::from_millis(item.next_attempt_at),
+        enqueued_again: item.enqueued_again,
         due_at: item.due_at.map(Timestamp::from_millis),
         created_at: Timestamp::from_millis(item.created_at),
     }

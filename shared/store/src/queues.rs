@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::run::Run;
-use domain::{OrganizationId, RunId};
+use domain::{OrganizationId, RunId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{DeliveryKey, Result, Store, StoreError};
@@ -27,6 +27,11 @@ impl RunMessage {
             org_id: run.organization_id,
         }
     }
+}
+
+/// A wait in the seconds that SQS counts, rounded up: a message that comes too early would be held back again.
+fn whole_seconds(wait: Duration, most: i32) -> i32 {
+    i32::try_from(wait.as_millis().div_ceil(1000)).map_or(most, |seconds| seconds.min(most))
 }
 
 /// Which queue.
@@ -67,6 +72,15 @@ impl Store {
         self.enqueue_run_later(message, Duration::ZERO).await
     }
 
+    /// Puts a run into the queue, to be seen once it may be claimed: at once, or when it has waited to be executed again.
+    ///
+    /// # Errors
+    /// [`StoreError`]. The run's `dueAt` makes the sweeper do it again.
+    pub async fn enqueue_ready_run(&self, run: &Run, now: Timestamp) -> Result<()> {
+        let wait = run.waits_for_retry(now);
+        self.enqueue_run_later(RunMessage::about(run), wait).await
+    }
+
     /// Puts a run into the queue, to be seen after a delay of at most 15 minutes, which is what SQS allows.
     ///
     /// # Errors
@@ -88,7 +102,7 @@ impl Store {
             what: "a message".to_owned(),
             reason: error.to_string(),
         })?;
-        let seconds = i32::try_from(delay.as_secs().min(900)).unwrap_or(900);
+        let seconds = whole_seconds(delay, 900);
         self.sqs
             .send_message()
             .queue_url(self.queue_url(queue)?)
@@ -164,11 +178,24 @@ impl Store {
     /// # Errors
     /// [`StoreError`]. The message then comes back later.
     pub async fn return_message(&self, queue: Queue, message: &QueueMessage) -> Result<()> {
+        self.return_message_in(queue, message, Duration::ZERO).await
+    }
+
+    /// Makes a received message visible again after a while, for a receiver to which it came too early.
+    ///
+    /// # Errors
+    /// [`StoreError`]. The message then comes back at another time.
+    pub async fn return_message_in(
+        &self,
+        queue: Queue,
+        message: &QueueMessage,
+        wait: Duration,
+    ) -> Result<()> {
         self.sqs
             .change_message_visibility()
             .queue_url(self.queue_url(queue)?)
             .receipt_handle(&message.receipt)
-            .visibility_timeout(0)
+            .visibility_timeout(whole_seconds(wait, 900))
             .send()
             .await
             .map_err(|error| StoreError::from_sdk("ChangeMessageVisibility", &error))?;

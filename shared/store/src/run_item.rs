@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::run::{
-    CommitId, HistoryEntry, InputRequest, Phase, Policy, Run, SkippedState, Status, Timings,
+    Backoff, CommitId, HistoryEntry, InputRequest, Phase, Policy, Run, SkippedState, Status,
+    Timings,
 };
 use domain::{Failure, JobRunId, OrganizationId, RunId, Timestamp, WorkflowId};
 use serde::{Deserialize, Serialize};
@@ -41,7 +42,7 @@ struct RunItem {
     secret_bindings: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trace_parent: Option<String>,
-    policy: (u32, u64, u64),
+    policy: PolicyItem,
     status: Status,
     /// What only exists in the status.
     phase: PhaseItem,
@@ -60,11 +61,22 @@ struct RunItem {
     timings: Option<TimingsItem>,
 }
 
+/// Executions, working time, time in the queue; and what is waited before an execution (first, whether it doubles,
+/// longest), left out where it is the default.
+#[derive(Debug, Serialize, Deserialize)]
+struct PolicyItem(
+    u32,
+    u64,
+    u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")] Option<(u64, bool, u64)>,
+);
+
 /// Queued, browser, awaiting, artifacts, total, and the states as pairs: the table's maps forget their order.
 #[derive(Debug, Serialize, Deserialize)]
 struct TimingsItem(u64, u64, u64, u64, u64, Vec<(String, u64)>);
 
-/// Sequence, status, state, attempt, time, commit: a list, since names would cost more than the values.
+/// Sequence, status, state, attempt, time, commit, and what an entry rarely has: a list, since names would cost more than
+/// the values.
 #[derive(Debug, Serialize, Deserialize)]
 struct EntryItem(
     u64,
@@ -73,7 +85,12 @@ struct EntryItem(
     u32,
     i64,
     CommitId,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")] Vec<SkippedState>,
+    /// Left out where there are none and nothing follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    Option<Vec<SkippedState>>,
+    /// Until when the run waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    Option<i64>,
 );
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -149,11 +166,7 @@ pub(crate) fn encode_run(run: &Run) -> Result<Item> {
         metadata: run.metadata.clone(),
         secret_bindings: run.secret_bindings.clone(),
         trace_parent: run.trace_parent.clone(),
-        policy: (
-            run.policy.max_attempts,
-            millis(run.policy.work_time),
-            millis(run.policy.queue_time),
-        ),
+        policy: encode_policy(&run.policy),
         status: run.status(),
         phase: encode_phase(&run.phase),
         state: run.current_state_name.clone(),
@@ -168,6 +181,7 @@ pub(crate) fn encode_run(run: &Run) -> Result<Item> {
             .iter()
             .map(|entry| {
                 let state = entry.state_name.clone();
+                let has_more = !entry.skipped.is_empty() || entry.not_before.is_some();
                 EntryItem(
                     entry.sequence,
                     entry.status,
@@ -175,13 +189,44 @@ pub(crate) fn encode_run(run: &Run) -> Result<Item> {
                     entry.attempt,
                     entry.at.as_millis(),
                     entry.commit,
-                    entry.skipped.clone(),
+                    has_more.then(|| entry.skipped.clone()),
+                    entry.not_before.map(Timestamp::as_millis),
                 )
             })
             .collect(),
         timings: run.timings.as_ref().map(encode_timings),
     };
     encode(&keys::run(run.id), item)
+}
+
+fn encode_policy(policy: &Policy) -> PolicyItem {
+    let Backoff {
+        delay,
+        doubles,
+        max_delay,
+    } = policy.backoff;
+    let backoff =
+        (policy.backoff != Backoff::default()).then(|| (millis(delay), doubles, millis(max_delay)));
+    PolicyItem(
+        policy.max_attempts,
+        millis(policy.work_time),
+        millis(policy.queue_time),
+        backoff,
+    )
+}
+
+fn decode_policy(item: &PolicyItem) -> Policy {
+    let PolicyItem(max_attempts, work_time, queue_time, backoff) = item;
+    Policy {
+        max_attempts: *max_attempts,
+        backoff: backoff.map_or_else(Backoff::default, |(delay, doubles, max_delay)| Backoff {
+            delay: Duration::from_millis(delay),
+            doubles,
+            max_delay: Duration::from_millis(max_delay),
+        }),
+        work_time: Duration::from_millis(*work_time),
+        queue_time: Duration::from_millis(*queue_time),
+    }
 }
 
 fn encode_timings(timings: &Timings) -> TimingsItem {
@@ -312,11 +357,7 @@ pub fn decode_run(item: Item) -> Result<Run> {
         created_by_user_id: item.created_by,
         metadata: item.metadata,
         secret_bindings: item.secret_bindings,
-        policy: Policy {
-            max_attempts: item.policy.0,
-            work_time: Duration::from_millis(item.policy.1),
-            queue_time: Duration::from_millis(item.policy.2),
-        },
+        policy: decode_policy(&item.policy),
         trace_parent: item.trace_parent,
         phase: decode_phase(item.phase),
         current_state_name: item.state,
@@ -330,7 +371,16 @@ pub fn decode_run(item: Item) -> Result<Run> {
             .history
             .into_iter()
             .map(
-                |EntryItem(sequence, status, state_name, attempt, at, commit, skipped)| {
+                |EntryItem(
+                    sequence,
+                    status,
+                    state_name,
+                    attempt,
+                    at,
+                    commit,
+                    skipped,
+                    not_before,
+                )| {
                     HistoryEntry {
                         sequence,
                         status,
@@ -338,7 +388,8 @@ pub fn decode_run(item: Item) -> Result<Run> {
                         attempt,
                         at: Timestamp::from_millis(at),
                         commit,
-                        skipped,
+                        skipped: skipped.unwrap_or_default(),
+                        not_before: not_before.map(Timestamp::from_millis),
                     }
                 },
             )

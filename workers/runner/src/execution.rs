@@ -119,7 +119,8 @@ async fn work_and_commit(worker: &Worker, possession: &Possession<'_>, slot: Own
             )
             .await
             {
-                tracing::info!(status = %run.status(), "The run has ended");
+                tracing::info!(status = %run.status(), "The work on the run has ended");
+                enqueue_again(worker, &run, false).await;
             }
         }
         End::GiveBack { why, wait } => {
@@ -134,7 +135,7 @@ async fn work_and_commit(worker: &Worker, possession: &Possession<'_>, slot: Own
     }
 }
 
-/// Puts a run that was given back into the queue. With `wait` it is seen only after a while, which grows with the attempts
+/// Puts a run that is ready again into the queue, for when it may be claimed. With `wait` it is seen only after a while, which grows with the attempts
 /// that never began: what was missing here (a browser, the table) may be missing everywhere for a moment, and the
 /// attempts are numbered.
 async fn enqueue_again(worker: &Worker, run: &Run, wait: bool) {
@@ -142,7 +143,8 @@ async fn enqueue_again(worker: &Worker, run: &Run, wait: bool) {
         return;
     }
     let never_began = run.attempt.saturating_sub(run.executions).min(5);
-    let delay = Duration::from_secs(if wait { 1 << never_began } else { 0 });
+    let delay = Duration::from_secs(if wait { 1 << never_began } else { 0 })
+        .max(run.waits_for_retry(now()));
     let message = RunMessage::about(run);
     if let Err(error) = worker.store.enqueue_run_later(message, delay).await {
         tracing::warn!(%error, "The run could not be enqueued; the sweeper will do it");

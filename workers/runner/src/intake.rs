@@ -8,7 +8,7 @@ use std::time::Duration;
 use domain::run::{Event, Finish, Phase, Run, Timings};
 use domain::{Failure, FailureCode};
 use platform::telemetry::metrics::Measurement;
-use store::{Queue, QueueMessage, RunMessage, Transition, now};
+use store::{JustNow, Queue, QueueMessage, RunMessage, Transition, now};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
@@ -166,6 +166,15 @@ async fn claim(
         acknowledge(worker, &message).await;
         return Ok(None);
     };
+    let wait = run.waits_for_retry(now());
+    if !wait.is_zero() {
+        // Its clock may be a little ahead of this one's, or the message may be another one than that of its retry.
+        worker
+            .store
+            .return_message_in(Queue::Runs, &message, wait)
+            .await?;
+        return Ok(None);
+    }
     if !may_work && matches!(run.phase, Phase::Ready { .. }) {
         let_wait(worker, &run).await?;
         acknowledge(worker, &message).await;
@@ -200,9 +209,13 @@ async fn let_wait(worker: &Worker, run: &Run) -> store::Result<()> {
         .await?;
     tracing::info!(run_id = %run.id, organization_id = %run.organization_id, "A run waits: its organization has as many in work as it may");
     // One of those may have ended between the count and the write, and have seen nobody wait.
+    let just_now = JustNow {
+        waits: Some(run.id),
+        ..JustNow::default()
+    };
     worker
         .store
-        .admit_waiting(run.organization_id, None, at)
+        .admit_waiting(run.organization_id, just_now, at)
         .await
         .map(drop)
 }

@@ -15,11 +15,11 @@ use super::names::Names;
 use super::node::{Kind, Node};
 use super::problem::{Problems, Rule, Spot};
 use super::proxy::{Proxy, ProxyAddress};
-use super::step::{Step, Verb};
+use super::step::{RetryPolicy, Step, Verb};
 use super::template::Template;
-use super::{BrowserSettings, Definition, KeepHar, Retry, State};
+use super::{BrowserSettings, Definition, KeepHar, State};
 use crate::input_schema::InputSchema;
-use crate::run::HISTORY_ENTRIES;
+use crate::run::{Backoff, HISTORY_ENTRIES};
 
 /// The working time of a run whose definition names none.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(15 * 60);
@@ -51,6 +51,23 @@ pub(super) fn definition(node: &Node, problems: &mut Problems) -> Option<Definit
         origins: None,
     };
     decoder.definition(node)
+}
+
+/// How often a run is executed, with the defaults for what a definition does not say.
+fn run_retry(
+    max_attempts: u32,
+    delay: Option<Duration>,
+    doubles: bool,
+    max_delay: Option<Duration>,
+) -> RetryPolicy {
+    let default = Backoff::default();
+    let delay = delay.unwrap_or(default.delay);
+    RetryPolicy {
+        max_attempts,
+        delay,
+        doubles,
+        max_delay: max_delay.unwrap_or(default.max_delay).max(delay),
+    }
 }
 
 impl Decoder<'_> {
@@ -85,7 +102,7 @@ impl Decoder<'_> {
             }
             Some(deadline)
         });
-        let max_attempts = fields.take("retry").and_then(|node| self.run_retry(node));
+        let retry = fields.take("retry").and_then(|node| self.run_retry(node));
         let har = match self.take_word(&mut fields, "har") {
             Some("onFailure") => KeepHar::OnFailure,
             Some("always") => KeepHar::Always,
@@ -105,9 +122,7 @@ impl Decoder<'_> {
             browser,
             proxy,
             deadline: deadline.unwrap_or(DEFAULT_DEADLINE),
-            retry: Retry {
-                max_attempts: max_attempts.unwrap_or(1),
-            },
+            retry: retry.unwrap_or_else(|| run_retry(1, None, true, None)),
             har,
             states: states?,
             output: output.unwrap_or_default(),
@@ -249,10 +264,33 @@ impl Decoder<'_> {
         Some(text.to_owned())
     }
 
-    fn run_retry(&mut self, node: &Node) -> Option<u32> {
+    fn run_retry(&mut self, node: &Node) -> Option<RetryPolicy> {
         let mut fields = self.fields(node, &RUN_RETRY)?;
         let attempts = self.take_count(&mut fields, "maxAttempts");
-        u32::try_from(attempts?).ok()
+        let delay = self.take_wait(&mut fields, "delay");
+        let backoff = self.take_word(&mut fields, "backoff");
+        let max_delay = self.take_wait(&mut fields, "maxDelay");
+        let attempts = u32::try_from(attempts?).ok()?;
+        Some(run_retry(
+            attempts,
+            delay,
+            backoff != Some("fixed"),
+            max_delay,
+        ))
+    }
+
+    /// Takes how long a run may wait outside of a worker, which has a bound.
+    fn take_wait(&mut self, fields: &mut Fields<'_>, key: &'static str) -> Option<Duration> {
+        let node = fields.take(key)?;
+        let wait = self.duration(node)?;
+        if wait > Backoff::LONGEST {
+            self.report(
+                &node.place,
+                Rule::OutOfBounds,
+                "a run may wait for at most `15m` before it is executed again",
+            );
+        }
+        Some(wait)
     }
 
     fn states(&mut self, node: &Node) -> Vec<State> {

@@ -45,7 +45,7 @@ pub(super) static DEFINITION: Shape = Shape {
         may(
             "retry",
             Form::Of(&RUN_RETRY),
-            "Whether a run is executed again after its worker was lost.",
+            "Whether a run is executed again after its worker or its browser was lost.",
         ),
         may(
             "har",
@@ -147,12 +147,29 @@ pub(super) static VIEWPORT: Shape = Shape {
 pub(super) static RUN_RETRY: Shape = Shape {
     name: "runRetry",
     what: "`retry`",
-    about: "Whether a run is executed again after its worker was lost.",
-    keys: &[must(
-        "maxAttempts",
-        Form::Count(from_to(1, MOST_ATTEMPTS)),
-        "How often a run is executed at most; 1 means never again.",
-    )],
+    about: "Whether a run is executed again after its worker or its browser was lost, and after how long.",
+    keys: &[
+        must(
+            "maxAttempts",
+            Form::Count(from_to(1, MOST_ATTEMPTS)),
+            "How often a run is executed at most; 1 means never again.",
+        ),
+        may(
+            "delay",
+            Form::Duration,
+            "How long to wait before the second execution, `10s` by default and `15m` at most.",
+        ),
+        may(
+            "backoff",
+            Form::Words(&["exponential", "fixed"]),
+            "Whether each wait is twice as long as the one before (`exponential`, the default).",
+        ),
+        may(
+            "maxDelay",
+            Form::Duration,
+            "The longest wait, `5m` by default and `15m` at most.",
+        ),
+    ],
     includes: &[],
     choices: &[],
 };

@@ -94,8 +94,8 @@ pub struct Definition {
     pub proxy: Option<Proxy>,
     /// How long a run may work. Waiting for a person does not count.
     pub deadline: Duration,
-    /// Whether a run is executed again after its worker was lost.
-    pub retry: Retry,
+    /// How often a run is executed if its worker or its browser is lost, and after how long.
+    pub retry: RetryPolicy,
     /// Whether the network's traffic is kept.
     pub har: KeepHar,
     /// The states, in the order in which they are executed.
@@ -130,13 +130,6 @@ pub enum KeepHar {
     OnFailure,
     /// Of every run.
     Always,
-}
-
-/// Whether a run may be executed more than once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retry {
-    /// How often a run is executed at most; 1 means never again.
-    pub max_attempts: u32,
 }
 
 /// A named part of a workflow.

@@ -57,12 +57,15 @@ pub struct HistoryEntry {
     pub commit: CommitId,
     /// The states that were skipped since the change before.
     pub skipped: Vec<SkippedState>,
+    /// Until when the run waits before it is executed again, if it does.
+    pub not_before: Option<Timestamp>,
 }
 
 impl Run {
     /// Appends what the run is now to its history, as the next change. `now` is not earlier than the last one.
     pub(super) fn record(&mut self, now: Timestamp, commit: CommitId, skipped: &[SkippedState]) {
         self.sequence += 1;
+        let wait = self.waits_for_retry(now);
         self.history.push(HistoryEntry {
             sequence: self.sequence,
             status: self.status(),
@@ -71,6 +74,7 @@ impl Run {
             at: now,
             commit,
             skipped: skipped.to_vec(),
+            not_before: (!wait.is_zero()).then(|| now.plus(wait)),
         });
     }
 

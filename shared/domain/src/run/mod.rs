@@ -35,6 +35,14 @@ const ENQUEUE_AGAIN_AFTER: [Duration; 4] = [
     Duration::from_secs(60 * 60),
 ];
 
+/// After how long something whose message nobody took is put into its queue again, when that has been done so many times
+/// already: each time later.
+#[must_use]
+pub fn enqueue_again_after(times: u32) -> Duration {
+    let times = usize::try_from(times).unwrap_or(usize::MAX);
+    ENQUEUE_AGAIN_AFTER[times.min(ENQUEUE_AGAIN_AFTER.len() - 1)]
+}
+
 /// What a client sees of where a run stands. There are six, and no others: clients poll until they see one of the
 /// three last ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -152,6 +160,8 @@ pub struct InputRequest {
 pub struct Policy {
     /// How often the run may be executed in all; 1 means never again after its first step has begun.
     pub max_attempts: u32,
+    /// How long it waits before it is executed again.
+    pub backoff: Backoff,
     /// How long the run may work, over all its attempts, without the time in which it waits for a person.
     pub work_time: Duration,
     /// How long the run may be ready without a worker taking it.
@@ -164,6 +174,11 @@ impl Policy {
     pub fn of(definition: &Definition) -> Self {
         Self {
             max_attempts: definition.retry.max_attempts,
+            backoff: Backoff {
+                delay: definition.retry.delay,
+                doubles: definition.retry.doubles,
+                max_delay: definition.retry.max_delay,
+            },
             work_time: definition.deadline,
             ..Self::default()
         }
@@ -174,8 +189,47 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             max_attempts: 1,
+            backoff: Backoff::default(),
             work_time: Duration::from_secs(15 * 60),
             queue_time: Duration::from_secs(24 * 60 * 60),
+        }
+    }
+}
+
+/// How long a run waits before it is executed again: what took its worker away may take the next one too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    /// The wait after the first execution.
+    pub delay: Duration,
+    /// Whether each wait is twice as long as the one before.
+    pub doubles: bool,
+    /// The longest wait.
+    pub max_delay: Duration,
+}
+
+impl Backoff {
+    /// No wait may be longer than this, which is the longest that a message of the queue can be delayed.
+    pub const LONGEST: Duration = Duration::from_secs(15 * 60);
+
+    /// How long to wait after so many executions.
+    #[must_use]
+    pub fn after(&self, executions: u32) -> Duration {
+        let doubled = if self.doubles {
+            executions.saturating_sub(1).min(31)
+        } else {
+            0
+        };
+        let wait = self.delay.saturating_mul(1 << doubled);
+        wait.min(self.max_delay).min(Self::LONGEST)
+    }
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self {
+            delay: Duration::from_secs(10),
+            doubles: true,
+            max_delay: Duration::from_secs(5 * 60),
         }
     }
 }
@@ -206,7 +260,7 @@ pub enum Phase {
     Held,
     /// May be claimed.
     Ready {
-        /// Since when it has been ready.
+        /// Since when it may be claimed. Of a run that waits to be executed again, that is still to come.
         since: Timestamp,
         /// Whether it was admitted to the queue. One over its organization's limit of concurrent runs is not, until
         /// another one ends.
@@ -418,10 +472,7 @@ impl Run {
                 is_admitted,
                 enqueued_again: enqueued_again.saturating_add(1),
             };
-            let step = usize::try_from(enqueued_again)
-                .unwrap_or(usize::MAX)
-                .saturating_add(1);
-            let again = now.plus(ENQUEUE_AGAIN_AFTER[step.min(ENQUEUE_AGAIN_AFTER.len() - 1)]);
+            let again = now.plus(enqueue_again_after(enqueued_again.saturating_add(1)));
             run.due_at = Some(again.min(since.plus(self.policy.queue_time)));
         }
         run
@@ -444,16 +495,18 @@ impl Run {
         run
     }
 
-    /// Whether it is ready and was not admitted to the queue yet.
+    /// How long it must still wait before it is executed again; zero if it need not wait.
     #[must_use]
-    pub fn waits_for_admission(&self) -> bool {
-        matches!(
-            self.phase,
-            Phase::Ready {
-                is_admitted: false,
-                ..
-            }
-        )
+    pub fn waits_for_retry(&self, now: Timestamp) -> Duration {
+        match self.phase {
+            Phase::Ready { since, .. } => since.since(now.max(self.updated_at())),
+            Phase::Held
+            | Phase::InProgress { .. }
+            | Phase::AwaitingUserInput { .. }
+            | Phase::Completed
+            | Phase::CompletedWithNoActionTaken { .. }
+            | Phase::Failed(_) => Duration::ZERO,
+        }
     }
 
     /// Whether an artifact that an attempt wrote at a time is one that readers see: what an attempt wrote after it had

@@ -195,6 +195,10 @@ impl Run {
                 // The sweeper will say so; a worker that comes just before it must not begin.
                 return Err(Rejected::NotDue);
             }
+            // It waits to be executed again, and a message that comes early is no reason to do so.
+            (Phase::Ready { since, .. }, Event::Claimed { .. }) if now < *since => {
+                return Err(Rejected::NotDue);
+            }
             (Phase::Ready { .. }, Event::Claimed { worker_id, lease }) => {
                 let work_left = self.policy.work_time.saturating_sub(self.work_used);
                 run.attempt += 1;
@@ -300,7 +304,7 @@ impl Run {
                             now,
                         );
                     }
-                    Finish::Failed(failure) => run.fail(failure.clone(), now),
+                    Finish::Failed(failure) => run.fail_or_execute_again(failure, now),
                 }
             }
             // A run can fail while it waits (its browser may die); it can't complete without the answer.
@@ -315,7 +319,7 @@ impl Run {
             ) => {
                 self.fence(*attempt)?;
                 run.timings = Some(timings.clone());
-                run.fail(failure.clone(), now);
+                run.fail_or_execute_again(failure, now);
             }
 
             (
@@ -416,6 +420,54 @@ impl Run {
         self.end(Phase::Failed(failure), now);
     }
 
+    /// A browser that died is as lost as a worker: what it was doing is unknown, and was no answer of the site. Every
+    /// other failure is one that the run itself has found, and ends it.
+    fn fail_or_execute_again(&mut self, failure: &Failure, now: Timestamp) {
+        if failure.code != FailureCode::BrowserCrashed || !self.execute_again(now) {
+            self.fail(failure.clone(), now);
+        }
+    }
+
+    /// Makes it ready for another worker, if it may have one; `false` if it may not. Before its first step it may be given
+    /// to another one; after that the site may have been changed, and only the workflow can say that it may be executed
+    /// again. Without working time left, no worker could do anything.
+    fn execute_again(&mut self, now: Timestamp) -> bool {
+        let (has_begun, work_left) = match &self.phase {
+            Phase::InProgress {
+                has_begun,
+                work_deadline,
+                ..
+            } => (*has_begun, work_deadline.since(now)),
+            Phase::AwaitingUserInput { work_left, .. } => (true, *work_left),
+            Phase::Held
+            | Phase::Ready { .. }
+            | Phase::Completed
+            | Phase::CompletedWithNoActionTaken { .. }
+            | Phase::Failed(_) => return false,
+        };
+        // An attempt that had not begun was no execution, and makes nobody wait; how often that may be is bounded.
+        let (may, wait) = if has_begun {
+            let may = self.executions < self.policy.max_attempts;
+            (may, self.policy.backoff.after(self.executions))
+        } else {
+            let may = self.attempt - self.executions < ATTEMPTS_THAT_NEVER_BEGAN;
+            (may, Duration::ZERO)
+        };
+        if !may || work_left.is_zero() {
+            return false;
+        }
+        // The wait is neither working time nor time in the queue.
+        self.timings = None;
+        self.work_used = self.policy.work_time.saturating_sub(work_left);
+        self.phase = Phase::Ready {
+            since: now.plus(wait),
+            is_admitted: true,
+            enqueued_again: 0,
+        };
+        self.due_at = self.ready_due_at();
+        true
+    }
+
     fn exceed_deadline(&mut self, now: Timestamp) {
         let message = format!(
             "the run has worked for {} s, which is all that it may",
@@ -427,55 +479,45 @@ impl Run {
         );
     }
 
-    /// What becomes of a run whose worker is gone: before its first step it may be given to another one; after that
-    /// the site may have been changed, and only the workflow can say that it may be executed again. Without working
-    /// time left, no worker could do anything.
+    /// What becomes of a run whose worker is gone.
     fn lose_worker(&mut self, now: Timestamp, how: &str) {
-        let (has_begun, when, work_left) = match &self.phase {
+        if self.execute_again(now) {
+            return;
+        }
+        let (has_begun, when, work_is_over) = match &self.phase {
             Phase::InProgress {
                 has_begun,
                 work_deadline,
                 ..
-            } => (*has_begun, "", work_deadline.since(now)),
-            Phase::AwaitingUserInput { work_left, .. } => {
-                (true, " while the run waited for a person", *work_left)
-            }
+            } => (*has_begun, "", now >= *work_deadline),
+            Phase::AwaitingUserInput { work_left, .. } => (
+                true,
+                " while the run waited for a person",
+                work_left.is_zero(),
+            ),
             Phase::Held
             | Phase::Ready { .. }
             | Phase::Completed
             | Phase::CompletedWithNoActionTaken { .. }
             | Phase::Failed(_) => return,
         };
-        let may_go_on = if has_begun {
-            self.executions < self.policy.max_attempts
-        } else {
-            self.attempt - self.executions < ATTEMPTS_THAT_NEVER_BEGAN
-        };
-        if work_left.is_zero() {
+        if work_is_over {
             self.exceed_deadline(now);
-        } else if may_go_on {
-            self.work_used = self.policy.work_time.saturating_sub(work_left);
-            self.phase = Phase::Ready {
-                since: now,
-                is_admitted: true,
-                enqueued_again: 0,
-            };
-            self.due_at = self.ready_due_at();
-        } else {
-            let message = if has_begun {
-                format!(
-                    "{how}{when}, during execution {} of at most {}",
-                    self.executions, self.policy.max_attempts
-                )
-            } else {
-                format!("{how} before its first step, {ATTEMPTS_THAT_NEVER_BEGAN} times")
-            };
-            let failure = Failure {
-                retryable: true,
-                ..Failure::outside_of_steps(FailureCode::WorkerLost, message)
-            };
-            self.fail(failure, now);
+            return;
         }
+        let message = if has_begun {
+            format!(
+                "{how}{when}, during execution {} of at most {}",
+                self.executions, self.policy.max_attempts
+            )
+        } else {
+            format!("{how} before its first step, {ATTEMPTS_THAT_NEVER_BEGAN} times")
+        };
+        let failure = Failure {
+            retryable: true,
+            ..Failure::outside_of_steps(FailureCode::WorkerLost, message)
+        };
+        self.fail(failure, now);
     }
 }
 

@@ -7,8 +7,8 @@ use std::hash::BuildHasherDefault;
 use std::time::Duration;
 
 use domain::run::{
-    CommitId, Event, Finish, HistoryEntry, InputRequest, NewRun, Phase, Policy, Rejected, Run,
-    Timings,
+    Backoff, CommitId, Event, Finish, HistoryEntry, InputRequest, NewRun, Phase, Policy, Rejected,
+    Run, Timings,
 };
 use domain::{Failure, FailureCode, InputRequestId, OrganizationId, RunId, Timestamp, WorkflowId};
 
@@ -92,6 +92,11 @@ type Answer = Result<Result<Stored, Rejected>, Broken>;
 pub(crate) fn policy(max_attempts: u8) -> Policy {
     Policy {
         max_attempts: max_attempts.into(),
+        // A wait before the next execution only makes things later: a tick is longer than any that is usual.
+        backoff: Backoff {
+            delay: Duration::ZERO,
+            ..Backoff::default()
+        },
         work_time: duration(WORK_TIME),
         queue_time: duration(QUEUE_TIME),
     }
@@ -251,6 +256,7 @@ impl Stored {
             at: timestamp(self.updated_at),
             commit: CommitId(0),
             skipped: Vec::new(),
+            not_before: None,
         }];
         run
     }
