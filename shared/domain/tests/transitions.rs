@@ -140,6 +140,11 @@ fn new_run(policy: Policy, is_managed: bool) -> Run {
     Run::create(new, now, CommitId(0))
 }
 
+/// When a run may be claimed: now, if it does not wait to be executed again.
+fn may_be_claimed_at(run: &Run) -> Timestamp {
+    run.updated_at().plus(run.waits_for_retry(run.updated_at()))
+}
+
 fn runs() -> impl Strategy<Value = Run> {
     (policies(), proptest::bool::weighted(0.2))
         .prop_map(|(policy, is_managed)| new_run(policy, is_managed))
@@ -551,6 +556,7 @@ fn a_run_whose_first_step_has_begun_is_executed_again_only_as_often_as_its_workf
             false,
         );
         for attempt in 1..=max_attempts {
+            let now = may_be_claimed_at(&run);
             let request_id = question(1, now).id;
             for kind in [Kind::Claim, Kind::Enter, Kind::LoseLease] {
                 let event = event(kind, attempt, request_id, 1, now);
@@ -562,6 +568,132 @@ fn a_run_whose_first_step_has_begun_is_executed_again_only_as_often_as_its_workf
         }
         assert_eq!(run.executions, max_attempts);
     }
+}
+
+/// A run that may be executed five times, during its first execution.
+fn in_its_first_execution(backoff: Backoff) -> Run {
+    let policy = Policy {
+        max_attempts: 5,
+        backoff,
+        ..Policy::default()
+    };
+    execute(&new_run(policy, false))
+}
+
+/// Claims a ready run as soon as it may be claimed, and begins its first step.
+fn execute(run: &Run) -> Run {
+    let now = may_be_claimed_at(run);
+    let request_id = question(1, now).id;
+    let claimed = run
+        .apply(&event(Kind::Claim, 0, request_id, 1, now), now, CommitId(1))
+        .expect("a ready run can be claimed");
+    let enter = event(Kind::Enter, claimed.attempt, request_id, 1, now);
+    claimed
+        .apply(&enter, now, CommitId(2))
+        .expect("whoever claimed it may begin")
+}
+
+/// Loses a run's worker at once.
+fn lose(run: &Run) -> Run {
+    let lost = Event::LeaseExpired {
+        attempt: run.attempt,
+    };
+    run.apply(&lost, run.updated_at(), CommitId(3))
+        .expect("a worker can be lost")
+}
+
+#[test]
+fn each_execution_waits_longer_than_the_one_before_and_not_longer_than_the_workflow_says() {
+    let waits = |backoff| {
+        let mut run = in_its_first_execution(backoff);
+        let mut waits = Vec::new();
+        for _ in 1..5 {
+            run = lose(&run);
+            let wait = run.waits_for_retry(run.updated_at());
+            let entry = run.history.last().expect("it was created");
+            assert_eq!(entry.not_before, Some(run.updated_at().plus(wait)));
+            waits.push(wait.as_secs());
+            run = execute(&run);
+            assert_eq!(run.waits_for_retry(run.updated_at()), Duration::ZERO);
+        }
+        waits
+    };
+    assert_eq!(waits(Backoff::default()), [10, 20, 40, 80]);
+    let seconds = Duration::from_secs;
+    let bounded = |doubles| Backoff {
+        delay: seconds(40),
+        doubles,
+        max_delay: seconds(100),
+    };
+    assert_eq!(waits(bounded(true)), [40, 80, 100, 100]);
+    assert_eq!(waits(bounded(false)), [40, 40, 40, 40]);
+    let endless = Backoff {
+        delay: Duration::MAX,
+        doubles: true,
+        max_delay: Duration::MAX,
+    };
+    assert_eq!(endless.after(u32::MAX), Backoff::LONGEST);
+}
+
+#[test]
+fn a_run_that_waits_for_its_next_execution_is_not_claimed_before() {
+    let run = lose(&in_its_first_execution(Backoff::default()));
+    let at = may_be_claimed_at(&run);
+    let just_before = Timestamp::from_millis(at.as_millis() - 1);
+    let request_id = question(1, at).id;
+    for (now, may) in [(run.updated_at(), false), (just_before, false), (at, true)] {
+        let claim = event(Kind::Claim, 0, request_id, 1, now);
+        let claimed = run.apply(&claim, now, CommitId(4));
+        assert_eq!(claimed.is_ok(), may, "{now}");
+        if !may {
+            assert_eq!(claimed, Err(Rejected::NotDue));
+        }
+    }
+    // Should its message get lost, it is looked at a minute after that.
+    assert_eq!(run.due_at, Some(at.plus(Duration::from_secs(60))));
+    // The wait is none of its time in the queue.
+    let queue_deadline = at.plus(run.policy.queue_time);
+    assert_eq!(run.queue_deadline(), Some(queue_deadline));
+}
+
+#[test]
+fn the_wait_for_the_next_execution_is_no_working_time() {
+    let run = execute(&lose(&in_its_first_execution(Backoff::default())));
+    assert_eq!(run.work_used, Duration::ZERO);
+}
+
+#[test]
+fn a_run_whose_browser_died_is_executed_again_as_if_its_worker_were_lost_and_no_other_failure_is() {
+    let fail = |run: &Run, code| {
+        let failure = Failure {
+            retryable: true,
+            ..Failure::outside_of_steps(code, "it went wrong")
+        };
+        let finished = Event::Finished {
+            attempt: run.attempt,
+            finish: Finish::Failed(failure),
+            timings: Timings::default(),
+            skipped: Vec::new(),
+        };
+        run.apply(&finished, run.updated_at(), CommitId(5))
+            .expect("whoever has it may end it")
+    };
+    let mut run = in_its_first_execution(Backoff::default());
+    let failed = fail(&run, FailureCode::ElementNotFound);
+    assert_eq!(failed.status(), Status::Failed);
+    for execution in 1..5 {
+        let crashed = fail(&run, FailureCode::BrowserCrashed);
+        let mut lost = lose(&run);
+        lost.history.last_mut().expect("it was created").commit = CommitId(5);
+        assert_eq!(crashed, lost);
+        assert_eq!(crashed.executions, execution);
+        run = execute(&crashed);
+    }
+    let crashed = fail(&run, FailureCode::BrowserCrashed);
+    let Phase::Failed(failure) = &crashed.phase else {
+        panic!("{:?}", crashed.phase)
+    };
+    assert_eq!(failure.code, FailureCode::BrowserCrashed);
 }
 
 #[test]
@@ -586,6 +718,7 @@ fn the_most_entries_that_a_definition_counts_are_what_the_longest_run_has() {
     ];
     let mut run = new_run(Policy::of(&definition), true);
     for kind in [vec![Kind::Release], never_begun, execution.repeat(2)].concat() {
+        let now = may_be_claimed_at(&run);
         let request_id = open_question(&run).unwrap_or(question(1, now).id);
         run = run
             .apply(
