@@ -22,6 +22,8 @@ pub(crate) struct Prepare {
     position: Option<(f64, f64)>,
     /// How often the page around a frame hid the point that it was at: then it is scrolled to.
     hidden: u32,
+    /// Whether pictures are to cover the element from now on.
+    conceals: bool,
 }
 
 impl Prepare {
@@ -32,6 +34,7 @@ impl Prepare {
             kind,
             position,
             hidden: 0,
+            conceals: false,
         }
     }
 
@@ -41,7 +44,13 @@ impl Prepare {
             kind,
             position: None,
             hidden: 0,
+            conceals: false,
         }
+    }
+
+    /// The same, for something that pictures must not show.
+    pub(crate) fn concealing(self, conceals: bool) -> Self {
+        Self { conceals, ..self }
     }
 
     /// The same, once more, because the page around its frame hid the point.

@@ -101,7 +101,7 @@ impl Page {
         self.settled(deadline).await?;
         loop {
             let taken = self
-                .covered("mask", &screenshot.mask, deadline, async || {
+                .covered(false, &screenshot.mask, deadline, async || {
                     self.capture(screenshot, deadline).await
                 })
                 .await;
@@ -115,31 +115,31 @@ impl Page {
         }
     }
 
-    /// Does something while elements are covered. What is not there is not covered.
+    /// Does something while elements are covered, and whatever must not be seen. What is not there is not covered.
     async fn covered<T>(
         &self,
-        how: &str,
+        is_printed: bool,
         elements: &[Locator],
         deadline: Deadline,
         action: impl AsyncFnOnce() -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut scopes = Vec::new();
-        let mut covered = Ok(());
+        let mut covered = self.cover_found(is_printed, &mut scopes, deadline).await;
         for element in elements {
+            if covered.is_err() {
+                break;
+            }
             covered = match self.scope(element, Duration::ZERO, deadline).await {
                 Ok(scope) => {
-                    let arguments = json!([[element]]);
+                    let arguments = json!([[element], is_printed]);
                     let done: Result<Value, Error> =
-                        self.ask(&scope, how, &arguments, deadline).await;
+                        self.ask(&scope, "cover", &arguments, deadline).await;
                     scopes.push(scope);
                     done.map(drop)
                 }
                 Err(Error::NotFound { .. }) => Ok(()),
                 Err(error) => Err(error),
             };
-            if covered.is_err() {
-                break;
-            }
         }
         let result = match covered {
             Ok(()) => action().await,
@@ -258,7 +258,7 @@ impl Page {
             params["marginBottom"] = bottom.into();
             params["marginLeft"] = left.into();
         }
-        self.covered("conceal", &options.mask, deadline, async || {
+        self.covered(true, &options.mask, deadline, async || {
             let answer = self.call("Page.printToPDF", params, deadline).await?;
             bytes(&answer, "Page.printToPDF")
         })

@@ -13,6 +13,7 @@ use crate::deadline::Deadline;
 use crate::frames::Context;
 use crate::helper::{SCRIPT, WORLD};
 use crate::page::{Page, millis, value};
+use crate::words::shorten;
 use crate::{Error, Locator};
 
 /// How long after its document the browser may take to tell of the helper script's context in it.
@@ -89,10 +90,18 @@ impl<T> Found<T> {
 impl Page {
     /// The main frame's document.
     pub(crate) async fn main_scope(&self, deadline: Deadline) -> Result<Scope, Error> {
-        let frame = self.target.main_frame.clone();
+        self.frame_scope(&self.target.main_frame, deadline).await
+    }
+
+    /// The present document of a frame, by the frame's id: for questions that need not know where it lies.
+    pub(crate) async fn frame_scope(
+        &self,
+        frame: &str,
+        deadline: Deadline,
+    ) -> Result<Scope, Error> {
         Ok(Scope {
-            context: self.context(&frame, deadline).await?,
-            frame,
+            context: self.context(frame, deadline).await?,
+            frame: frame.to_owned(),
             owners: Vec::new(),
         })
     }
@@ -212,7 +221,9 @@ impl Page {
         let answer = connection
             .call(&owner.session, "Runtime.callFunctionOn", params, deadline)
             .await?;
-        serde_json::from_value(value(answer)?).map_err(|error| Error::Protocol {
+        let mut value = value(answer)?;
+        shorten(&mut value, &self.target.tabs.redaction());
+        serde_json::from_value(value).map_err(|error| Error::Protocol {
             method: format!("{WORLD}.{function}"),
             message: error.to_string(),
         })

@@ -119,6 +119,11 @@ impl State {
         }
     }
 
+    /// The ids of all frames.
+    pub(crate) fn frames(&self) -> Vec<String> {
+        self.frames.keys().cloned().collect()
+    }
+
     pub(crate) fn frame_mut(&mut self, id: &str, session: &str) -> &mut Frame {
         let frame = self.frames.entry(id.to_owned()).or_default();
         session.clone_into(&mut frame.session);

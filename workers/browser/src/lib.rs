@@ -47,6 +47,7 @@ mod capture;
 mod choice;
 mod condition;
 mod connection;
+mod cover;
 mod deadline;
 mod dialog;
 mod download;
@@ -78,6 +79,7 @@ mod target;
 mod typing;
 mod url_pattern;
 mod wait;
+mod words;
 
 pub use capture::{PdfOptions, Screenshot};
 pub use choice::Choice;

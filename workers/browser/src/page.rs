@@ -10,6 +10,7 @@ use crate::deadline::Deadline;
 use crate::frame::Scope;
 use crate::helper::{SCRIPT, WORLD};
 use crate::target::Target;
+use crate::words::shorten;
 use crate::{DownloadWaiter, Error};
 
 /// How long a question that has no time-out of its own may take.
@@ -144,12 +145,15 @@ impl Page {
             .start(scope, function, arguments)
             .wait(deadline.with_grace())
             .await?;
-        let value = match value(answer) {
+        let mut value = match value(answer) {
             Err(Error::Script { message }) if message.contains("legwork is not defined") => {
                 return self.bring_helper(scope, deadline).await;
             }
             other => other?,
         };
+        if function != "readRows" {
+            shorten(&mut value, &self.target.tabs.redaction());
+        }
         serde_json::from_value(value).map_err(|error| Error::Protocol {
             method: format!("{WORLD}.{function}"),
             message: error.to_string(),

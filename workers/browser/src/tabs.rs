@@ -17,7 +17,7 @@ use crate::download::Downloads;
 use crate::feed::Feed;
 use crate::origins::{interception, origin_of};
 use crate::target::{Target, is_in_effect};
-use crate::{Error, HttpCredentials};
+use crate::{Error, HttpCredentials, Redaction};
 
 /// How many pages that have closed are remembered, so that who waits for a popup can be told that
 /// it came and went.
@@ -50,6 +50,8 @@ struct State {
     credentials: Option<HttpCredentials>,
     /// Where pages may go; anywhere if there is none.
     origins: Vec<String>,
+    /// What must not be seen on pictures, nor in messages.
+    redaction: Redaction,
     /// The first origin that a page was kept from, until a call of the client's reports it.
     refused: Option<String>,
     /// The origins that pages and frames were at.
@@ -208,6 +210,15 @@ impl Tabs {
         let state = self.state();
         let known = state.credentials.as_ref();
         known.filter(|known| known.origin == origin).cloned()
+    }
+
+    pub(crate) fn set_redaction(&self, redaction: Redaction) {
+        self.state().redaction = redaction;
+    }
+
+    /// What must not be seen on pictures, nor in messages.
+    pub(crate) fn redaction(&self) -> Redaction {
+        self.state().redaction.clone()
     }
 
     pub(crate) fn set_origins(&self, origins: &[String]) {

@@ -31,9 +31,8 @@ impl Page {
             after: deadline.allowed(),
             reason,
         };
-        let (scope, ready) = self
-            .prepare(locator, Prepare::focus("fill"), deadline)
-            .await?;
+        let prepare = Prepare::focus("fill").concealing(self.must_conceal(value));
+        let (scope, ready) = self.prepare(locator, prepare, deadline).await?;
         match ready.takes {
             Takes::Choice => {
                 let problem: Option<String> = self
@@ -91,7 +90,7 @@ impl Page {
         timeout: Duration,
     ) -> Result<(), Error> {
         let deadline = Deadline::after(timeout);
-        let prepare = Prepare::focus("focus");
+        let prepare = Prepare::focus("focus").concealing(self.must_conceal(text));
         let (scope, _) = self.prepare(locator, prepare, deadline).await?;
         if delay.is_zero() {
             let events = text.chars().flat_map(keys_of).collect();

@@ -313,6 +313,10 @@ impl Browser for Chromium {
         self.page.dom_snapshot().await
     }
 
+    fn conceal(&mut self, redaction: Redaction) {
+        self.page.redact(redaction);
+    }
+
     async fn begin_har(&mut self, redaction: Redaction) {
         self.recording = Some(self.page.record(RecordingOptions {
             redaction,

@@ -109,6 +109,7 @@ pub async fn execute(
         limits: Vec::new(),
         position: None,
         masking: Masking::default(),
+        is_concealing: false,
         note: Note::default(),
         is_over: false,
         skipped: Vec::new(),
@@ -162,6 +163,8 @@ pub(crate) struct Execution<'e> {
     pub(crate) position: Option<String>,
     /// What is masked now.
     masking: Masking,
+    /// Whether the browser covers it on pictures.
+    is_concealing: bool,
     /// What the log says about the present step.
     pub(crate) note: Note,
     /// Whether the run was cut: nothing is committed or stored any more.
@@ -539,7 +542,7 @@ impl Execution<'_> {
         wanted_name: &str,
         body: ArtifactBody,
     ) -> Result<String, Interrupted> {
-        let name = self.names.claim(wanted_name);
+        let name = self.names.claim(&self.mask().apply(wanted_name));
         if self.is_over {
             return Ok(name);
         }
@@ -612,6 +615,11 @@ impl Execution<'_> {
             output.insert(name.clone(), self.mask().apply_to_value(value));
         }
         let output = Value::Object(output);
+        // Looking for secrets in a page costs time, which a run without any need not spend.
+        if !self.is_concealing && self.scope.secret_values().next().is_some() {
+            self.is_concealing = true;
+            self.browser.conceal(self.masking.redaction());
+        }
         let size_bytes = output.to_string().len();
         if size_bytes > MOST_OUTPUT_BYTES {
             let message = format!(

@@ -127,6 +127,8 @@ pub trait Browser: Send {
     async fn pdf(&mut self, mask: &[Locator]) -> Result<Vec<u8>, Error>;
     /// Gives the document's HTML.
     async fn dom_snapshot(&mut self) -> Result<String, Error>;
+    /// Covers on pictures, from here on, whatever has a place in this redaction, and takes it out of what errors quote.
+    fn conceal(&mut self, redaction: Redaction);
     /// Records the network's traffic from here on, each text as the redaction gives it.
     async fn begin_har(&mut self, redaction: Redaction);
     /// Ends that, and gives the traffic as HAR 1.2, if it was recorded.

@@ -384,7 +384,7 @@ impl Execution<'_> {
                 .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&response.body)))
         };
         let value = json!({"url": response.url, "status": response.status, "body": body});
-        let value = self.mask().apply_to_value(value);
+        let value = self.mask().apply_to_read(value);
         self.scope.set(variable, &value);
         Ok(())
     }
@@ -420,7 +420,7 @@ impl Execution<'_> {
                 );
                 return Err(Fault::lasting(FailureCode::ExtractionFailed, message).into());
             }
-            let value = self.mask().apply_to_value(value);
+            let value = self.mask().apply_to_read(value);
             self.scope.set(variable, &value);
         }
         Ok(())

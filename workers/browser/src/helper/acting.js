@@ -125,7 +125,7 @@ const absent = "no element matched";
  * or else, for `mouse`, `hover` and `check`, is still and receives events at its point; scrolls it
  * into view.
  */
-async function prepare(locator, { kind, position, hidden }, ms) {
+async function prepare(locator, { kind, position, hidden, conceals }, ms) {
   const history = reasons();
   let round = Math.max(0, hidden - 1);
   let scrolled = hidden > 0;
@@ -145,6 +145,7 @@ async function prepare(locator, { kind, position, hidden }, ms) {
     if (kind === "focus" || kind === "fill") {
       element.scrollIntoView({ block: "nearest", inline: "nearest", behavior: "instant" });
       if (!focusOn(element, kind)) return fail("it does not take the focus");
+      if (conceals) conceal(element);
       return { one: { x: 0, y: 0, takes: takes(element) } };
     }
     if (!pointOf(element, position) || scrolled) {

@@ -1,7 +1,5 @@
 // What the client asks for by name. Everything above is inside of one function with this.
 
-const masks = [];
-
 return {
   held: null,
 
@@ -202,28 +200,13 @@ return {
       return { x, y, width, height, scrollX, scrollY };
     }),
 
-  /** Lays opaque boxes over elements, until `unmask`. */
-  mask(locators) {
-    for (const locator of locators) {
-      for (const element of all(locator)) {
-        const { x, y, width, height } = element.getBoundingClientRect();
-        const mask = document.createElement("div");
-        mask.style.cssText = `all: initial; position: absolute; left: ${x + scrollX}px; top: ${y + scrollY}px; width: ${width}px; height: ${height}px; background: #f0f; z-index: 2147483647;`;
-        document.documentElement.append(mask);
-        masks.push(mask);
-      }
-    }
+  /** Covers elements, until `unmask`. */
+  cover(locators, isPrinted) {
+    for (const element of locators.flatMap((locator) => all(locator))) coverElement(element, isPrinted);
   },
 
-  /** Makes elements invisible, until `unmask`: a box over them would not follow them onto paper. */
-  conceal(locators) {
-    for (const element of locators.flatMap((locator) => all(locator))) {
-      const before = element.getAttribute("style");
-      element.style.setProperty("visibility", "hidden", "important");
-      const remove = () => (before === null ? element.removeAttribute("style") : element.setAttribute("style", before));
-      masks.push({ remove });
-    }
-  },
+  showing: () => showing([]),
+  coverFound,
 
   unmask() {
     // Backwards, so that an element that was concealed twice gets back what it had at first.

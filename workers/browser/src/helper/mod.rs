@@ -1,8 +1,8 @@
 //! The part of this client that runs inside each document, in an isolated world that the page
 //! can't see: it finds elements, says whether they can be acted on, and waits for changes.
 //!
-//! It acts on nothing but focus, selection, scrolling and chosen values, and stores nothing in the
-//! page. Its parts are one script, since a document gets one.
+//! It acts on nothing but focus, selection, scrolling and chosen values, covers what a picture must not
+//! show while it is taken, and stores nothing in the page. Its parts are one script, since a document gets one.
 
 /// The name of the isolated world in which the script runs.
 pub(crate) const WORLD: &str = "legwork";
@@ -18,6 +18,7 @@ pub(crate) const SCRIPT: &str = concat!(
     include_str!("waiting.js"),
     include_str!("acting.js"),
     include_str!("reading.js"),
+    include_str!("covering.js"),
     include_str!("api.js"),
     "})();\n",
 );

@@ -7,6 +7,7 @@
 mod accessibility;
 mod acting;
 mod choosing;
+mod covering;
 mod dialogs;
 mod downloading;
 mod emulating;

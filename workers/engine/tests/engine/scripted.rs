@@ -307,6 +307,8 @@ impl Browser for ScriptedBrowser {
         Ok(b"%PDF".to_vec())
     }
 
+    fn conceal(&mut self, _: Redaction) {}
+
     async fn begin_har(&mut self, _: Redaction) {
         self.story.tell("record");
     }

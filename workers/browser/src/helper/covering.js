@@ -1,0 +1,101 @@
+// Covering what must not be seen on a picture. What that is only the client knows: it gets the texts, and says where in
+// them. No secret comes here but by the page itself.
+
+const masks = [];
+
+/** Fields into which something was entered that must not be seen, whatever has become of their values. */
+const concealed = new Set();
+
+function conceal(element) {
+  for (const known of concealed) if (!known.deref()) concealed.delete(known);
+  concealed.add(new WeakRef(element));
+}
+
+/** What the client was shown last: the nodes of texts, and the elements that show a value. */
+let shown = { texts: [], fields: [] };
+
+const hasNoText = "script, style, noscript, template, head, title";
+
+/** What an element shows that is no text of the document. */
+function valuesOf(element) {
+  switch (element.localName) {
+    case "input":
+      return /^(hidden|checkbox|radio|file|range|color|image)$/.test(element.type) ? null : element.value || element.placeholder;
+    case "textarea":
+      return element.value || element.placeholder;
+    case "select": {
+      const isOpen = element.multiple || element.size > 1;
+      return [...(isOpen ? element.options : element.selectedOptions)].map((option) => option.label).join(" ");
+    }
+    case "img":
+      return element.alt;
+    default:
+      return null;
+  }
+}
+
+function showing(closed) {
+  shown = { texts: [], fields: [] };
+  const texts = [];
+  const fields = [];
+  for (const root of [document, ...closed].flatMap(rootsOf)) {
+    const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+      if (!node.data.trim() || node.parentElement?.matches(hasNoText)) continue;
+      shown.texts.push(node);
+      texts.push(node.data);
+    }
+    for (const element of root.querySelectorAll("input, textarea, select, img[alt]")) {
+      const value = valuesOf(element);
+      if (!value) continue;
+      shown.fields.push(element);
+      fields.push(value);
+    }
+  }
+  return { texts, fields };
+}
+
+/** Lays an opaque box over a place, on top of everything, dialogs too. */
+function layBox({ x, y, width, height }) {
+  if (!width || !height) return;
+  const box = document.createElement("div");
+  box.popover = "manual";
+  box.style.cssText = `all: initial; position: absolute; inset: auto; left: ${x + scrollX}px; top: ${y + scrollY}px; width: ${width}px; height: ${height}px; background: #f0f; z-index: 2147483647;`;
+  document.documentElement.append(box);
+  box.showPopover?.();
+  masks.push(box);
+}
+
+/** Makes an element invisible: a box over it would not follow it onto paper. */
+function hide(element) {
+  const before = element.getAttribute("style");
+  element.style.setProperty("visibility", "hidden", "important");
+  // Chromium leaves an empty attribute behind if nobody has read it before.
+  element.getAttribute("style");
+  const remove = () => (before === null ? element.removeAttribute("style") : element.setAttribute("style", before));
+  masks.push({ remove });
+}
+
+const coverElement = (element, isPrinted) => (isPrinted ? hide(element) : layBox(element.getBoundingClientRect()));
+
+/** Covers these places: of the text or the field with an index, from one place to another. */
+function coverFound(texts, fields, isPrinted) {
+  for (const [index, start, end] of texts) {
+    const node = shown.texts[index];
+    if (!node?.isConnected) continue;
+    if (isPrinted) {
+      hide(node.parentElement ?? node.getRootNode().host);
+      continue;
+    }
+    const range = document.createRange();
+    range.setStart(node, Math.min(start, node.length));
+    range.setEnd(node, Math.min(end, node.length));
+    for (const box of range.getClientRects()) layBox(box);
+  }
+  for (const index of fields) if (shown.fields[index]?.isConnected) coverElement(shown.fields[index], isPrinted);
+  for (const known of concealed) {
+    const element = known.deref();
+    if (element?.isConnected) coverElement(element, isPrinted);
+  }
+  shown = { texts: [], fields: [] };
+}
