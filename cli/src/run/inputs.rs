@@ -41,13 +41,12 @@ pub(super) fn input(
     let input = Value::Object(input);
     if let Some(schema) = &definition.input {
         let schema = InputSchema::new(schema).map_err(anyhow::Error::msg)?;
-        let errors = schema.errors_of(&input);
-        for error in &errors {
-            display::note(&format!("input{}: {}", error.pointer, error.message));
-        }
-        if !errors.is_empty() {
-            bail!("the input is not what the workflow takes");
-        }
+        return schema.complete(input).or_else(|errors| {
+            for error in &errors {
+                display::note(&format!("input{}: {}", error.pointer, error.message));
+            }
+            bail!("the input is not what the workflow takes")
+        });
     }
     Ok(input)
 }

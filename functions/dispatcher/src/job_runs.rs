@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::definition::Definition;
+use domain::input_schema::InputSchema;
 use domain::job_run::{JobRun, ManagedRun, Plan, reconcile};
 use domain::run::{Event, NewRun, Policy, Run};
 use domain::{JobRunId, RunId};
@@ -95,6 +96,9 @@ async fn create_held(store: &Store, job_run: &JobRun, managed: &ManagedRun) -> R
             ),
             reason: error.to_string(),
         })?;
+    let definition = definition_of(store, managed).await?;
+    let policy = definition.as_ref().map_or_else(Policy::default, Policy::of);
+    let input = completed(definition.as_ref(), input);
     let new = NewRun {
         id: managed.run_id,
         organization_id: job_run.organization_id,
@@ -105,7 +109,7 @@ async fn create_held(store: &Store, job_run: &JobRun, managed: &ManagedRun) -> R
         created_by_user_id: job_run.created_by_user_id.clone(),
         metadata: BTreeMap::new(),
         secret_bindings: BTreeMap::new(),
-        policy: policy_of(store, managed).await?,
+        policy,
         trace_parent: None,
     };
     // The id was fixed with the job run, so that of several callers one creates it.
@@ -115,9 +119,9 @@ async fn create_held(store: &Store, job_run: &JobRun, managed: &ManagedRun) -> R
     Ok(())
 }
 
-/// What the workflow's definition says about executing it. Where there is none that can be read, the run is created
-/// all the same: its worker says what is wrong in the run's own failure, which a job run that hangs would not.
-async fn policy_of(store: &Store, managed: &ManagedRun) -> Result<Policy> {
+/// What the run executes. Where there is none that can be read, the run is created all the same: its worker says what
+/// is wrong in the run's own failure, which a job run that hangs would not.
+async fn definition_of(store: &Store, managed: &ManagedRun) -> Result<Option<Definition>> {
     let version = store
         .workflow_version(managed.workflow_id, managed.workflow_version)
         .await?;
@@ -128,10 +132,19 @@ async fn policy_of(store: &Store, managed: &ManagedRun) -> Result<Policy> {
         let (workflow_id, version) = (managed.workflow_id, managed.workflow_version);
         tracing::error!(%workflow_id, version, run_id = %managed.run_id, "A saved definition can't be read");
     }
-    Ok(definition.as_ref().map_or_else(Policy::default, Policy::of))
+    Ok(definition)
 }
 
-/// Lets a run go: within its organization, it is admitted to the queue as every other, if there is room.
+/// The input with the defaults of the version that is executed. One that this version does not take stays as it is.
+fn completed(definition: Option<&Definition>, input: Value) -> Value {
+    let schema = definition.and_then(|definition| definition.input.as_ref());
+    let schema = schema.and_then(|schema| InputSchema::new(schema).ok());
+    schema
+        .and_then(|schema| schema.complete(input.clone()).ok())
+        .unwrap_or(input)
+}
+
+/// Lets a run go: within its organization, it is admitted to the queue as every other, when there is room.
 async fn release(store: &Store, run: &Run) -> Result<()> {
     let released = store
         .transition(run.clone(), &Event::Released, now())

@@ -824,6 +824,41 @@ async fn a_retry_is_a_new_run_of_the_same_version_and_input_and_only_of_an_ended
 }
 
 #[tokio::test]
+async fn a_run_has_the_defaults_of_its_input_and_so_does_its_retry() {
+    let caller = Caller::start().await;
+    let definition = json!({
+        "name": "Pages",
+        "input": { "properties": {
+            "month": { "type": "string", "default": "2026-05" },
+            "page": { "properties": { "size": { "type": "integer", "default": 20 } } },
+        } },
+        "states": [{ "name": "a", "steps": [{ "back": null }] }],
+    });
+    let workflow = caller
+        .post("/workflows", &json!({ "definition": definition }))
+        .await;
+    let asked = json!({ "workflowId": workflow.body["id"], "input": { "page": {} } });
+    let effective = json!({ "month": "2026-05", "page": { "size": 20 } });
+    let run = caller.keyed("one", &asked).await;
+    assert_eq!((run.status, &run.body["input"]), (201, &effective));
+    // The key stands for what was sent, not for what was made of it.
+    let again = caller.keyed("one", &asked).await;
+    assert_eq!((again.status, &again.body), (201, &run.body));
+    let whole = json!({ "workflowId": workflow.body["id"], "input": effective });
+    assert_eq!(caller.keyed("one", &whole).await.status, 422);
+
+    let id = run.body["id"].as_str().expect("an id");
+    let canceled = caller
+        .post(&format!("/workflow-runs/{id}/cancel"), &Value::Null)
+        .await;
+    assert_eq!(canceled.status, 200, "{}", canceled.body);
+    let retried = caller
+        .post(&format!("/workflow-runs/{id}/retry"), &Value::Null)
+        .await;
+    assert_eq!((retried.status, &retried.body["input"]), (201, &effective));
+}
+
+#[tokio::test]
 async fn a_workflow_whose_input_schema_cannot_be_used_is_not_saved() {
     let caller = Caller::start().await;
     let states = json!([{ "name": "a", "steps": [{ "waitFor": { "time": "1s" } }] }]);

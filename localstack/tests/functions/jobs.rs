@@ -13,6 +13,7 @@ async fn workflow(setting: &Setting) -> WorkflowId {
     let definition = json!({
         "name": "Look",
         "retry": { "maxAttempts": 3 },
+        "input": { "properties": { "month": { "default": "May" } } },
         "states": [{ "name": "looking", "steps": [{ "goto": "https://example.com/" }] }],
     });
     let workflow = Workflow {
@@ -184,7 +185,7 @@ async fn a_job_of_two_workflows_releases_the_second_after_the_first() {
         .run_input(first.id)
         .await
         .expect("the store answers");
-    assert_eq!(input, Some(json!({ "order": 1 })));
+    assert_eq!(input, Some(json!({ "order": 1, "month": "May" })));
     assert_eq!(
         fresh(&setting, &job_run).await.current_workflow_run_id,
         Some(first.id)

@@ -4,6 +4,8 @@
 //! before it is built: no reference leads outside or round in a circle, patterns match in linear time, and the size of
 //! the schema times the size of an input has a limit.
 
+mod defaults;
+
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
@@ -46,9 +48,12 @@ const DRAFTS: &[&str] = &[
 /// A schema that inputs can be checked against.
 #[derive(Debug)]
 pub struct InputSchema {
+    schema: Value,
     validator: Validator,
     size: usize,
 }
+
+pub use defaults::wrong_defaults;
 
 /// Something wrong with an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,39 +91,62 @@ impl InputSchema {
                 shortened(&error.to_string())
             ));
         }
-        let validator = jsonschema::options()
-            .should_validate_formats(true)
-            .with_pattern_options(PatternOptions::regex().size_limit(1 << 20))
-            .build(schema)
-            .map_err(|error| {
-                format!(
-                    "this JSON Schema can't be used: {}",
-                    shortened(&error.to_string())
-                )
-            })?;
         Ok(Self {
-            validator,
+            schema: schema.clone(),
+            validator: build(schema)?,
             size: survey.subschemas,
         })
     }
 
-    /// What is wrong with an input; nothing if it is right. Of very many errors the first hundred.
-    #[must_use]
-    pub fn errors_of(&self, input: &Value) -> Vec<InputError> {
-        let work = self.size.saturating_mul(size_of(input));
-        if work > MOST_WORK {
-            return vec![InputError {
-                pointer: String::new(),
-                message: "this input is too large to be checked against the workflow's schema"
-                    .to_owned(),
-            }];
+    /// An input as a run has it: with the schema's defaults where nothing was given.
+    ///
+    /// # Errors
+    /// What is wrong with the input. Of very many errors the first hundred.
+    pub fn complete(&self, mut input: Value) -> Result<Value, Vec<InputError>> {
+        let too_large = || InputError {
+            pointer: String::new(),
+            message: "this input is too large to be checked against the workflow's schema"
+                .to_owned(),
+        };
+        // Before the defaults and after them: filling them in goes through all of it, too.
+        if self.is_too_large(&input)
+            || !defaults::fill(&self.schema, &mut input)
+            || self.is_too_large(&input)
+        {
+            return Err(vec![too_large()]);
         }
+        let errors = self.errors_of(&input);
+        if errors.is_empty() {
+            Ok(input)
+        } else {
+            Err(errors)
+        }
+    }
+
+    fn is_too_large(&self, input: &Value) -> bool {
+        self.size.saturating_mul(size_of(input)) > MOST_WORK
+    }
+
+    fn errors_of(&self, input: &Value) -> Vec<InputError> {
         let errors = self.validator.iter_errors(input);
         errors
             .flat_map(|error| errors_of(&error))
             .take(MOST_ERRORS)
             .collect()
     }
+}
+
+fn build(schema: &Value) -> Result<Validator, String> {
+    jsonschema::options()
+        .should_validate_formats(true)
+        .with_pattern_options(PatternOptions::regex().size_limit(1 << 20))
+        .build(schema)
+        .map_err(|error| {
+            format!(
+                "this JSON Schema can't be used: {}",
+                shortened(&error.to_string())
+            )
+        })
 }
 
 /// Walks through a schema as a validator would at most.
@@ -248,6 +276,10 @@ mod tests {
         InputSchema::new(schema).expect_err("it must be refused")
     }
 
+    fn errors(schema: &InputSchema, input: Value) -> Vec<InputError> {
+        schema.complete(input).expect_err("it must be refused")
+    }
+
     #[test]
     fn an_input_is_checked_and_each_error_has_its_place_without_its_value() {
         let schema = InputSchema::new(&json!({
@@ -258,13 +290,17 @@ mod tests {
             "additionalProperties": false,
         }))
         .expect("a schema");
-        assert_eq!(schema.errors_of(&json!({ "months": ["2026-11"] })), []);
-        let errors = schema.errors_of(&json!({ "months": ["2026-11", "secret-looking", 7] }));
-        let places: Vec<&str> = errors.iter().map(|error| error.pointer.as_str()).collect();
+        let right = json!({ "months": ["2026-11"] });
+        assert_eq!(schema.complete(right.clone()), Ok(right));
+        let found = errors(
+            &schema,
+            json!({ "months": ["2026-11", "secret-looking", 7] }),
+        );
+        let places: Vec<&str> = found.iter().map(|error| error.pointer.as_str()).collect();
         assert_eq!(places, ["/months/1", "/months/2"]);
-        assert!(!format!("{errors:?}").contains("secret-looking"));
-        let errors = schema.errors_of(&json!({ "year/s": 1 }));
-        let places: Vec<&str> = errors.iter().map(|error| error.pointer.as_str()).collect();
+        assert!(!format!("{found:?}").contains("secret-looking"));
+        let found = errors(&schema, json!({ "year/s": 1 }));
+        let places: Vec<&str> = found.iter().map(|error| error.pointer.as_str()).collect();
         assert_eq!(places, ["/year~1s", "/months"]);
     }
 
@@ -334,24 +370,20 @@ mod tests {
             .map(|length| json!({ "properties": { "a": { "maxLength": length } } }))
             .collect();
         let schema = InputSchema::new(&json!({ "allOf": parts })).expect("a schema");
-        let errors = schema.errors_of(&json!({ "a": "x".repeat(60_000) }));
-        assert_eq!(errors.len(), 100);
-        assert!(format!("{errors:?}").len() < 100_000);
-        let errors = schema.errors_of(&json!({ "a": vec![0; 1_000_000] }));
-        assert_eq!(errors.len(), 1, "{}", errors[0].message);
-        assert!(errors[0].message.contains("too large"));
+        let found = errors(&schema, json!({ "a": "x".repeat(60_000) }));
+        assert_eq!(found.len(), 100);
+        assert!(format!("{found:?}").len() < 100_000);
+        let found = errors(&schema, json!({ "a": vec![0; 1_000_000] }));
+        assert_eq!(found.len(), 1, "{}", found[0].message);
+        assert!(found[0].message.contains("too large"));
     }
 
     #[test]
     fn patterns_match_in_linear_time() {
         let schema =
             InputSchema::new(&json!({ "type": "string", "pattern": "^(a+)+$" })).expect("a schema");
-        assert_eq!(
-            schema
-                .errors_of(&json!(format!("{}!", "a".repeat(100_000))))
-                .len(),
-            1
-        );
+        let text = json!(format!("{}!", "a".repeat(100_000)));
+        assert_eq!(errors(&schema, text).len(), 1);
         assert!(refused(&json!({ "pattern": "(?=a)b" })).contains("can't be used"));
         assert!(refused(&json!({ "type": "sting" })).contains("no JSON Schema"));
     }

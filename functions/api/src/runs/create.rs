@@ -42,7 +42,7 @@ pub(crate) struct CreateRun {
     /// Its version; the latest one if it is left out.
     #[schema(minimum = 1)]
     workflow_version: Option<u32>,
-    /// What the workflow's input schema asks for; `{}` if it is left out.
+    /// What the workflow's input schema asks for; `{}` if it is left out. The run's `input` has the schema's defaults, too.
     #[schema(value_type = Option<Object>)]
     input: Option<Value>,
     /// Up to 16 strings of your own, echoed in the run and in webhooks. A key has 1 to 64 characters, a value at most
@@ -90,10 +90,14 @@ pub(crate) async fn create(
     };
     let mut errors = check_metadata(&asked.metadata);
     errors.extend(check_bindings(&asked.secret_bindings, &version.definition));
-    errors.extend(check_input(&input, &version)?);
-    if !errors.is_empty() {
-        return Err(Problem::of_fields(errors));
-    }
+    let input = match complete_input(input, &version)? {
+        Ok(input) if errors.is_empty() => input,
+        Ok(_) => return Err(Problem::of_fields(errors)),
+        Err(more) => {
+            errors.extend(more);
+            return Err(Problem::of_fields(errors));
+        }
+    };
 
     let new = NewRun {
         id: fresh_id(RunId::new, now()),
@@ -321,12 +325,17 @@ fn check_bindings(bindings: &BTreeMap<String, String>, definition: &Definition) 
     errors
 }
 
-fn check_input(input: &Value, version: &Version) -> Result<Vec<FieldError>, Problem> {
+/// The input as the run has it, or what is wrong with it.
+fn complete_input(
+    input: Value,
+    version: &Version,
+) -> Result<Result<Value, Vec<FieldError>>, Problem> {
     if !input.is_object() {
-        return Ok(vec![FieldError::new("/input", "an input is an object")]);
+        let error = FieldError::new("/input", "an input is an object");
+        return Ok(Err(vec![error]));
     }
     let schema = match &version.input {
-        None => return Ok(Vec::new()),
+        None => return Ok(Ok(input)),
         Some(Ok(schema)) => schema,
         Some(Err(why)) => {
             let message = format!("its input schema: {why}");
@@ -336,10 +345,13 @@ fn check_input(input: &Value, version: &Version) -> Result<Vec<FieldError>, Prob
             )]));
         }
     };
-    let errors = schema.errors_of(input).into_iter();
-    Ok(errors
-        .map(|error| FieldError::new(format!("/input{}", error.pointer), error.message))
-        .collect())
+    let completed = schema.complete(input);
+    Ok(completed.map_err(|errors| {
+        errors
+            .into_iter()
+            .map(|error| FieldError::new(format!("/input{}", error.pointer), error.message))
+            .collect()
+    }))
 }
 
 #[cfg(test)]

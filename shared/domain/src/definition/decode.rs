@@ -18,7 +18,7 @@ use super::proxy::{Proxy, ProxyAddress};
 use super::step::{RetryPolicy, Step, Verb};
 use super::template::Template;
 use super::{BrowserSettings, Definition, KeepHar, State};
-use crate::input_schema::InputSchema;
+use crate::input_schema::{InputSchema, wrong_defaults};
 use crate::run::{Backoff, HISTORY_ENTRIES};
 
 /// The working time of a run whose definition names none.
@@ -147,8 +147,14 @@ impl Decoder<'_> {
             return;
         }
         let schema = node.to_value();
-        if let Err(message) = InputSchema::new(&schema) {
-            self.report(&node.place, Rule::BadInputSchema, message);
+        match InputSchema::new(&schema) {
+            Err(message) => self.report(&node.place, Rule::BadInputSchema, message),
+            Ok(_) => {
+                for (pointer, message) in wrong_defaults(&schema) {
+                    let place = &node.at(&pointer).unwrap_or(node).place;
+                    self.report(place, Rule::BadInputSchema, message);
+                }
+            }
         }
         self.names.input = Some(schema);
     }

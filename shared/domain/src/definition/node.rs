@@ -70,6 +70,22 @@ impl Node {
         }
     }
 
+    /// Finds what is inside, by a JSON pointer.
+    pub(super) fn at(&self, pointer: &str) -> Option<&Self> {
+        let mut tokens = pointer.split('/').skip(1);
+        tokens.try_fold(self, |node, token| {
+            let token = token.replace("~1", "/").replace("~0", "~");
+            match &node.kind {
+                Kind::Mapping(entries) => {
+                    let mut entries = entries.iter();
+                    Some(&entries.find(|entry| entry.key == token)?.value)
+                }
+                Kind::Sequence(items) => items.get(token.parse::<usize>().ok()?),
+                Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::String(_) => None,
+            }
+        })
+    }
+
     /// Makes the tree of a JSON value, or `None` after having reported why not.
     pub(super) fn from_value(value: &Value, problems: &mut Problems) -> Option<Self> {
         let mut budget = MOST_NODES;

@@ -231,6 +231,24 @@ fn a_wrong_input_schema_is_an_error_at_its_place() {
 }
 
 #[test]
+fn a_default_that_its_own_schema_refuses_is_an_error_at_its_place() {
+    let text = with_steps("      - click: a\n")
+        + "input:\n  properties:\n    month: { type: string, default: May }\n    year: { type: integer, default: this }\n";
+    let found = errors(&text);
+    let place = &found[0].place;
+    let line = text.lines().position(|line| line.contains("year"));
+    assert_eq!(
+        (found.len(), place.pointer.as_str(), place.line),
+        (
+            1,
+            "/input/properties/year/default",
+            line.map(|line| line + 1)
+        ),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn a_step_has_exactly_one_verb_and_a_locator_one_way() {
     assert!(
         error_of_step("{ click: a, hover: b }")
