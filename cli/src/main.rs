@@ -77,7 +77,7 @@ enum Command {
     ///
     /// Secrets come from a file, from the environment or from the prompt, never from the command line.
     /// Exit code 0: completed; 1: failed; 2: not run, because the workflow, its input or its secrets are wrong;
-    /// 3: completed with no action taken; 130: cancelled by Ctrl-C.
+    /// 3: completed with no action taken; 130: cancelled by Ctrl-C or SIGTERM.
     Run(run::Arguments),
     /// Makes a workflow of a recording of the Chrome DevTools Recorder.
     Import(import::Arguments),

@@ -70,4 +70,32 @@ fn import_writes_a_workflow_that_validates_and_says_what_it_left_out() {
     );
     let valid = legwork(&["validate", "w.yaml"], folder.path());
     assert_eq!(valid.status.code(), Some(0), "{valid:?}");
+
+    // What was made of it since is not lost.
+    let path = folder.path().join("w.yaml");
+    std::fs::write(&path, "by hand").expect("written");
+    let again = legwork(&["import", "r.json", "-o", "w.yaml"], folder.path());
+    assert_eq!(again.status.code(), Some(2));
+    assert!(text(&again.stderr).contains("`--force`"), "{again:?}");
+    let kept = std::fs::read_to_string(&path).expect("the file");
+    assert_eq!(kept, "by hand");
+    let forced = legwork(
+        &["import", "r.json", "-o", "w.yaml", "--force"],
+        folder.path(),
+    );
+    assert_eq!(forced.status.code(), Some(0), "{forced:?}");
+    let valid = legwork(&["validate", "w.yaml"], folder.path());
+    assert_eq!(valid.status.code(), Some(0), "{valid:?}");
+}
+
+#[test]
+fn import_says_of_a_recording_without_steps_that_it_is_empty() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recording = json!({"title": "T", "steps": []});
+    std::fs::write(folder.path().join("r.json"), recording.to_string()).expect("written");
+    let imported = legwork(&["import", "r.json", "-o", "w.yaml"], folder.path());
+    assert_eq!(imported.status.code(), Some(2));
+    let said = text(&imported.stderr);
+    assert!(said.contains("has no steps: record"), "{said}");
+    assert!(!folder.path().join("w.yaml").exists());
 }

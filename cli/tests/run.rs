@@ -4,7 +4,7 @@
 mod connect_proxy;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::mpsc;
@@ -368,9 +368,8 @@ states: [{ name: a, steps: [{ fill: { css: input, value: '{{ secrets.pin }}' } }
     assert!(!place.path("legwork-run").exists());
 }
 
-#[test]
-fn ctrl_c_ends_the_run_cleans_up_at_the_site_and_leaves_no_browser() {
-    // A site that says which pages it was asked for.
+/// A site that says which pages it was asked for.
+fn listening_site() -> (SocketAddr, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     let (asked, asks) = mpsc::channel();
@@ -390,15 +389,23 @@ fn ctrl_c_ends_the_run_cleans_up_at_the_site_and_leaves_no_browser() {
             }
         }
     });
-    let place = Place::new();
+    (address, asks)
+}
+
+/// A run that waits for ever in its second state, and does this at its end.
+fn waiting_run(
+    place: &Place,
+    address: SocketAddr,
+    at_its_end: &str,
+) -> (Child, BufReader<ChildStderr>) {
     place.write(
         "waits.yaml",
         &format!(
             "name: T
 states:
-  - {{ name: entering, steps: [{{ goto: 'http://{address}/in' }}] }}
+  - {{ name: entering, steps: [{{ goto: 'http://{address}/in' }}, {{ screenshot: {{ fileName: in.png }} }}] }}
   - {{ name: waiting, steps: [{{ waitFor: {{ time: 1h }} }}] }}
-  - {{ name: leaving, finally: true, steps: [{{ goto: 'http://{address}/out' }}] }}
+  - {{ name: leaving, finally: true, steps: [{{ goto: 'http://{address}/out' }}, {{ {at_its_end} }}] }}
 "
         ),
     );
@@ -408,15 +415,71 @@ states:
         .expect("it starts");
     let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
     wait_for(&mut stderr, "  waiting\n");
+    (child, stderr)
+}
+
+fn tell(child: &Child, signal: Signal) {
     let id = i32::try_from(child.id()).expect("an id");
-    kill_process(Pid::from_raw(id).expect("an id"), Signal::INT).expect("it can be told");
+    kill_process(Pid::from_raw(id).expect("an id"), signal).expect("it can be told");
+}
+
+fn assert_was_cancelled(place: &Place) {
+    let results = place.path("legwork-run");
+    let record = std::fs::read_to_string(results.join("run.json")).expect("the record");
+    let record: Value = serde_json::from_str(&record).expect("JSON");
+    assert_eq!(record["status"], "FAILED", "{record:#}");
+    assert_eq!(record["failure"]["code"], "CANCELED", "{record:#}");
+    assert_eq!(record["currentStateName"], "waiting", "{record:#}");
+    assert_eq!(record["failure"]["state"], "waiting", "{record:#}");
+    let artifacts = record["artifacts"].as_array().expect("a list");
+    assert!(
+        artifacts
+            .iter()
+            .any(|artifact| artifact["name"] == "in.png")
+    );
+    for artifact in artifacts {
+        let name = artifact["name"].as_str().expect("a name");
+        assert!(results.join("artifacts").join(name).is_file(), "{name}");
+    }
+    place.assert_is_clean();
+}
+
+#[test]
+fn ctrl_c_ends_the_run_cleans_up_at_the_site_and_leaves_its_record_and_no_browser() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let (address, asks) = listening_site();
+        let place = Place::new();
+        let (child, mut stderr) = waiting_run(&place, address, "back: ");
+        tell(&child, signal);
+        let mut said = String::new();
+        stderr.read_to_string(&mut said).expect("it can be read");
+        assert_eq!(end(child), Some(130), "{said}");
+        assert!(said.contains("FAILED (CANCELED)"), "{said}");
+        let pages: Vec<_> = asks
+            .try_iter()
+            .filter(|path| path != "/favicon.ico")
+            .collect();
+        assert_eq!(pages[..2], ["/in", "/out"], "{said}");
+        assert_was_cancelled(&place);
+        let log = place.path("legwork-run/artifacts/log.jsonl");
+        let log = std::fs::read_to_string(log).expect("the log");
+        assert!(log.contains("the run was cancelled"), "{log}");
+    }
+}
+
+#[test]
+fn a_second_ctrl_c_ends_the_run_at_once() {
+    let (address, _asks) = listening_site();
+    let place = Place::new();
+    let (child, mut stderr) = waiting_run(&place, address, "waitFor: { time: 1h }");
+    tell(&child, Signal::INT);
+    wait_for(&mut stderr, "press Ctrl-C again");
+    let told = Instant::now();
+    tell(&child, Signal::INT);
     let mut said = String::new();
     stderr.read_to_string(&mut said).expect("it can be read");
     assert_eq!(end(child), Some(130), "{said}");
-    let pages: Vec<_> = asks
-        .try_iter()
-        .filter(|path| path != "/favicon.ico")
-        .collect();
-    assert_eq!(pages, ["/in", "/out"], "{said}");
-    place.assert_is_clean();
+    // Cleaning up at the site would have taken half a minute.
+    assert!(told.elapsed() < Duration::from_secs(15), "{said}");
+    assert_was_cancelled(&place);
 }

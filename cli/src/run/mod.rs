@@ -12,10 +12,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use domain::definition::Definition;
-use engine::{Cut, Interrupted, Outcome};
+use domain::definition::{BrowserSettings, Definition};
+use domain::{Failure, FailureCode};
+use engine::{Cut, Interrupted, Outcome, Report};
 use platform::addresses::AllowAddresses;
 use platform::configuration::{Environment, Runner};
+use platform::upstream::Upstream;
 use tokio::sync::watch;
 
 use crate::{display, excerpt, quiet_logs, signals, validate};
@@ -25,7 +27,7 @@ use folder::Folder;
 const NOT_RUN: u8 = 2;
 /// The run ended with no action taken.
 const NO_ACTION: u8 = 3;
-/// Somebody pressed Ctrl-C.
+/// Somebody pressed Ctrl-C, or ended the program in another way.
 const INTERRUPTED: u8 = 130;
 
 /// What `run` takes.
@@ -91,20 +93,16 @@ pub(crate) async fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut settings = Runner::read(&environment)?;
     settings.scratch_dir = scratch.path().to_owned();
     settings.browser_pool = 0;
-    if settings.chromium.is_none() {
-        let executable = browser::find_or_install(&mut |text| display::note(text)).await?;
-        settings.chromium = Some(executable);
-    }
     let addresses = if arguments.allow_loopback {
         AllowAddresses::AndLoopback
     } else {
         AllowAddresses::PublicOnly
     };
-    let sessions = runner::chromium(&settings, addresses)?;
-    let runner::Session { mut browser, held } = sessions
-        .open(&definition.browser, upstream)
-        .await
-        .context("the browser did not start")?;
+    let session = session(settings, addresses, &definition.browser, upstream);
+    let runner::Session { mut browser, held } = tokio::select! {
+        session = session => session?,
+        () = stop.cancelled() => return Ok(ExitCode::from(INTERRUPTED)),
+    };
 
     let is_asking = watch::Sender::new(false);
     let mut host = folder.host(held.as_ref(), is_asking.clone());
@@ -113,35 +111,68 @@ pub(crate) async fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         tokio::select! {
             () = stop.cancelled() => {
                 display::note("Ending the run; press Ctrl-C again to end it at once");
-                Cut::Canceled
+                Cut::Stopped
             }
             () = worked_for(definition.deadline, is_asking.subscribe()) => Cut::DeadlineExceeded,
         }
     };
     let ended = tokio::select! {
-        ended = engine::execute(&definition, inputs, browser.as_mut(), &mut host, cut) => Some(ended),
+        // First, so that it listens by the time at which somebody is told to press Ctrl-C again.
+        biased;
         () = stopped_twice(&stop) => None,
+        ended = engine::execute(&definition, inputs, browser.as_mut(), &mut host, cut) => Some(ended),
     };
     let (artifacts, state) = host.into_parts();
     held.close().await;
     let report = match ended {
         Some(Ok(report)) => report,
-        Some(Err(Interrupted::Canceled)) | None => {
-            display::note("The run was cancelled");
-            return Ok(ExitCode::from(INTERRUPTED));
-        }
         Some(Err(Interrupted::Fault(error))) => return Err(anyhow::Error::from_boxed(error)),
         Some(Err(interrupted)) => return Err(interrupted.into()),
+        None => ended_at_once(state.clone()),
     };
     let code = match &report.outcome {
         Outcome::Completed { .. } => ExitCode::SUCCESS,
         Outcome::NoAction { .. } => ExitCode::from(NO_ACTION),
+        Outcome::Failed(failure) if failure.code == FailureCode::Canceled => {
+            ExitCode::from(INTERRUPTED)
+        }
         Outcome::Failed(_) => ExitCode::FAILURE,
     };
     let record = record::of(&definition, &report, state, artifacts, started);
     folder.write_record(&record)?;
     record::show(&report.outcome, &arguments.out);
     Ok(code)
+}
+
+/// What is said of a run that could not even say how it ended.
+fn ended_at_once(state: Option<String>) -> Report {
+    let failure = Failure {
+        state,
+        ..Failure::outside_of_steps(FailureCode::Canceled, "the run was ended at once")
+    };
+    Report {
+        outcome: Outcome::Failed(failure),
+        state_timings: Vec::new(),
+        awaiting_user: Duration::ZERO,
+        artifacts: Duration::ZERO,
+        skipped: Vec::new(),
+    }
+}
+
+/// Starts a browser, after having looked for one, or installed it.
+async fn session(
+    mut settings: Runner,
+    addresses: AllowAddresses,
+    browser: &BrowserSettings,
+    upstream: Option<Upstream>,
+) -> anyhow::Result<runner::Session> {
+    if settings.chromium.is_none() {
+        let executable = browser::find_or_install(&mut |text| display::note(text)).await?;
+        settings.chromium = Some(executable);
+    }
+    let sessions = runner::chromium(&settings, addresses)?;
+    let session = sessions.open(browser, upstream).await;
+    session.context("the browser did not start")
 }
 
 /// Returns when the run has worked for so long. While it asks somebody, the clock stands still.

@@ -226,21 +226,16 @@ impl Execution<'_> {
     async fn cut(mut self, definition: &Definition, cut: Cut) -> Result<Report, Interrupted> {
         self.end_state();
         let report = match cut {
-            Cut::Canceled => None,
+            Cut::Canceled => Err(Interrupted::Canceled),
+            // Should somebody else end the run meanwhile, nothing of it is stored any more; it cleans up all the same.
             Cut::DeadlineExceeded => {
                 let message = "the run's working time is over";
                 let fault = Fault::passing(FailureCode::DeadlineExceeded, message);
-                self.log.write(Entry {
-                    event: "cut",
-                    state: self.state.as_deref(),
-                    step: self.position.as_deref(),
-                    message: Some(message),
-                    ..Entry::default()
-                });
-                let page = self.capture_failure(&fault).await?;
-                let outcome = Outcome::Failed(self.failure(fault, page.as_deref()));
-                self.keep_har(definition, &outcome).await?;
-                Some(self.report(outcome).await?)
+                self.fail_by_cut(definition, fault).await
+            }
+            Cut::Stopped => {
+                let fault = Fault::lasting(FailureCode::Canceled, "the run was cancelled");
+                self.fail_by_cut(definition, fault).await
             }
         };
         self.is_over = true;
@@ -251,7 +246,26 @@ impl Execution<'_> {
             // What comes of it is nobody's concern any more.
             let _ = tokio::time::timeout(CLEANING_UP, cleaned_up).await;
         }
-        report.ok_or(Interrupted::Canceled)
+        report
+    }
+
+    /// Stores what a run leaves that was cut.
+    async fn fail_by_cut(
+        &mut self,
+        definition: &Definition,
+        fault: Fault,
+    ) -> Result<Report, Interrupted> {
+        self.log.write(Entry {
+            event: "cut",
+            state: self.state.as_deref(),
+            step: self.position.as_deref(),
+            message: Some(&fault.message),
+            ..Entry::default()
+        });
+        let page = self.capture_failure(&fault).await?;
+        let outcome = Outcome::Failed(self.failure(fault, page.as_deref()));
+        self.keep_har(definition, &outcome).await?;
+        self.report(outcome).await
     }
 
     /// Executes the states that are executed whatever happened. The first failure of a run is the one that it has.
@@ -505,10 +519,9 @@ impl Execution<'_> {
     pub(crate) async fn check(&mut self, when: &When) -> Result<bool, Stop> {
         let condition = match self.resolver().condition(&when.condition)? {
             Resolved::Known(value) => {
-                self.note.awaited = Some(match &when.condition {
-                    definition::Condition::Expression(expression) => expression.source().to_owned(),
-                    _ => "a condition of which variables decide".to_owned(),
-                });
+                let sources = when.condition.expressions().into_iter();
+                let sources: Vec<_> = sources.map(definition::Expression::source).collect();
+                self.note.awaited = Some(sources.join(", "));
                 return Ok(value);
             }
             Resolved::Page(condition) => condition,

@@ -64,6 +64,8 @@ pub enum Cut {
     Canceled,
     /// Its working time is over: it fails, with all that a failure leaves.
     DeadlineExceeded,
+    /// Its own host wants it to end: it fails as cancelled, with all that a failure leaves.
+    Stopped,
 }
 
 /// What a person is asked.

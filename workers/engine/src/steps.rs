@@ -150,7 +150,7 @@ impl Execution<'_> {
                 }
                 let message = match message {
                     Some(message) => message.text(&self.scope)?,
-                    None => "what the step asserts is not so".to_owned(),
+                    None => self.denial(&when.condition),
                 };
                 Err(Fault::lasting(FailureCode::AssertionFailed, message).into())
             }
@@ -387,6 +387,25 @@ impl Execution<'_> {
         let value = self.mask().apply_to_read(value);
         self.scope.set(variable, &value);
         Ok(())
+    }
+
+    /// Says that a condition, which was checked last, does not hold, and why, as far as variables decide it.
+    fn denial(&self, condition: &definition::Condition) -> String {
+        let mut message = "what the step asserts is not so".to_owned();
+        if let Some(awaited) = &self.note.awaited {
+            message = format!("{message}: {awaited}");
+        }
+        let explained: Vec<String> = condition
+            .expressions()
+            .into_iter()
+            .map(|expression| self.scope.explain(expression))
+            .filter(|explained| !explained.is_empty())
+            .collect();
+        if explained.is_empty() {
+            message
+        } else {
+            format!("{message}; {}", explained.join(", "))
+        }
     }
 
     async fn evaluate(

@@ -79,6 +79,26 @@ pub enum Condition {
     All(Vec<Condition>),
 }
 
+impl Condition {
+    /// The expressions in it, which the run's variables decide.
+    #[must_use]
+    pub fn expressions(&self) -> Vec<&Expression> {
+        match self {
+            Self::Expression(expression) => vec![expression],
+            Self::Any(conditions) | Self::All(conditions) => {
+                conditions.iter().flat_map(Self::expressions).collect()
+            }
+            Self::Visible(_)
+            | Self::Hidden(_)
+            | Self::State(..)
+            | Self::HasText { .. }
+            | Self::Url(_)
+            | Self::Load(_)
+            | Self::Script(_) => Vec::new(),
+        }
+    }
+}
+
 /// A condition on which a state or a step depends.
 #[derive(Debug, Clone)]
 pub struct When {

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use minijinja::Value;
-use minijinja::value::Serde;
+use minijinja::value::{Serde, ValueKind};
 
 use super::expression::{EvaluationError, Expression, SecretName};
 use super::one_time_code;
 use super::secret::Secret;
-use super::weight::{MOST_VALUE_BYTES, Room, weight};
+use super::weight::{BYTES_OF_A_VALUE, MOST_VALUE_BYTES, Room, weight};
 
 /// How much memory all variables of a run may take together, in bytes.
 const MOST_VARIABLES_BYTES: usize = 256 << 20;
@@ -54,6 +54,27 @@ impl Scope {
         self.weights.insert(name.to_owned(), weight(value));
         self.variables
             .insert(name.to_owned(), Value::from(Serde(value)));
+    }
+
+    /// Stores records under a name: a list of maps, all with these fields.
+    pub fn set_records(
+        &mut self,
+        name: &str,
+        fields: &[&str],
+        records: &[Vec<serde_json::Value>],
+    ) {
+        let names: usize = fields.iter().map(|field| field.len()).sum();
+        let of_record = |record: &Vec<_>| {
+            BYTES_OF_A_VALUE + names + record.iter().map(weight).sum::<usize>()
+        };
+        let weight = BYTES_OF_A_VALUE + records.iter().map(of_record).sum::<usize>();
+        let fields: Vec<Value> = fields.iter().map(|field| Value::from(*field)).collect();
+        let maps = records.iter().map(|record| {
+            let values = record.iter().map(|value| Value::from(Serde(value)));
+            fields.iter().cloned().zip(values).collect::<Value>()
+        });
+        self.variables.insert(name.to_owned(), maps.collect());
+        self.weights.insert(name.to_owned(), weight);
     }
 
     /// Forgets a variable, if there is one of this name.
@@ -132,6 +153,18 @@ impl Scope {
         }
     }
 
+    /// Says what an expression has read, for a person who wonders about its value: `total is 3, rows is a list of 2`.
+    #[must_use]
+    pub fn explain(&self, expression: &Expression) -> String {
+        let said = expression.reads().map(|read| {
+            let mut parts = read.split('.');
+            let root = parts.next().and_then(|root| self.variables.get(root));
+            let value = parts.try_fold(root?.clone(), |value, part| value.get_attr(part).ok())?;
+            Some(format!("{read} is {}", shown(&value)))
+        });
+        said.flatten().collect::<Vec<_>>().join(", ")
+    }
+
     /// Gives the secret that an expression names; a one-time code for this time.
     ///
     /// # Errors
@@ -159,6 +192,27 @@ impl Scope {
             }
             None => Err(expression.fail("this is not a secret")),
         }
+    }
+}
+
+/// A value as a message shows it: short, whatever its size.
+fn shown(value: &Value) -> String {
+    const MOST_CHARS: usize = 100;
+    if value.is_undefined() {
+        return "not defined".to_owned();
+    }
+    match (value.kind(), value.len()) {
+        (ValueKind::None, _) => "nothing".to_owned(),
+        (ValueKind::Seq | ValueKind::Iterable, Some(length)) => format!("a list of {length}"),
+        (ValueKind::Map, _) => "a map".to_owned(),
+        (ValueKind::String, _) => {
+            let text = value.as_str().unwrap_or_default();
+            match text.char_indices().nth(MOST_CHARS) {
+                Some((end, _)) => format!("{:?}…", &text[..end]),
+                None => format!("{text:?}"),
+            }
+        }
+        _ => value.to_string(),
     }
 }
 

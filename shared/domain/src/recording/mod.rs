@@ -46,6 +46,9 @@ pub enum ImportError {
     /// It is JSON, and not a recording.
     #[error("this is not a recording of the Chrome DevTools Recorder: {0}")]
     NotARecording(&'static str),
+    /// Nothing was recorded.
+    #[error("the recording has no steps: record what is to be done, end the recording, and export it again")]
+    Empty,
     /// Nothing in it can be translated.
     #[error("nothing of the recording can be translated: {}", .0.join("; "))]
     NothingLeft(Vec<String>),
@@ -69,6 +72,9 @@ pub fn import(text: &str) -> Result<Imported, ImportError> {
     let Some(Value::Array(steps)) = recording.get("steps") else {
         return Err(ImportError::NotARecording("it has no list `steps`"));
     };
+    if steps.is_empty() {
+        return Err(ImportError::Empty);
+    }
     let title = recording.get("title").and_then(Value::as_str);
     let timeout = recording.get("timeout").and_then(Value::as_u64);
     let mut translation = Translation::new(timeout);

@@ -238,17 +238,26 @@ async fn a_cancelled_run_cleans_up_and_nothing_of_it_is_committed_or_stored() {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_whose_time_is_over_fails_with_all_that_a_failure_leaves_and_cleans_up() {
+    fails_and_cleans_up(Cut::DeadlineExceeded, FailureCode::DeadlineExceeded).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_its_host_stops_fails_as_cancelled_with_all_that_a_failure_leaves() {
+    fails_and_cleans_up(Cut::Stopped, FailureCode::Canceled).await;
+}
+
+async fn fails_and_cleans_up(cut: Cut, code: FailureCode) {
     let mut stage = Stage::new();
     let over = async {
         tokio::time::sleep(Duration::from_secs(5)).await;
-        Cut::DeadlineExceeded
+        cut
     };
     let report = stage
         .run_until(&pausing(), over)
         .await
         .expect("a failure is no interruption");
     let found = failure(report.outcome);
-    assert_eq!(found.code, FailureCode::DeadlineExceeded);
+    assert_eq!(found.code, code);
     assert_eq!(found.state.as_deref(), Some("working"));
     assert_eq!(found.step.as_deref(), Some("working/steps/0 (waitFor)"));
     assert_eq!(
@@ -680,6 +689,28 @@ async fn set_get_assert_and_fail_do_what_they_say() {
     assert_eq!(
         (found.code, found.message.as_str()),
         (FailureCode::AssertionFailed, "no May")
+    );
+
+    let mut stage = Stage::new();
+    let found = failure(
+        stage
+            .run(&steps(&[
+                "set: { rows: [1, 2], total: 3 }",
+                "assert: { any: [{ expression: rows | length > total }, { expression: input.month == 'June' }] }",
+            ]))
+            .await,
+    );
+    assert_eq!(
+        found.message,
+        "what the step asserts is not so: rows | length > total, input.month == 'June'; \
+         rows is a list of 2, total is 3, input.month is \"May\""
+    );
+    let mut stage = Stage::new();
+    let found = failure(stage.run(&steps(&["assert: { visible: '#never' }"])).await);
+    assert!(
+        found.message.contains("not so: ") && found.message.contains("#never"),
+        "{}",
+        found.message
     );
 
     let mut stage = Stage::new();
