@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use browser::{Error, Locator};
+use browser::{Download, Error, Locator};
 use domain::FailureCode;
 use domain::definition::{
     self, Data, DialogAnswer, DownloadStart, EvaluationError, FieldSpec, FileSource, ScrollTo,
@@ -19,11 +19,14 @@ use crate::execution::{Execution, without_query};
 use crate::extraction::field;
 use crate::failures::{Fault, Stop};
 use crate::host::ArtifactBody;
+use crate::mask::Mask;
 use crate::resolution::Resolved;
 use crate::seam::{Scrolling, UploadedContent, UploadedFile};
 
 /// How large a response, or what a script gives, may be that becomes a variable.
 const MOST_RESPONSE_BYTES: usize = 1024 * 1024;
+/// How large a downloaded file may be that is looked through for secrets.
+const MOST_MASKED_BYTES: u64 = 64 * 1024 * 1024;
 
 impl Execution<'_> {
     /// Does what a step says, within its time.
@@ -567,7 +570,7 @@ impl Execution<'_> {
         let download =
             download.map_err(|error| Fault::from_browser(&error, FailureCode::DownloadFailed))?;
         let name = name.unwrap_or_else(|| self.mask().apply(&download.suggested_file_name));
-        let size_bytes = download.size_bytes;
+        let size_bytes = mask_file(&self.mask(), &download).await?;
         self.note.found = Some(format!("{name}, {size_bytes} bytes"));
         let name = self
             .store(
@@ -650,6 +653,24 @@ impl Execution<'_> {
         Ok(condition.map_or(Ok(true), |condition| self.scope.holds(condition))?)
     }
 }
+/// Takes the values of secrets out of a file that is text; any other stays as the site sent it. Gives its size.
+async fn mask_file(mask: &Mask, download: &Download) -> Result<u64, Stop> {
+    if mask.is_empty() || download.size_bytes > MOST_MASKED_BYTES {
+        return Ok(download.size_bytes);
+    }
+    let failed = |error: std::io::Error| {
+        let message = format!("the downloaded file can't be read: {error}");
+        Stop::from(Fault::passing(FailureCode::DownloadFailed, message))
+    };
+    let bytes = tokio::fs::read(&download.path).await.map_err(failed)?;
+    let Some(masked) = mask.apply_to_file(&bytes) else {
+        return Ok(download.size_bytes);
+    };
+    let written = tokio::fs::write(&download.path, &masked).await;
+    written.map_err(failed)?;
+    Ok(u64::try_from(masked.len()).unwrap_or(u64::MAX))
+}
+
 
 /// The result of a navigation, which acts on no element: a document that went away under it is a
 /// navigation that failed.

@@ -193,6 +193,38 @@ impl Mask {
         found
     }
 
+    /// Whether it masks nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.needles.is_empty()
+    }
+
+    /// Gives a file without the values, if it is text and has some: in UTF-8 or UTF-16, or one byte for each letter.
+    pub(crate) fn apply_to_file(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let units = |unit: fn([u8; 2]) -> u16| {
+            let pairs = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+            String::from_utf16_lossy(&pairs.collect::<Vec<_>>())
+        };
+        let (text, write): (_, fn(&str) -> Vec<u8>) = match bytes {
+            [0xFF, 0xFE, ..] => (units(u16::from_le_bytes), |text| {
+                text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+            }),
+            [0xFE, 0xFF, ..] => (units(u16::from_be_bytes), |text| {
+                text.encode_utf16().flat_map(u16::to_be_bytes).collect()
+            }),
+            _ => match std::str::from_utf8(bytes) {
+                Ok(text) => (text.to_owned(), |text| text.as_bytes().to_vec()),
+                Err(_) if bytes.contains(&0) => return None,
+                Err(_) => (bytes.iter().copied().map(char::from).collect(), |text| {
+                    // The sign for what is masked is the only one that is none of Latin-1.
+                    let letters = text.chars().map(|c| u8::try_from(c).unwrap_or(b'*'));
+                    letters.collect()
+                }),
+            },
+        };
+        let is_masked = self.next(&text, 0).is_some();
+        is_masked.then(|| write(&self.apply(&text)))
+    }
+
     /// Gives a PDF without the values in what is plain text in it: its links, its title. What it shows is drawn, as in a
     /// picture. Nothing becomes longer or shorter: a PDF counts its bytes.
     pub(crate) fn apply_to_pdf(&self, mut pdf: Vec<u8>) -> Vec<u8> {

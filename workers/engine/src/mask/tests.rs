@@ -332,3 +332,57 @@ fn a_title_in_utf_16_is_masked_in_a_pdf() {
         .collect();
     assert_eq!(masked, [b"(\xfe\xff".as_slice(), &wanted, b")"].concat());
 }
+
+#[test]
+fn a_file_of_text_is_masked_in_its_own_encoding_and_any_other_left_alone() {
+    let mask = Mask::new(["hünter22"]);
+    let utf16 =
+        |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    assert_eq!(
+        mask.apply_to_file("a;hünter22".as_bytes()),
+        Some("a;•••".as_bytes().to_vec())
+    );
+    assert_eq!(
+        mask.apply_to_file(&utf16("\u{feff}a;hünter22")),
+        Some(utf16("\u{feff}a;•••"))
+    );
+    assert_eq!(
+        mask.apply_to_file(b"\xe4;h\xfcnter22"),
+        Some(b"\xe4;***".to_vec())
+    );
+    assert_eq!(mask.apply_to_file("a;hünter".as_bytes()), None);
+    assert_eq!(mask.apply_to_file(b"PK\x03\x04\x00\xff h\xfcnter22"), None);
+}
+
+#[test]
+fn no_text_however_broken_stops_the_mask_or_keeps_a_secret() {
+    let secrets = [
+        "hunter22",
+        "pä%&\\\"'<x>",
+        "-----BEGIN KEY-----\nMIIEvQIBADANBgkq\n-----END KEY-----",
+    ];
+    let mask = Mask::new(secrets);
+    let pieces = [
+        "%", "&", "\\", "#", "x", "u", "{", "}", ";", "25", "amp;", "\"", "'", "+", "_", "<", ">",
+        "é", "€", "😀", "\u{ad}", "68", "d83d", "\n", "h", "unter22", "hunter2", "Mzc=", "aHVu",
+        "d800", "lt;", "/", "-",
+    ];
+    let mut state = 1_u64;
+    for _ in 0..3_000 {
+        let mut text = String::new();
+        for _ in 0..40 {
+            // Knuth's numbers: the same in each run.
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let chosen = usize::try_from(state >> 33).unwrap_or_default();
+            text.push_str(pieces[chosen % pieces.len()]);
+        }
+        text.push_str(secrets[text.len() % 3]);
+        let masked = mask.apply(&text);
+        for secret in secrets {
+            assert!(!masked.contains(secret), "{text}");
+        }
+        assert_eq!(mask.find(&text).is_empty(), false, "{text}");
+    }
+}

@@ -328,6 +328,256 @@ output: { kept: "{{ kept }}" }
     );
 }
 
+/// A page that gets values by its fields and passes them on in all shapes that it can think of.
+const ENCODER: &str = r#"<title>Encoder</title><form><label>Value <input id=value></label></form>
+<div id=out></div><a id=file>file</a><a id=blob>blob</a><table><tbody id=rows></tbody></table>
+<script>
+const html = (s) => s.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+const bytes = (s) => [...new TextEncoder().encode(s)];
+const base64 = (s) => btoa(String.fromCharCode(...bytes(s)));
+const shapes = (s) => ({
+  plain: s, upper: s.toUpperCase(), reversed: [...s].reverse().join(''),
+  basic: 'Basic ' + base64('user:' + s), basic2: base64('us:' + s + '!'), basic3: base64(s),
+  url: base64(s).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', ''),
+  hex: bytes(s).map((b) => b.toString(16).padStart(2, '0')).join(''),
+  percent: encodeURIComponent(s), twice: encodeURIComponent(encodeURIComponent(s)), old: escape(s),
+  form: new URLSearchParams({ s }).toString(), json: JSON.stringify({ s }), jsonTwice: JSON.stringify(JSON.stringify({ s })),
+  decimal: [...s].map((c) => `&#${c.codePointAt(0)};`).join(''), entities: [...s].map((c) => `&#x${c.codePointAt(0).toString(16)};`).join(''),
+  script: [...s].map((c) => '\\x' + c.charCodeAt(0).toString(16)).join(''), units: [...s].map((c) => '\\u' + c.charCodeAt(0).toString(16).padStart(4, '0')).join(''),
+  csv: '"' + s.replaceAll('"', '""') + '"', css: CSS.escape(s), tags: [...s].map((c) => `<b>${html(c)}</b>`).join(''),
+});
+value.onchange = value.oninput = () => {
+  const s = value.value;
+  const all = shapes(s);
+  window.all = all;
+  document.title = s;
+  out.innerHTML = Object.entries(all).map(([n, t]) => `<p class="${n}" data-x="${html(t)}">${html(t)}</p>`).join('') + `<div id=bold>${all.tags}</div>`
+    + `<input type=hidden value="${html(all.basic)}">` + [...s].map((c) => `<i class=char>${html(c)}</i>`).join('\n');
+  rows.innerHTML = [...s].map((c) => `<tr><td>${html(c)}</td><td>x</td></tr>`).join('');
+  file.href = 'data:text/plain,x'; file.download = all.url + '.txt';
+  blob.href = URL.createObjectURL(new Blob(Object.values(all).map((t) => t + '\n'))); blob.download = 'blob.txt';
+  for (const [n, t] of Object.entries(all)) document.cookie = `${n}=${encodeURIComponent(t)}`;
+  console.log(all);
+  // Headers are Latin-1, and some values can't be sent.
+  const headers = new Headers();
+  for (const [n, t] of Object.entries(all)) try { headers.set('x-' + n, t) } catch {}
+  try { headers.set('x-' + all.hex, 'a name') } catch {}
+  fetch('/beacon?' + new URLSearchParams(all) + '&raw=' + all.percent + '&b=' + all.basic3, { method: 'POST', headers, body: JSON.stringify(all) });
+  fetch('/path/' + all.percent + '/' + all.url, { method: 'POST', body: new URLSearchParams(all) });
+};
+</script>"#;
+
+/// All shapes of a value that the encoder makes, and some parts of them.
+fn encodings(value: &str) -> Vec<String> {
+    let percent = |text: &str| -> String {
+        let form: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        form.replace('+', "%20")
+    };
+    let in_html = |c: char| match c {
+        '&' => "&amp;".to_owned(),
+        '<' => "&lt;".to_owned(),
+        '>' => "&gt;".to_owned(),
+        '"' => "&quot;".to_owned(),
+        c => c.to_string(),
+    };
+    let mut shapes = vec![
+        value.to_owned(),
+        // As an element's HTML has it, and as a copy of the DOM does.
+        value
+            .chars()
+            .map(|c| {
+                format!(
+                    "<b>{}</b>",
+                    if c == '"' { c.to_string() } else { in_html(c) }
+                )
+            })
+            .collect(),
+        value.chars().rev().collect(),
+        value.bytes().map(|byte| format!("{byte:02x}")).collect(),
+        percent(value),
+        percent(&percent(value)),
+        value
+            .chars()
+            .map(|c| format!("&#{};", u32::from(c)))
+            .collect(),
+        value
+            .chars()
+            .map(|c| format!("&#x{:x};", u32::from(c)))
+            .collect(),
+        value
+            .chars()
+            .map(|c| format!("\\u{:04x}", u32::from(c)))
+            .collect(),
+        value
+            .chars()
+            .map(|c| format!("\\x{:x}", u32::from(c)))
+            .collect(),
+        value
+            .chars()
+            .map(|c| format!("<b>{}</b>", in_html(c)))
+            .collect(),
+        value.replace('"', "\"\""),
+        value
+            .replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('"', "&quot;"),
+        json!(value).to_string().trim_matches('"').to_owned(),
+    ];
+    for before in ["user:", "us:", ""] {
+        let encoded = STANDARD.encode(format!("{before}{value}"));
+        // What holds the bytes of the value and no others.
+        let own = encoded[(before.len() * 8).div_ceil(6)..(before.len() + value.len()) * 8 / 6]
+            .to_owned();
+        shapes.push(own.replace('+', "-").replace('/', "_"));
+        shapes.push(own.replace('+', "%2B").replace('/', "%2F"));
+        shapes.push(own);
+    }
+    shapes
+}
+
+fn assert_not_encoded(text: &str, values: &[&str], what: &str) {
+    let text = text.to_lowercase();
+    for value in values {
+        for shape in encodings(value) {
+            let shape = shape.to_lowercase();
+            let found = text.find(&shape).map(|at| {
+                let near = at.saturating_sub(60)..(at + 100).min(text.len());
+                String::from_utf8_lossy(&text.as_bytes()[near]).into_owned()
+            });
+            assert!(found.is_none(), "{what}: {shape} in {found:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_that_a_page_encodes_is_in_nothing_that_the_run_leaves() {
+    let site = Site::start(|path| {
+        Some(if path == "/" {
+            html(ENCODER)
+        } else {
+            Page {
+                content_type: "text/plain",
+                body: "thank you".to_owned(),
+                headers: "",
+            }
+        })
+    })
+    .await;
+    let stored = "s3cret/Käfer?47+11=\"w<rt&";
+    let answered = "An0ther\\'P4ss wörd>";
+    let steps = r##"
+      - evaluate: { script: "all", as: script_N }
+      - evaluate: { script: "[...value.value]", as: characters_N }
+      - evaluate: { script: "({ a: value.value.slice(0, 5), b: value.value.slice(5), c: [value.value.slice(0, 9), value.value.slice(9)] })", as: halves_N }
+      - evaluate: { script: "document.cookie", as: cookies_N }
+      - get: { css: "#bold", type: html, as: html_N }
+      - get: { css: "#out", type: html, as: all_N }
+      - get: { css: "#value", type: value, as: field_N }
+      - forEach:
+          elements: ".char"
+          as: char
+          steps: [{ set: { last_N: "{{ char.text }}" } }]
+      - extract: { rows: "#out p", fields: { text: { type: html }, x: { attribute: data-x } }, as: rows_N }
+      - extract: { rows: "#rows tr", fields: { c: "td:first-child", d: "td:last-child" }, as: column_N }
+      - extract: { rows: "#out", fields: { all: { css: i, type: list }, html: { css: "#bold", type: html } }, as: cells_N }
+      - download: { click: "#file", as: file_N }
+      - download: { click: "#blob", as: blob_N }
+      - screenshot: { fileName: "{{ field_N }}.png" }
+        onError: continue
+      - click: { css: "#out p, #out i" }
+        timeout: 50ms
+        onError: { as: ambiguous_N }
+      - waitFor: { visible: { role: button, name: "{{ script_N.plain }}" } }
+        timeout: 50ms
+        onError: { as: awaited_N }
+      - pdf:
+"##;
+    let kept = |n: &str| {
+        let names = [
+            "script",
+            "characters",
+            "halves",
+            "cookies",
+            "html",
+            "all",
+            "field",
+            "rows",
+            "column",
+            "cells",
+            "file",
+            "blob",
+            "ambiguous",
+            "awaited",
+        ];
+        let names: Vec<_> = names.iter().map(|name| format!("{name}_{n}")).collect();
+        format!("\"{{{{ [{}] }}}}\"", names.join(", "))
+    };
+    let yaml = format!(
+        r##"
+name: Encoded
+har: always
+states:
+  - name: stored
+    steps:
+      - goto: "{{{{ input.url }}}}/"
+      - fill: {{ label: Value, value: "{{{{ secrets.stored }}}}" }}
+{}
+  - name: answered
+    steps:
+      - askUser: {{ prompt: a, as: code, type: password }}
+      - fill: {{ label: Value, value: "{{{{ answers.code }}}}" }}
+{}
+      - assert: {{ hasText: nowhere, message: "It is {{{{ field_1 }}}} and {{{{ html_2 }}}}, {{{{ halves_2.a }}}}{{{{ halves_2.b }}}}" }}
+output: {{ one: {}, two: {} }}
+"##,
+        steps.replace("_N", "_1"),
+        steps.replace("_N", "_2"),
+        kept("1"),
+        kept("2"),
+    );
+    let with_output = yaml.replace(
+        "      - assert: { hasText: nowhere, message: \"It is {{ field_1 }} and {{ html_2 }}, {{ halves_2.a }}{{ halves_2.b }}\" }\n",
+        "",
+    );
+    let values = [stored, answered];
+    for yaml in [&yaml, &with_output] {
+        let given = domain::definition::Secret::new(answered);
+        let answer = Answer::Given([("code".to_owned(), given)].into());
+        let (outcome, host) = run(&site, yaml, [("stored", stored)], [answer]).await;
+        match &outcome {
+            Outcome::Failed(failure) => assert_eq!(
+                failure.step.as_deref(),
+                Some("answered/steps/19 (assert)"),
+                "{failure:?}"
+            ),
+            outcome => assert!(matches!(outcome, Outcome::Completed { .. }), "{outcome:?}"),
+        }
+        assert_not_encoded(&format!("{outcome:?}"), &values, "the outcome");
+        assert_not_encoded(
+            &format!("{:?} {:?}", host.story.lines(), host.asked),
+            &values,
+            "the question",
+        );
+        let log = host.text("log.jsonl");
+        assert!(log.contains("•••"), "{log}");
+        for artifact in &host.artifacts {
+            assert_not_encoded(&artifact.name, &values, "a name");
+            assert_not_encoded(&host.bytes(artifact), &values, &artifact.name);
+        }
+        let har = host.text("network.har");
+        assert!(
+            har.contains("/beacon?plain=•••") && har.contains("\"x-basic\""),
+            "{har}"
+        );
+        let column = host.text("column_1.json");
+        assert_eq!(
+            column.matches("•••").count(),
+            stored.chars().count(),
+            "{column}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn errors_of_the_browser_that_hold_a_secret_are_masked() {
     let mut stage = Stage::new();
