@@ -14,8 +14,8 @@ use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use crate::Error;
 use crate::deadline::Deadline;
+use crate::{Error, halves};
 
 /// Who hears the events of a session. Events are delivered in the order of the wire, and before
 /// the answers that follow them.
@@ -234,7 +234,7 @@ impl Connection {
     }
 
     fn accept(&self, bytes: &[u8]) {
-        let message: Message = match serde_json::from_slice(bytes) {
+        let message: Message = match halves::read(bytes) {
             Ok(message) => message,
             Err(error) => {
                 tracing::warn!(%error, "the browser sent a message that can't be read");

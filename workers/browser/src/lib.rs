@@ -56,6 +56,7 @@ mod error;
 mod feed;
 mod frame;
 mod frames;
+mod halves;
 mod helper;
 mod install;
 mod keyboard;

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::deadline::Deadline;
 use crate::frame::Found;
+use crate::helper::WORLD;
 use crate::page::{Page, QUESTION, millis};
-use crate::{Error, Locator};
+use crate::{Error, Locator, halves};
 
 /// One field of a row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -108,7 +109,13 @@ impl Page {
         rows: &Locator,
         fields: &[Field],
     ) -> Result<Vec<Vec<Option<String>>>, Error> {
-        self.ask_once(rows, "readRows", json!([rows, fields])).await
+        let read: String = self
+            .ask_once(rows, "readRows", json!([rows, fields]))
+            .await?;
+        halves::read(read.as_bytes()).map_err(|error| Error::Protocol {
+            method: format!("{WORLD}.readRows"),
+            message: error.to_string(),
+        })
     }
 
     /// Asks the document of a locator once it has been parsed, without waiting for elements.

@@ -1,12 +1,15 @@
 //! Names and bytes of the artifacts that a run makes.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use domain::definition::{FieldKind, FieldSpec, is_file_name};
 use indexmap::IndexMap;
+use serde::Serializer as _;
 use serde_json::{Map, Value, json};
 
 use crate::cells::has_time;
+use crate::extraction::Record;
 
 /// The artifact names that a run has used.
 #[derive(Default)]
@@ -68,32 +71,27 @@ pub(crate) fn content_type(name: &str) -> &'static str {
 }
 
 /// Records as a JSON array, one record on a line.
-pub(crate) fn records_as_json(records: &[Map<String, Value>]) -> Vec<u8> {
-    let lines: Vec<String> = records
-        .iter()
-        .filter_map(|record| serde_json::to_string(record).ok())
-        .collect();
-    if lines.is_empty() {
-        b"[]\n".to_vec()
-    } else {
-        format!("[\n{}\n]\n", lines.join(",\n")).into_bytes()
+pub(crate) fn records_as_json(names: &[&str], records: &[Record]) -> serde_json::Result<Vec<u8>> {
+    let mut json = Vec::new();
+    for (index, record) in records.iter().enumerate() {
+        json.extend_from_slice(if index == 0 { b"[\n" } else { b",\n" });
+        serde_json::Serializer::new(&mut json).collect_map(names.iter().zip(record))?;
     }
+    json.extend_from_slice(if json.is_empty() { b"[]\n" } else { b"\n]\n" });
+    Ok(json)
 }
 
 /// Records as CSV (RFC 4180) with a line of names. What has no value is empty.
-pub(crate) fn records_as_csv<'n>(
-    names: impl Iterator<Item = &'n str> + Clone,
-    records: &[Map<String, Value>],
-) -> Result<Vec<u8>, csv::Error> {
+pub(crate) fn records_as_csv(names: &[&str], records: &[Record]) -> Result<Vec<u8>, csv::Error> {
     let mut writer = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new());
-    writer.write_record(names.clone())?;
+    writer.write_record(names)?;
     for record in records {
-        writer.write_record(names.clone().map(|name| match record.get(name) {
-            None | Some(Value::Null) => String::new(),
-            Some(Value::String(text)) => text.clone(),
-            Some(other) => other.to_string(),
+        writer.write_record(record.iter().map(|value| match value {
+            Value::Null => Cow::Borrowed(&b""[..]),
+            Value::String(text) => Cow::Borrowed(text.as_bytes()),
+            other => Cow::Owned(other.to_string().into_bytes()),
         }))?;
     }
     writer

@@ -8,12 +8,13 @@ use url::Url;
 
 /// Makes the typed value of a cell. `page` is the URL that links are relative to; the error says what is wrong.
 pub(crate) fn convert(
-    cell: Option<&str>,
+    cell: Option<String>,
     spec: &FieldSpec,
     page: Option<&Url>,
 ) -> Result<Value, String> {
+    let is_there = cell.is_some();
     let value = match cell {
-        Some(cell) if spec.is_list => list(cell, spec, page)?,
+        Some(cell) if spec.is_list => list(&cell, spec, page)?,
         Some(cell) => single(cell, &spec.kind, page)?,
         None => Value::Null,
     };
@@ -30,7 +31,7 @@ pub(crate) fn convert(
         return Ok(default.clone());
     }
     if spec.required {
-        return Err(if cell.is_none() || spec.is_list {
+        return Err(if !is_there || spec.is_list {
             "its element is missing"
         } else {
             "it is empty"
@@ -45,7 +46,7 @@ fn list(cell: &str, spec: &FieldSpec, page: Option<&Url>) -> Result<Value, Strin
     let texts: Vec<Option<String>> =
         serde_json::from_str(cell).map_err(|_| "it is not a list".to_owned())?;
     texts
-        .iter()
+        .into_iter()
         .enumerate()
         .map(|(index, text)| match text {
             Some(text) => {
@@ -56,9 +57,11 @@ fn list(cell: &str, spec: &FieldSpec, page: Option<&Url>) -> Result<Value, Strin
         .collect()
 }
 
-fn single(text: &str, kind: &FieldKind, page: Option<&Url>) -> Result<Value, String> {
-    let text = text.trim();
+fn single(cell: String, kind: &FieldKind, page: Option<&Url>) -> Result<Value, String> {
+    let text = cell.trim();
     Ok(match kind {
+        // Most texts come without white space around them, and there are many.
+        FieldKind::Text if text.len() == cell.len() => Value::String(cell),
         FieldKind::Text => Value::from(text),
         _ if text.is_empty() => Value::Null,
         FieldKind::Number(style) => Value::Number(number(text, *style)?),
@@ -190,7 +193,7 @@ mod tests {
             default: None,
         };
         convert(
-            Some(text),
+            Some(text.to_owned()),
             &spec,
             Url::parse("https://a.test/list/").ok().as_ref(),
         )
@@ -278,16 +281,17 @@ mod tests {
             default: None,
         };
         assert_eq!(
-            convert(Some(r#"["1", " 2 ", null]"#), &spec, None),
+            convert(Some(r#"["1", " 2 ", null]"#.to_owned()), &spec, None),
             Ok(json!([1, 2, null]))
         );
         assert!(
-            convert(Some(r#"["1", "x"]"#), &spec, None).is_err_and(|why| why.contains("item 2"))
+            convert(Some(r#"["1", "x"]"#.to_owned()), &spec, None)
+                .is_err_and(|why| why.contains("item 2"))
         );
         spec.default = Some(json!([0]));
-        assert_eq!(convert(Some("[]"), &spec, None), Ok(json!([0])));
+        assert_eq!(convert(Some("[]".to_owned()), &spec, None), Ok(json!([0])));
         spec.is_list = false;
-        assert_eq!(convert(Some(""), &spec, None), Ok(json!([0])));
+        assert_eq!(convert(Some("".to_owned()), &spec, None), Ok(json!([0])));
     }
 
     #[test]
@@ -310,8 +314,8 @@ mod tests {
             required: true,
             default: None,
         };
-        assert!(convert(Some("  "), &spec, None).is_err());
+        assert!(convert(Some("  ".to_owned()), &spec, None).is_err());
         assert!(convert(None, &spec, None).is_err());
-        assert_eq!(convert(Some(" x "), &spec, None), Ok(json!("x")));
+        assert_eq!(convert(Some(" x ".to_owned()), &spec, None), Ok(json!("x")));
     }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use browser::{Error, Field};
 use domain::FailureCode;
-use domain::definition::{EvaluationError, Extract, FieldSpec, Read};
+use domain::definition::{EvaluationError, Extract, FieldKind, FieldSpec, Read};
 use domain::wire::ArtifactType;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use url::Url;
 
 use crate::artifacts::{records_as_csv, records_as_json, schema_of_records};
@@ -26,6 +26,9 @@ const MOST_BAD_CELLS: usize = 5;
 
 /// The cells of rows, as they are read; `None` where an element is missing.
 pub(crate) type Rows = Vec<Vec<Option<String>>>;
+
+/// The values of one row, in the order of the fields.
+pub(crate) type Record = Vec<Value>;
 
 /// What the browser reads for a field.
 pub(crate) fn field(
@@ -70,19 +73,18 @@ impl Execution<'_> {
     pub(crate) async fn keep_records(
         &mut self,
         extract: &Extract,
-        records: Vec<Map<String, Value>>,
+        records: Vec<Record>,
     ) -> Result<(), Stop> {
         let stem = match &extract.file_name {
             Some(template) => self.file_name(template)?,
             None => extract.variable.clone(),
         };
-        let names = extract.fields.keys().map(String::as_str);
+        let names: Vec<&str> = extract.fields.keys().map(String::as_str).collect();
         self.note.found = Some(format!("{} records", records.len()));
-        let csv = records_as_csv(names, &records).map_err(|error| refused(error.to_string()))?;
-        let json = records_as_json(&records);
+        let csv = records_as_csv(&names, &records).map_err(|error| refused(error.to_string()))?;
+        let json = records_as_json(&names, &records).map_err(|error| refused(error.to_string()))?;
         let schema = schema_of_records(&extract.fields);
-        let value = Value::Array(records.into_iter().map(Value::Object).collect());
-        self.scope.set(&extract.variable, &value);
+        self.scope.set_records(&extract.variable, &names, &records);
         for (ending, bytes) in [("json", json), ("csv", csv), ("schema.json", schema)] {
             let name = format!("{stem}.{ending}");
             self.store(
@@ -102,7 +104,7 @@ pub(crate) struct Collector<'e> {
     mask: Arc<Mask>,
     limit: usize,
     keys: HashSet<String>,
-    records: Vec<Map<String, Value>>,
+    records: Vec<Record>,
     bad_cells: Vec<String>,
     bad_cell_count: usize,
     size_bytes: usize,
@@ -132,18 +134,18 @@ impl<'e> Collector<'e> {
         &mut self,
         page: usize,
         first: usize,
-        rows: &[Vec<Option<String>>],
+        rows: Rows,
         url: Option<&Url>,
     ) -> Result<(), Stop> {
-        for (index, row) in rows.iter().enumerate() {
+        for (index, row) in rows.into_iter().enumerate() {
             if self.is_full() {
                 break;
             }
-            let mut record = Map::new();
+            let mut record = Record::with_capacity(row.len());
             for ((name, spec), cell) in self.extract.fields.iter().zip(row) {
                 self.size_bytes += cell.as_ref().map_or(0, String::len);
-                let cell = cell.as_ref().map(|cell| self.mask.apply(cell));
-                let value = convert(cell.as_deref(), spec, url).unwrap_or_else(|why| {
+                let cell = cell.map(|cell| self.mask.apply(&cell));
+                let value = convert(cell, spec, url).unwrap_or_else(|why| {
                     self.bad_cell_count += 1;
                     if self.bad_cells.len() < MOST_BAD_CELLS {
                         let row = first + index;
@@ -152,7 +154,13 @@ impl<'e> Collector<'e> {
                     }
                     Value::Null
                 });
-                record.insert(name.clone(), value);
+                // A number or a date may be a secret only as it is kept.
+                let value = match value {
+                    Value::String(_) if spec.kind == FieldKind::Text => value,
+                    Value::Array(_) => self.mask.apply_to_read(value),
+                    other => self.mask.apply_to_value(other),
+                };
+                record.push(value);
             }
             if self.is_new(&record) {
                 self.records.push(record);
@@ -167,18 +175,24 @@ impl<'e> Collector<'e> {
     }
 
     /// Whether no record before has the same key.
-    fn is_new(&mut self, record: &Map<String, Value>) -> bool {
-        let unique_by = &self.extract.unique_by;
+    fn is_new(&mut self, record: &Record) -> bool {
+        let Extract {
+            fields, unique_by, ..
+        } = self.extract;
         if unique_by.is_empty() {
             return true;
         }
-        let key: Vec<_> = unique_by.iter().map(|name| record.get(name)).collect();
+        let key: Vec<_> = unique_by
+            .iter()
+            .map(|name| record.get(fields.get_index_of(name)?))
+            .collect();
         let key = serde_json::to_string(&key).unwrap_or_default();
         self.keys.insert(key)
     }
 
-    pub(crate) fn finish(self) -> Result<Vec<Map<String, Value>>, Stop> {
+    pub(crate) fn finish(mut self) -> Result<Vec<Record>, Stop> {
         if self.bad_cell_count == 0 {
+            self.mask.apply_to_records(&mut self.records);
             return Ok(self.records);
         }
         let shown = self.bad_cells.join("; ");

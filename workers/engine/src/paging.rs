@@ -86,7 +86,7 @@ impl Execution<'_> {
         collector: &mut Collector<'_>,
     ) -> Result<(), Stop> {
         let mut seen = HashSet::new();
-        let mut previous: Option<Rows> = None;
+        let mut previous = None;
         let by_url = matches!(
             &source.extract.paging,
             Paging::Number {
@@ -99,25 +99,26 @@ impl Execution<'_> {
             let rows = if by_url && page > 1 {
                 self.read_loaded_page(source, deadline).await?
             } else {
-                self.read_page(source, previous.as_ref(), deadline).await?
+                self.read_page(source, previous, deadline).await?
             };
             if by_url && page > 1 && rows.is_empty() {
                 break;
             }
-            if !seen.insert(fingerprint(&rows)) {
+            let print = fingerprint(&rows);
+            if !seen.insert(print) {
                 return Err(refused(format!(
                     "page {page} shows the rows of an earlier page again"
                 )));
             }
             let url = self.page_url().await?;
-            collector.take(page, 1, &rows, url.as_ref())?;
+            collector.take(page, 1, rows, url.as_ref())?;
             if collector.is_full() {
                 break;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             match self.turn(source.extract, page, max_pages, left).await? {
                 Turned::Ended => break,
-                Turned::On => previous = Some(rows),
+                Turned::On => previous = Some(print),
             }
         }
         Ok(())
@@ -173,20 +174,21 @@ impl Execution<'_> {
         collector: &mut Collector<'_>,
     ) -> Result<(), Stop> {
         let deadline = Instant::now() + self.allow(timeout)?;
-        let mut rows = self.read_page(source, None, deadline).await?;
+        let mut fresh = self.read_page(source, None, deadline).await?;
+        let mut shown = fingerprints(&fresh);
         let mut seen: HashSet<u64> = HashSet::new();
         let mut taken = 0;
-        let mut fresh = rows.clone();
         for page in 1_usize.. {
-            seen.extend(rows.iter().map(fingerprint));
+            seen.extend(&shown);
             let url = self.page_url().await?;
-            collector.take(page, taken + 1, &fresh, url.as_ref())?;
-            taken += fresh.len();
+            let count = fresh.len();
+            collector.take(page, taken + 1, fresh, url.as_ref())?;
+            taken += count;
             if collector.is_full() {
                 break;
             }
             let deadline = Instant::now() + self.allow(timeout)?;
-            let Some(grown) = self.grow(source, &rows, deadline).await? else {
+            let Some(mut grown) = self.grow(source, &shown, deadline).await? else {
                 break;
             };
             if page >= max_pages {
@@ -195,22 +197,23 @@ impl Execution<'_> {
                 )));
             }
             // Most pages add rows below; one that keeps only what is in view shows others, and some again.
-            fresh = if grown.starts_with(&rows) {
-                grown[rows.len()..].to_vec()
+            let prints = fingerprints(&grown);
+            if prints.starts_with(&shown) {
+                fresh = grown.split_off(shown.len());
             } else {
-                let is_fresh = |row: &&Vec<Option<String>>| !seen.contains(&fingerprint(row));
-                grown.iter().filter(is_fresh).cloned().collect()
-            };
-            rows = grown;
+                grown.retain(|row| !seen.contains(&fingerprint(row)));
+                fresh = grown;
+            }
+            shown = prints;
         }
         Ok(())
     }
 
-    /// Makes more rows come. Gives all rows then, or `None` if there are no more.
+    /// Makes more rows come than those that are shown. Gives all rows then, or `None` if there are no more.
     async fn grow(
         &mut self,
         source: &Source<'_>,
-        rows: &Rows,
+        shown: &[u64],
         deadline: Instant,
     ) -> Result<Option<Rows>, Stop> {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -237,7 +240,9 @@ impl Execution<'_> {
         let quiet = Instant::now() + NO_MORE_ROWS;
         loop {
             match self.browser.read_rows(&source.rows, &source.fields).await {
-                Ok(grown) if !grown.is_empty() && grown != *rows => return Ok(Some(grown)),
+                Ok(grown) if !grown.is_empty() && fingerprints(&grown) != shown => {
+                    return Ok(Some(grown));
+                }
                 Ok(_) | Err(Error::DocumentReplaced) => {}
                 Err(error) => return Err(failed(&error)),
             }
@@ -257,11 +262,11 @@ impl Execution<'_> {
         }
     }
 
-    /// Reads the rows of the page that is there. After `previous`, they must be others than those.
+    /// Reads the rows of the page that is there. After `previous`, they must be others than those with this fingerprint.
     async fn read_page(
         &mut self,
         source: &Source<'_>,
-        previous: Option<&Rows>,
+        previous: Option<u64>,
         deadline: Instant,
     ) -> Result<Rows, Stop> {
         loop {
@@ -280,7 +285,9 @@ impl Execution<'_> {
             let read = self.browser.read_rows(&source.rows, &source.fields).await;
             match (read, previous) {
                 (Ok(rows), None) => return Ok(rows),
-                (Ok(rows), Some(previous)) if !rows.is_empty() && rows != *previous => {
+                (Ok(rows), Some(previous))
+                    if !rows.is_empty() && fingerprint(&rows) != previous =>
+                {
                     return Ok(rows);
                 }
                 (Ok(_) | Err(Error::DocumentReplaced), _) => {}
@@ -341,6 +348,10 @@ fn fingerprint(rows: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     rows.hash(&mut hasher);
     hasher.finish()
+}
+
+fn fingerprints(rows: &Rows) -> Vec<u64> {
+    rows.iter().map(fingerprint).collect()
 }
 
 fn to_usize(number: i64) -> usize {

@@ -536,13 +536,12 @@ impl Execution<'_> {
         let mask = self.mask();
         let cell = row.first().and_then(Option::as_deref);
         let cell = cell.map(|cell| mask.apply(cell));
-        let value = convert(
-            cell.as_deref(),
-            &on_page,
-            url::Url::parse(&page).ok().as_ref(),
-        )
-        .map_err(|why| Fault::lasting(FailureCode::ExtractionFailed, format!("{target}: {why}")))?;
-        self.scope.set(variable, &value);
+        let page = url::Url::parse(&page).ok();
+        let value = convert(cell, &on_page, page.as_ref()).map_err(|why| {
+            Fault::lasting(FailureCode::ExtractionFailed, format!("{target}: {why}"))
+        })?;
+        // A number or a date may be a secret only as it is kept, and a list may have the parts of one.
+        self.scope.set(variable, &mask.apply_to_read(value));
         Ok(())
     }
 

@@ -57,21 +57,15 @@ impl Scope {
     }
 
     /// Stores records under a name: a list of maps, all with these fields.
-    pub fn set_records(
-        &mut self,
-        name: &str,
-        fields: &[&str],
-        records: &[Vec<serde_json::Value>],
-    ) {
+    pub fn set_records(&mut self, name: &str, fields: &[&str], records: &[Vec<serde_json::Value>]) {
         let names: usize = fields.iter().map(|field| field.len()).sum();
-        let of_record = |record: &Vec<_>| {
-            BYTES_OF_A_VALUE + names + record.iter().map(weight).sum::<usize>()
-        };
+        let of_record =
+            |record: &Vec<_>| BYTES_OF_A_VALUE + names + record.iter().map(weight).sum::<usize>();
         let weight = BYTES_OF_A_VALUE + records.iter().map(of_record).sum::<usize>();
         let fields: Vec<Value> = fields.iter().map(|field| Value::from(*field)).collect();
         let maps = records.iter().map(|record| {
             let values = record.iter().map(|value| Value::from(Serde(value)));
-            fields.iter().cloned().zip(values).collect::<Value>()
+            Value::from_pairs(fields.iter().cloned().zip(values))
         });
         self.variables.insert(name.to_owned(), maps.collect());
         self.weights.insert(name.to_owned(), weight);
@@ -225,5 +219,28 @@ pub(super) fn describe(value: &serde_json::Value) -> &'static str {
         serde_json::Value::String(_) => "a text",
         serde_json::Value::Array(_) => "a list",
         serde_json::Value::Object(_) => "a map",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn records_are_the_list_of_maps_that_they_stand_for() {
+        let mut scope = Scope::new(&json!({}), &json!({}), BTreeMap::new());
+        let records = [
+            vec![json!("Ada"), json!(7)],
+            vec![json!(null), json!(["x"])],
+        ];
+        scope.set_records("records", &["name", "of"], &records);
+        let maps = json!([{"name": "Ada", "of": 7}, {"name": null, "of": ["x"]}]);
+        scope.set("maps", &maps);
+        let [records, alike] = ["records", "maps"].map(|name| &scope.variables[name]);
+        assert_eq!(records, alike);
+        assert_eq!(serde_json::to_value(records).ok(), Some(maps));
+        assert_eq!(scope.weights["records"], scope.weights["maps"]);
     }
 }

@@ -9,7 +9,7 @@ pub(super) const MOST_VALUE_BYTES: usize = 64 << 20;
 /// How deep lists and maps may lie in each other.
 const MOST_DEPTH: usize = 128;
 /// What a value takes beside its text.
-const BYTES_OF_A_VALUE: usize = 64;
+pub(super) const BYTES_OF_A_VALUE: usize = 64;
 
 /// How much memory a value takes, about.
 pub(super) fn weight(value: &serde_json::Value) -> usize {

@@ -53,6 +53,69 @@ async fn rows_and_fields_can_be_in_shadow_roots() {
     assert_eq!(rows, [[Some("Ada".to_owned())], [Some("Bob".to_owned())]]);
 }
 
+/// Rows in each of which something is shown otherwise than it is written.
+const ODD_ROWS: &str = r#"<style>.big { text-transform: uppercase } .none { display: none } .away { visibility: hidden }</style>
+<table><tbody>
+<tr><td>plain</td><td> in
+        lines </td><td>two  spaces</td><td>&nbsp;a&nbsp; </td></tr>
+<tr><td>Ada</td><td class=none>not shown</td><td class=away>kept place</td><td class=big>capitals</td></tr>
+<tr class=none><td>all of</td><td> the  row </td><td>is</td><td>hidden</td></tr>
+<tr class=big><td>all of</td><td>the row</td><td>is</td><td>large</td></tr>
+<tr><td>br<br>eak</td><td><p>one</p><p>two</p></td><td><b>bo</b>ld</td><td>a <i class=none>b</i> c</td></tr>
+<tr><td style="white-space: pre"> as
+ it  is</td><td><pre>x
+  y</pre></td><td><textarea>typed</textarea></td><td><select><option>one<option>two</select></td></tr>
+<tr><td><table><tr><td>1</td><td>2</td></tr></table></td><td></td><td><svg><text>drawn</text></svg></td><td><!-- said -->un<wbr>said</td></tr>
+<tr><td>A</td><td class=away>A</td><td><script>"code"</script></td><td>A</td></tr>
+<tr style="display: contents"><td>no</td><td>box</td><td><details><summary>more</summary>less</details></td><td style="display: block">block</td></tr>
+</tbody></table>"#;
+
+#[tokio::test]
+async fn a_text_is_read_as_it_is_shown_however_its_row_looks() {
+    let stage = Stage::at(&[("/", ODD_ROWS)]).await;
+    // At the end all letters are shown, as in most tables; before that, in all rows but one.
+    let rows = ["none", "tbody > tr:nth-child(n + 3)", "tbody > tr + tr"];
+    for removed in rows {
+        let remove =
+            format!("for (const row of document.querySelectorAll('{removed}')) row.remove()");
+        stage.page.evaluate(&remove, PATIENCE).await.unwrap();
+        for selectors in [
+            ["td", "td + td", "td + td + td", "td + td + td + td"],
+            ["b", "textarea", "option", "pre"],
+            ["svg text", "script", "summary", ":scope > td:last-child"],
+        ] {
+            let fields = selectors.map(|selector| field(selector, Read::Text));
+            let rows = Locator::css("tbody > tr");
+            let read = stage.page.read_rows(&rows, &fields).await.unwrap();
+            let shown = format!(
+                "[...document.querySelectorAll('tbody > tr')].map((row) => {}.map((selector) => {{
+                    const element = row.querySelector(selector);
+                    return element && (element.innerText ?? element.textContent).trim();
+                }}))",
+                serde_json::json!(selectors)
+            );
+            let shown = stage.page.evaluate(&shown, PATIENCE).await.unwrap();
+            assert_eq!(serde_json::json!(read), shown, "{removed}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn half_a_character_is_read_as_a_sign_for_it() {
+    let html = "<h1></h1><script>document.querySelector('h1').textContent = 'Hi \u{1f600}'.slice(0, 4)</script>";
+    let stage = Stage::at(&[("/", html)]).await;
+    let heading = Locator::css("h1");
+    let text = stage.page.text(&heading, PATIENCE).await.unwrap();
+    assert_eq!(text, "Hi \u{fffd}");
+    let fields = [Field {
+        name: "heading".to_owned(),
+        locator: None,
+        read: Read::Text,
+    }];
+    let rows = stage.page.read_rows(&heading, &fields).await.unwrap();
+    assert_eq!(rows, [[Some(text)]]);
+}
+
 #[tokio::test]
 async fn a_download_has_its_bytes_and_the_suggested_name() {
     let csv = "name,salary\nAda,100\n";
