@@ -10,7 +10,7 @@ use domain::job_run::{JobRun, ManagedRun, Plan, reconcile};
 use domain::run::{Event, NewRun, Policy, Run};
 use domain::{JobRunId, RunId};
 use serde_json::Value;
-use store::{Result, Store, StoreError, Transition, fresh_commit, now};
+use store::{JustNow, Result, Store, StoreError, Transition, fresh_commit, now};
 
 /// When the sweeper looks at an open job run again, should every change of its runs go unheard.
 pub const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5 * 60);
@@ -150,10 +150,9 @@ async fn release(store: &Store, run: &Run) -> Result<()> {
         .transition(run.clone(), &Event::Released, now())
         .await?;
     if let Transition::Committed(run) = released {
-        // Itself, and not whoever waits by the index, which need not show it yet.
-        if store.has_room(run.organization_id).await? {
-            store.admit(&run, now()).await?;
-        }
+        store
+            .admit_waiting(run.organization_id, JustNow::Waits(run.id), now())
+            .await?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ mod job_runs;
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use domain::run::Run;
-use store::{Result, Store, now};
+use store::{JustNow, Result, Store, now};
 
 use change::Change;
 
@@ -62,7 +62,7 @@ async fn handle_record(store: &Store, record: EventRecord) -> Result<()> {
 pub async fn conclude(store: &Store, run: &Run) -> Result<usize> {
     // First what others wait for: an endpoint that can't be read must not keep them out.
     store
-        .admit_waiting(run.organization_id, Some(run.id), now())
+        .admit_waiting(run.organization_id, JustNow::Ended(run.id), now())
         .await?;
     let written = fan_out(store, run).await?;
     if let Some(id) = run.job_run_id {

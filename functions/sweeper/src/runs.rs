@@ -95,12 +95,8 @@ async fn admit(store: &Store, run: &Run, admitting: &Admitting, now: Timestamp) 
     let mut admitted = 0;
     let mut looked_at = run.enqueued_again(now);
     if admitting.begin(run.organization_id) {
-        let just_now = JustNow {
-            waits: Some(run.id),
-            ..JustNow::default()
-        };
         admitted = store
-            .admit_waiting(run.organization_id, just_now, now)
+            .admit_waiting(run.organization_id, JustNow::Waits(run.id), now)
             .await?;
         // One of an organization's is looked at each minute, so that an end that went unheard costs no more than that.
         looked_at = run.admitted(false, now);

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use domain::run::{Event, Finish, Policy, Run, Status};
 use domain::{RunId, Timestamp};
-use store::{PageSize, Queue, RunFilter, RunMessage, Store, TimeWindow, Transition, now};
+use store::local::set_attribute;
+use store::{JustNow, PageSize, Queue, RunFilter, RunMessage, Store, TimeWindow, Transition, now};
 
 use crate::api::{Answer, Caller};
 use crate::setting::{LEASE, Setting, in_seconds, seconds_ago};
@@ -36,6 +37,15 @@ impl Setting {
         }
         busy
     }
+}
+
+/// Has the index show a run as in work, as it does for a moment after its end.
+async fn shown_in_work(store: &Store, run: &Run) {
+    let standing = format!("ORG#{}#STATUS#IN_PROGRESS", run.organization_id);
+    let pk = format!("RUN#{}", run.id);
+    set_attribute(store, &pk, "RUN", "byStatus", &standing)
+        .await
+        .expect("the attribute is written");
 }
 
 fn id_of(answer: &Answer) -> RunId {
@@ -184,7 +194,7 @@ async fn two_that_admit_at_once_admit_the_same_runs() {
     let admit = || {
         setting
             .store
-            .admit_waiting(setting.organization_id, None, now())
+            .admit_waiting(setting.organization_id, JustNow::Nothing, now())
     };
     let (one, other) = tokio::join!(admit(), admit());
     assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
@@ -192,4 +202,89 @@ async fn two_that_admit_at_once_admit_the_same_runs() {
     admitted.sort_unstable();
     admitted.dedup();
     assert_eq!(admitted, waiting[..LIMIT]);
+}
+
+#[tokio::test]
+async fn an_index_that_lags_keeps_no_run_out_of_a_place_that_is_free() {
+    let setting = Setting::start().await;
+    let mut busy = setting.busy().await;
+    let may_work = || setting.store.may_work(setting.organization_id);
+    assert!(matches!(may_work().await, Ok(false)));
+    let waiting = setting.run_waiting_since(now()).await;
+
+    let ended = busy.remove(0);
+    let ended = setting.finished(ended, Finish::Completed, now()).await;
+    shown_in_work(&setting.store, &ended).await;
+    assert!(matches!(may_work().await, Ok(true)));
+    let admitted = setting
+        .store
+        .admit_waiting(setting.organization_id, JustNow::Nothing, now())
+        .await;
+    assert!(matches!(admitted, Ok(1)), "{admitted:?}");
+    assert_eq!(setting.take_runs().await, [waiting.id]);
+}
+
+#[tokio::test]
+async fn a_run_created_just_after_the_last_end_goes_into_the_queue_at_once() {
+    let caller = Caller::start().await;
+    let workflow = caller.workflow().await;
+    for _ in 0..LIMIT {
+        let id = id_of(&caller.run(&workflow).await);
+        let run = caller.store.run(id).await.expect("the store answers");
+        let canceled = caller
+            .store
+            .transition(run.expect("the run exists"), &Event::Canceled, now())
+            .await;
+        let Ok(Transition::Committed(run)) = canceled else {
+            panic!("{canceled:?}");
+        };
+        shown_in_work(&caller.store, &run).await;
+    }
+    taken_from(&caller.store).await;
+    // They have ended, and nobody will hear of it again: should it wait, it would do so until the sweeper looks.
+    let run = id_of(&caller.run(&workflow).await);
+    assert_eq!(taken_from(&caller.store).await, [run]);
+}
+
+#[tokio::test]
+async fn a_new_run_does_not_go_ahead_of_one_that_waits() {
+    let caller = Caller::start().await;
+    let workflow = caller.workflow().await;
+    let mut created = Vec::new();
+    for _ in 0..LIMIT {
+        created.push(id_of(&caller.run(&workflow).await));
+    }
+    taken_from(&caller.store).await;
+    let oldest = caller
+        .store
+        .run(created[0])
+        .await
+        .expect("the store answers")
+        .expect("the run exists");
+    let waits = caller
+        .store
+        .postpone_run(&oldest, &oldest.admitted(false, now()))
+        .await;
+    assert!(matches!(waits, Ok(true)), "{waits:?}");
+
+    // There is room for one, and it is the other's.
+    id_of(&caller.run(&workflow).await);
+    assert_eq!(taken_from(&caller.store).await, [oldest.id]);
+}
+
+#[tokio::test]
+async fn a_waiting_run_that_cannot_be_read_keeps_out_none_that_is_behind_it() {
+    let mut setting = Setting::start().await;
+    let mut busy = setting.busy().await;
+    for _ in 0..15 {
+        let pk = format!("RUN#{}", setting.run_waiting_since(now()).await.id);
+        setting.set_attribute(&pk, "RUN", "status", "NONE").await;
+    }
+    let behind = setting.run_waiting_since(now()).await;
+    setting.lose_stream_records().await;
+
+    let ended = busy.remove(0);
+    setting.finished(ended, Finish::Completed, now()).await;
+    setting.dispatch().await;
+    assert_eq!(setting.take_runs().await, [behind.id]);
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing in here does I/O, reads a clock or makes a random number: `now` and fresh ids are arguments.
 
+pub mod admission;
 pub mod definition;
 mod failure;
 mod ids;

@@ -1,7 +1,9 @@
 //! How many runs of one organization may be queued or in work at the same time, so that one with ten thousand of them
 //! does not starve another. What is over the limit is written, but not enqueued; each end admits the oldest that wait,
 //! and the sweeper does so behind it. What runs is counted from the index by status, never by a counter that can drift.
+//! The rules are [`domain::admission`]'s.
 
+use domain::admission::Limit;
 use domain::run::{Phase, Run, Status};
 use domain::{OrganizationId, RunId, Timestamp};
 use uuid::Uuid;
@@ -67,26 +69,53 @@ const IN_WORK: [Standing; 2] = [
     Standing::As(Status::AwaitingUserInput),
 ];
 
-/// What counts against the limit: in work, or in the queue.
-const ADMITTED: [Standing; 3] = [IN_WORK[0], IN_WORK[1], Standing::Queued];
+/// What has a place: in work, or in the queue.
+const WITH_PLACE: [Standing; 3] = [IN_WORK[0], IN_WORK[1], Standing::Queued];
+
+/// How many of those that wait are read beside those that there is room for: some may have been admitted or have ended
+/// since, and one that can't be read must not keep out those behind it.
+const READ_AHEAD: usize = 5;
+
+/// How often that is done. What is behind so many that don't wait any more is left to the next look.
+const MOST_READS: usize = 20;
+
+/// What a caller knows of the moment, and the index need not show yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JustNow {
+    /// Nothing.
+    Nothing,
+    /// This run has ended.
+    Ended(RunId),
+    /// This run waits.
+    Waits(RunId),
+}
 
 impl Store {
-    /// Whether an organization may have one more run in the queue. Two that ask at the same moment may both hear yes;
-    /// [`Store::may_work`] is asked again when a run is claimed.
+    fn limit(&self) -> Limit {
+        Limit(self.resources.concurrent_runs() as usize)
+    }
+
+    /// Whether a new run of an organization may go into the queue at once. Two that ask at the same moment may both hear
+    /// yes: [`Store::may_work`] is asked again when a run is claimed. Who hears no writes the run as one that waits, and
+    /// then looks with [`Store::admit_waiting`] whether that was true.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn has_room(&self, organization_id: OrganizationId) -> Result<bool> {
-        let limit = self.resources.concurrent_runs() as usize;
-        // Where many are created at once, the queue alone is full, and one look tells.
-        let queued = self
-            .standing(organization_id, &[Standing::Queued], limit)
-            .await?;
-        if queued.len() >= limit {
+        let limit = self.limit();
+        // Where many are created at once, the queue alone is full, and one look tells. And nobody goes ahead of those that
+        // wait: where runs are created all the time, their turn would never come.
+        let (queued, waiting) = tokio::try_join!(
+            self.standing(organization_id, &[Standing::Queued], limit.0, None),
+            self.standing(organization_id, &[Standing::Waiting], 1, None)
+        )?;
+        if !waiting.is_empty() || !limit.leaves_room(queued.len()) {
             return Ok(false);
         }
-        let in_work = self.standing(organization_id, &IN_WORK, limit).await?;
-        Ok(queued.len() + in_work.len() < limit)
+        let in_work = self
+            .standing(organization_id, &IN_WORK, limit.0, None)
+            .await?;
+        Ok(limit.leaves_room(queued.len() + in_work.len()))
     }
 
     /// Whether an organization may have one more run in work.
@@ -94,13 +123,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn may_work(&self, organization_id: OrganizationId) -> Result<bool> {
-        let limit = self.resources.concurrent_runs() as usize;
-        let counted = self.standing(organization_id, &IN_WORK, limit).await?;
-        Ok(counted.len() < limit)
+        let counted = self
+            .counted(organization_id, &IN_WORK, Run::is_in_work, None)
+            .await?;
+        Ok(self.limit().leaves_room(counted.len()))
     }
 
     /// Lets the oldest waiting runs of an organization into the queue, as many as there is room for, and answers how
-    /// many those were. `ended` is a run that has just ended, and that the index may still count.
+    /// many those were.
     ///
     /// Whoever notices first does it: callers that do it at the same time admit the same runs, and a second message does
     /// nothing.
@@ -110,34 +140,51 @@ impl Store {
     pub async fn admit_waiting(
         &self,
         organization_id: OrganizationId,
-        ended: Option<RunId>,
+        just_now: JustNow,
         now: Timestamp,
     ) -> Result<usize> {
-        let limit = self.resources.concurrent_runs() as usize;
         let waiting = [Standing::Waiting];
+        let (ended, waits) = match just_now {
+            JustNow::Nothing => (None, None),
+            JustNow::Ended(id) => (Some(id), None),
+            JustNow::Waits(id) => (None, Some(id)),
+        };
         // Nearly always nobody waits: one cheap look tells.
-        if self
-            .standing(organization_id, &waiting, 1)
-            .await?
-            .is_empty()
+        if waits.is_none()
+            && self
+                .standing(organization_id, &waiting, 1, None)
+                .await?
+                .is_empty()
         {
             return Ok(0);
         }
-        let mut counted = self.standing(organization_id, &ADMITTED, limit + 1).await?;
-        if let Some(ended) = ended {
-            counted.retain(|id| *id != ended);
-        }
-        let room = limit.saturating_sub(counted.len());
-        if room == 0 {
+        let counted = self
+            .counted(organization_id, &WITH_PLACE, Run::has_place, ended)
+            .await?;
+        let limit = self.limit();
+        if !limit.leaves_room(counted.len()) {
             return Ok(0);
         }
-        let oldest = self.standing(organization_id, &waiting, room).await?;
+        let page = limit.0 - counted.len() + READ_AHEAD;
+        let mut ids = self.standing(organization_id, &waiting, page, None).await?;
+        let mut behind = ids.last().copied().filter(|_| ids.len() == page);
+        ids.extend(waits);
+        let mut looked_at = self.readable(organization_id, &ids).await?;
+        for _ in 1..MOST_READS {
+            let waiting_there = looked_at.iter().filter(|run| run.waits_for_admission());
+            let is_enough = waiting_there.count() + counted.len() >= limit.0;
+            let Some(last) = behind.filter(|_| !is_enough) else {
+                break;
+            };
+            let ids = self
+                .standing(organization_id, &waiting, page, Some(last))
+                .await?;
+            behind = ids.last().copied().filter(|_| ids.len() == page);
+            looked_at.extend(self.readable(organization_id, &ids).await?);
+        }
         let mut admitted = 0;
-        for run in self.runs(&oldest).await? {
-            // The index lags: one that was admitted a moment ago takes its room all the same.
-            if run.waits_for_admission() && run.organization_id == organization_id {
-                admitted += usize::from(self.admit(&run, now).await?);
-            }
+        for run in limit.admits(&counted, &looked_at) {
+            admitted += usize::from(self.admit(run, now).await?);
         }
         Ok(admitted)
     }
@@ -149,7 +196,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn admit(&self, run: &Run, now: Timestamp) -> Result<bool> {
+    async fn admit(&self, run: &Run, now: Timestamp) -> Result<bool> {
         let mut run = run.clone();
         while !self.postpone_run(&run, &run.admitted(true, now)).await? {
             // The sweeper may have looked at it meanwhile, and have left it waiting.
@@ -165,25 +212,77 @@ impl Store {
         Ok(true)
     }
 
-    /// The oldest runs that stand in one of these ways, at most `most` of each.
+    /// The runs that stand in one of these ways, but for one: as the index shows them, if they leave room, and otherwise
+    /// as they themselves say. One that can't be read is none: nobody can work on it.
+    async fn counted(
+        &self,
+        organization_id: OrganizationId,
+        standings: &[Standing],
+        counts: impl Fn(&Run) -> bool,
+        but: Option<RunId>,
+    ) -> Result<Vec<RunId>> {
+        let limit = self.limit();
+        // Twice the limit, because some of those that the index shows may have ended.
+        let mut shown = self
+            .standing(organization_id, standings, limit.0 * 2, None)
+            .await?;
+        shown.retain(|id| Some(*id) != but);
+        // One that moves from one standing to another may be seen in both.
+        shown.sort_unstable();
+        shown.dedup();
+        if limit.leaves_room(shown.len()) {
+            return Ok(shown);
+        }
+        let runs = self.readable(organization_id, &shown).await?;
+        Ok(runs
+            .iter()
+            .filter(|run| counts(run))
+            .map(|run| run.id)
+            .collect())
+    }
+
+    /// Those of an organization's runs that can be read.
+    async fn readable(&self, organization_id: OrganizationId, ids: &[RunId]) -> Result<Vec<Run>> {
+        let mut ids = ids.to_vec();
+        ids.sort_unstable();
+        ids.dedup();
+        let runs = self.each_run(&ids).await?.into_iter();
+        let readable = runs.filter_map(|(run_id, run)| match run {
+            Ok(run) => Some(run),
+            Err(error) => {
+                tracing::error!(%run_id, %error, "A run of the index by status can't be read, and is left out");
+                None
+            }
+        });
+        Ok(readable
+            .filter(|run| run.organization_id == organization_id)
+            .collect())
+    }
+
+    /// The oldest runs that stand in one of these ways, at most `most` of each; those behind one, if one is given.
     async fn standing(
         &self,
         organization_id: OrganizationId,
         standings: &[Standing],
         most: usize,
+        behind: Option<RunId>,
     ) -> Result<Vec<RunId>> {
+        // A key can't be empty, and every id is greater than this.
+        let behind = behind.map_or_else(|| "0".to_owned(), |id| id.to_string());
         let queries = standings.iter().map(async |standing| {
             let answer = self
                 .dynamo
                 .query()
                 .table_name(self.table()?)
                 .index_name(keys::BY_STATUS)
-                .key_condition_expression("#partition = :partition")
+                .key_condition_expression("#partition = :partition AND #id > :behind")
                 .expression_attribute_names("#partition", keys::BY_STATUS)
+                .expression_attribute_names("#id", "id")
                 .expression_attribute_values(
                     ":partition",
                     string(keys::by_status(organization_id, *standing)),
                 )
+                .expression_attribute_values(":behind", string(&behind))
                 .limit(i32::try_from(most).unwrap_or(i32::MAX))
                 .send()
                 .await

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::run::{Event, Finish, Phase, Run, Timings};
@@ -46,8 +46,9 @@ pub(crate) async fn take_runs(worker: &Arc<Worker>) {
     let mut running = JoinSet::new();
     let mut in_hand: HashMap<Id, Run> = HashMap::new();
     let mut failures = 0_usize;
+    let is_receiving = AtomicBool::new(false);
     // Kept over the rounds of the loop: a receive that is given up halfway hides its message for a while.
-    let mut next = Box::pin(next_message(worker, &slots, failures));
+    let mut next = Box::pin(next_message(worker, &slots, failures, &is_receiving));
     loop {
         let received = tokio::select! {
             biased;
@@ -89,36 +90,65 @@ pub(crate) async fn take_runs(worker: &Arc<Worker>) {
                 tracing::warn!(%error, failures, "The run queue could not be read");
             }
         }
-        next.set(next_message(worker, &slots, failures));
+        next.set(next_message(worker, &slots, failures, &is_receiving));
     }
-    drop(next);
     tracing::info!(in_hand = in_hand.len(), "The runner takes no more runs");
-    let mut too_late = Box::pin(async {
+    let too_late = async {
         worker.orders.stop.cancelled().await;
         tokio::time::sleep(worker.settings.stop_timeout + LAST_WRITES).await;
-    });
-    loop {
-        let ended = tokio::select! {
-            ended = running.join_next_with_id() => ended,
-            () = &mut too_late => {
-                // Whoever told the runner to stop would kill it soon, and then it could clean up nothing.
-                tracing::error!(in_hand = in_hand.len(), "Left runs to their leases: they could not be ended in time");
-                return;
-            }
-        };
-        match ended {
-            None => return,
-            Some(ended) => bury(worker, &mut in_hand, ended).await,
+    };
+    let last_message = async {
+        if is_receiving.load(Ordering::Relaxed) {
+            hand_back(worker, next).await;
         }
+    };
+    let last_runs = async {
+        while let Some(ended) = running.join_next_with_id().await {
+            bury(worker, &mut in_hand, ended).await;
+        }
+    };
+    let is_late = tokio::select! {
+        ((), ()) = async { tokio::join!(last_message, last_runs) } => false,
+        () = too_late => true,
+    };
+    if is_late {
+        // Whoever told the runner to stop would kill it soon, and then it could clean up nothing.
+        tracing::error!(
+            in_hand = in_hand.len(),
+            "Left runs to their leases: they could not be ended in time"
+        );
     }
 }
 
-/// Waits for a free slot, then for a message. `None` after a wait in which none came.
+/// Waits for the answer to the receive that is open, and returns the message that it brings: whoever hung up would hide
+/// it from other runners for as long as a receiver may take.
+async fn hand_back(worker: &Worker, receiving: impl Future<Output = Received>) {
+    let too_late = async {
+        worker.orders.stop.cancelled().await;
+        tokio::time::sleep(worker.settings.stop_timeout).await;
+    };
+    let received = tokio::select! {
+        received = receiving => received,
+        () = too_late => return,
+    };
+    if let Ok(Some((message, _))) = received
+        && let Err(error) = worker.store.return_message(Queue::Runs, &message).await
+    {
+        tracing::warn!(%error, "A message could not be returned");
+    }
+}
+
+/// What a receive brings.
+type Received = store::Result<Option<(QueueMessage, OwnedSemaphorePermit)>>;
+
+/// Waits for a free slot, then for a message; says when it begins to wait for that. `None` after a wait in which none came.
 async fn next_message(
     worker: &Worker,
     slots: &Arc<Semaphore>,
     failures: usize,
-) -> store::Result<Option<(QueueMessage, OwnedSemaphorePermit)>> {
+    is_receiving: &AtomicBool,
+) -> Received {
+    is_receiving.store(false, Ordering::Relaxed);
     let slot = match Arc::clone(slots).acquire_owned().await {
         Ok(slot) => slot,
         // Nobody closes the semaphore.
@@ -130,6 +160,7 @@ async fn next_message(
     if failures > 0 {
         tokio::time::sleep(BACK_OFF[failures.min(BACK_OFF.len()) - 1]).await;
     }
+    is_receiving.store(true, Ordering::Relaxed);
     let messages = worker.store.receive(Queue::Runs, 1, WAIT).await?;
     Ok(messages.into_iter().next().map(|message| (message, slot)))
 }
@@ -209,13 +240,9 @@ async fn let_wait(worker: &Worker, run: &Run) -> store::Result<()> {
         .await?;
     tracing::info!(run_id = %run.id, organization_id = %run.organization_id, "A run waits: its organization has as many in work as it may");
     // One of those may have ended between the count and the write, and have seen nobody wait.
-    let just_now = JustNow {
-        waits: Some(run.id),
-        ..JustNow::default()
-    };
     worker
         .store
-        .admit_waiting(run.organization_id, just_now, at)
+        .admit_waiting(run.organization_id, JustNow::Waits(run.id), at)
         .await
         .map(drop)
 }

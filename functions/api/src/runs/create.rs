@@ -13,8 +13,8 @@ use domain::{RunId, WorkflowId};
 use serde::Deserialize;
 use serde_json::Value;
 use store::{
-    AllowanceKind, CreatedRun, IdempotencyKey, Replay, Role, RunMessage, fresh_commit, fresh_id,
-    now,
+    AllowanceKind, CreatedRun, IdempotencyKey, JustNow, Replay, Role, RunMessage, fresh_commit,
+    fresh_id, now,
 };
 use utoipa::ToSchema;
 
@@ -215,11 +215,16 @@ async fn begin(
     if let CreatedRun::Replayed(replay) = api.store.create_run(&run, &input, key).await? {
         return answer_again(api, caller, replay).await;
     }
-    let message = RunMessage::about(&run);
-    // One that waits to be admitted is enqueued when another one ends.
-    if !run.waits_for_admission()
-        && let Err(error) = api.store.enqueue_run(message).await
-    {
+    let enqueued = if run.waits_for_admission() {
+        // It is enqueued when another one ends. The last one may have ended since it was counted, and have seen nobody wait.
+        api.store
+            .admit_waiting(run.organization_id, JustNow::Waits(run.id), at)
+            .await
+            .map(drop)
+    } else {
+        api.store.enqueue_run(RunMessage::about(&run)).await
+    };
+    if let Err(error) = enqueued {
         // The run is written, and its dueAt makes the sweeper enqueue it: the caller has what they asked for.
         tracing::warn!(run_id = %run.id, %error, "A run could not be enqueued; the sweeper will do it");
     }
