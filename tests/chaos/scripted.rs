@@ -79,6 +79,8 @@ impl Browser for ScriptedBrowser {
         Ok(())
     }
 
+    fn conceal(&mut self, _: Redaction) {}
+
     async fn goto(&mut self, url: &str, timeout: Duration) -> Result<(), Error> {
         self.url = url.to_owned();
         match self.http.get(url).timeout(timeout).send().await {

@@ -39,7 +39,7 @@ fn runs_sweeps_and_deliveries_are_measured_beside_the_logs_and_can_be_told_from_
         let is_picked_up = lines.iter().any(|line| line["PickUpLatency"].is_u64());
         let has_ended = lines
             .iter()
-            .any(|line| line["RunsEnded"] == 1 && line["Status"] == "COMPLETED");
+            .any(|line| line["RunsByStatus"] == 1 && line["Status"] == "COMPLETED");
         (is_picked_up && has_ended).then_some(())
     });
     stack.until("sweeps and the delivery are measured", |stack| {

@@ -39,8 +39,13 @@ const BEGINS_NOTHING_AFTER: Duration = Duration::from_secs(40);
 
 /// Does all that is due at a time, and answers with what it found.
 pub async fn handle(store: &Store, now: Timestamp) -> Report {
+    handle_within(store, now, BEGINS_NOTHING_AFTER).await
+}
+
+/// The same, but that it begins nothing new after some time; what is left over is due all the same.
+pub async fn handle_within(store: &Store, now: Timestamp, time: Duration) -> Report {
     let began = Instant::now();
-    let until = began + BEGINS_NOTHING_AFTER;
+    let until = began + time;
     let admitting = &Admitting::default();
     let report = stream::iter(0..DUE_SHARDS)
         .map(|shard| sweep_shard(store, shard, admitting, now, until))

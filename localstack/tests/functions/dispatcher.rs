@@ -2,7 +2,7 @@ use domain::run::{Event, Finish, Policy};
 use domain::webhook::EventType;
 use serde_json::{Value, json};
 
-use crate::setting::{Setting, seconds_ago};
+use crate::setting::{Setting, in_seconds, seconds_ago};
 
 fn types(deliveries: &[store::Delivery]) -> Vec<EventType> {
     let mut types: Vec<EventType> = deliveries
@@ -86,6 +86,38 @@ async fn an_ended_run_is_due_no_more_once_its_events_are_written() {
     assert!(setting.fresh(&run).await.due_at.is_some());
     setting.dispatch().await;
     assert_eq!(setting.fresh(&run).await.due_at, None);
+}
+
+#[tokio::test]
+async fn an_end_lets_in_who_waits_also_where_an_endpoint_can_not_be_read() {
+    let setting = Setting::start().await;
+    let (endpoint, _) = setting
+        .endpoint("http://127.0.0.1:9/", &EventType::DEFAULT)
+        .await;
+    let pk = format!("ORG#{}", setting.organization_id);
+    let sk = format!("ENDPOINT#{endpoint}");
+    setting
+        .set_attribute(&pk, &sk, "eventTypes", "broken")
+        .await;
+    let at = seconds_ago(10);
+    let mut in_work = Vec::new();
+    // As many as an organization may have.
+    for _ in 0..10 {
+        let run = setting.run_created_at(at, Policy::default()).await;
+        in_work.push(setting.begun(run, at).await);
+    }
+    let behind = setting.run_created_at(at, Policy::default()).await;
+    let waiting = behind.admitted(false, at);
+    let written = setting.store.postpone_run(&behind, &waiting).await;
+    assert!(written.expect("the store answers"));
+
+    let ended = in_work.pop().expect("there are ten");
+    let ended = setting.finished(ended, Finish::Completed, at).await;
+    assert!(dispatcher::conclude(&setting.store, &ended).await.is_err());
+    assert_eq!(setting.take_runs().await, [behind.id]);
+    // Its events are still owed.
+    let due_at = setting.fresh(&ended).await.due_at;
+    assert!(due_at.is_some_and(|due_at| due_at < in_seconds(30)));
 }
 
 #[tokio::test]

@@ -60,6 +60,26 @@ async fn a_run_that_is_not_due_yet_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_sweep_whose_time_is_over_begins_nothing_and_says_what_it_left_to_the_next_one() {
+    let setting = Setting::start().await;
+    for _ in 0..3 {
+        setting
+            .run_created_at(seconds_ago(61), Policy::default())
+            .await;
+    }
+    let over = sweeper::handle_within(&setting.store, now(), Duration::ZERO).await;
+    assert_eq!(
+        over,
+        Report {
+            left_over: 3,
+            ..Report::default()
+        }
+    );
+    assert_eq!(setting.take_runs().await, []);
+    assert_eq!(sweep(&setting, now()).await.runs_enqueued, 3);
+}
+
+#[tokio::test]
 async fn a_run_that_no_worker_took_in_time_fails() {
     let setting = Setting::start().await;
     let policy = Policy {

@@ -657,6 +657,23 @@ fn a_run_that_waits_for_its_next_execution_is_not_claimed_before() {
 }
 
 #[test]
+fn what_an_attempt_wrote_is_shown_up_to_its_end_and_all_of_it_where_its_worker_ended_the_run() {
+    let run = in_its_first_execution(Backoff::default());
+    let end = run.updated_at().plus(Duration::from_secs(60));
+    let later = end.plus(Duration::from_secs(1));
+    let shown = |run: &Run| [end, later].map(|at| run.shows_artifact_of(1, at));
+    assert_eq!(shown(&run), [true, true]);
+    for from_outside in [Event::Canceled, Event::LeaseExpired { attempt: 1 }] {
+        let ended = run.apply(&from_outside, end, CommitId(3));
+        assert_eq!(shown(&ended.expect("it is legal")), [true, false]);
+    }
+    // Its worker's clock may have been put back before the last write.
+    let finished = event(Kind::Complete, 1, question(1, end).id, 1, end);
+    let ended = run.apply(&finished, end, CommitId(3));
+    assert_eq!(shown(&ended.expect("it is legal")), [true, true]);
+}
+
+#[test]
 fn the_wait_for_the_next_execution_is_no_working_time() {
     let run = execute(&lose(&in_its_first_execution(Backoff::default())));
     assert_eq!(run.work_used, Duration::ZERO);

@@ -1,9 +1,14 @@
 //! What a committed transition says to whoever operates Legwork. Every transition passes here, whoever made it, so that
-//! a run's end is counted once and in one place. It changes nothing and never fails.
+//! a run's change of status is counted once and in one place. It changes nothing and never fails.
 
 use domain::Timestamp;
 use domain::run::{Event, Phase, Run};
 use platform::telemetry::metrics::Measurement;
+
+/// That a run has this status now, and had another one before, or was just created.
+pub(crate) fn became(run: &Run) -> Measurement {
+    Measurement::count("RunsByStatus", 1).of("Status", run.status().as_str())
+}
 
 /// The measurements of one transition.
 pub(crate) fn of(before: &Run, event: &Event, after: &Run, now: Timestamp) -> Vec<Measurement> {
@@ -16,8 +21,8 @@ pub(crate) fn of(before: &Run, event: &Event, after: &Run, now: Timestamp) -> Ve
         (_, Event::GaveBack { .. }) => measured.push(Measurement::count("RunsGivenBack", 1)),
         _ => {}
     }
-    if after.status().is_final() {
-        measured.push(Measurement::count("RunsEnded", 1).of("Status", after.status().as_str()));
+    if after.status() != before.status() {
+        measured.push(became(after));
     }
     if let Phase::Failed(failure) = &after.phase {
         measured.push(Measurement::count("RunsFailed", 1).of("FailureCode", failure.code.as_str()));
@@ -64,6 +69,10 @@ mod tests {
         }
     }
 
+    fn by_status(status: &'static str) -> Measurement {
+        Measurement::count("RunsByStatus", 1).of("Status", status)
+    }
+
     /// Applies an event, and says what is measured about it.
     fn measure(before: &Run, event: &Event, now: Timestamp) -> (Run, Vec<Measurement>) {
         let after = before
@@ -78,15 +87,15 @@ mod tests {
         let (_, measured) = measure(&created(), &claim(), at(7));
         assert_eq!(
             measured,
-            [Measurement::duration(
-                "PickUpLatency",
-                Duration::from_secs(7)
-            )]
+            [
+                Measurement::duration("PickUpLatency", Duration::from_secs(7)),
+                by_status("IN_PROGRESS"),
+            ]
         );
     }
 
     #[test]
-    fn the_end_of_a_run_is_counted_by_its_status_and_that_of_a_failed_one_by_its_code() {
+    fn each_change_of_status_is_counted_and_a_failure_by_its_code_too() {
         let (run, _) = measure(&created(), &claim(), at(1));
         let attempt = run.attempt;
         let entered = Event::EnteredState {
@@ -102,21 +111,20 @@ mod tests {
             skipped: Vec::new(),
             timings: Timings::default(),
         };
-        let ended = |status| Measurement::count("RunsEnded", 1).of("Status", status);
-        assert_eq!(measure(&run, &finished, at(3)).1, [ended("COMPLETED")]);
+        assert_eq!(measure(&run, &finished, at(3)).1, [by_status("COMPLETED")]);
 
         let failed = |code: FailureCode| {
             Measurement::count("RunsFailed", 1).of("FailureCode", code.as_str())
         };
         assert_eq!(
             measure(&run, &Event::Canceled, at(3)).1,
-            [ended("FAILED"), failed(FailureCode::Canceled)]
+            [by_status("FAILED"), failed(FailureCode::Canceled)]
         );
         assert_eq!(
             measure(&run, &Event::LeaseExpired { attempt }, at(40)).1,
             [
                 Measurement::count("LeasesLost", 1),
-                ended("FAILED"),
+                by_status("FAILED"),
                 failed(FailureCode::WorkerLost)
             ]
         );

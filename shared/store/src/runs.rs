@@ -101,7 +101,11 @@ impl Store {
             self.put(input).await?;
             return match self.put_new(run_item).await? {
                 // Refused means that an earlier try of the same call got through: nobody else has this id.
-                Put::Written | Put::Refused => Ok(CreatedRun::Created),
+                Put::Refused => Ok(CreatedRun::Created),
+                Put::Written => {
+                    measures::became(run).emit();
+                    Ok(CreatedRun::Created)
+                }
             };
         };
         let id = run.id.to_string();
@@ -109,7 +113,10 @@ impl Store {
             .put_with_idempotency(key, &id, vec![run_item, input])
             .await?
         {
-            None => Ok(CreatedRun::Created),
+            None => {
+                measures::became(run).emit();
+                Ok(CreatedRun::Created)
+            }
             Some(replay) => Ok(CreatedRun::Replayed(replay)),
         }
     }

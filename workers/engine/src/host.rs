@@ -60,7 +60,7 @@ pub enum Interrupted {
 /// What ends a run from outside, whatever it is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
-    /// Somebody cancelled it: it has ended, and nothing of it is stored any more.
+    /// Somebody cancelled it, or ended it at a deadline: it has ended, and nothing of it is stored any more.
     Canceled,
     /// Its working time is over: it fails, with all that a failure leaves.
     DeadlineExceeded,

@@ -63,20 +63,34 @@ pub(crate) async fn execute(worker: &Worker, claimed: Claimed) {
         settings.lease,
         settings.heartbeat,
     );
-    tokio::select! {
-        () = lease => tracing::warn!("Stopped working on the run: its lease is over"),
-        () = work_and_commit(worker, &possession, slot) => {}
+    let mut held = None;
+    // Whatever says that the run is not this worker's any more comes before what the worker would still do.
+    let ended = tokio::select! {
+        biased;
+        () = lease => {
+            tracing::warn!("Stopped working on the run: its lease is over");
+            return;
+        }
         () = is_lost(&possession) => {
             tracing::info!(status = %possession.run().status(), "The run ended, or was taken away");
+            return;
         }
+        ended = work_and_commit(worker, &possession, slot, &mut held) => ended,
+    };
+    // Outside of the select: that the run is not this worker's any more is now meant so.
+    if let Some((run, wait)) = ended {
+        enqueue_again(worker, &run, wait).await;
+    }
+    if let Some(held) = held {
+        held.close().await;
     }
 }
 
-/// Returns when the work on a run that is not this worker's any more must end: at once, but for a cancelled run, whose
-/// workflow may have to clean up at the site.
+/// Returns when the work on a run that is not this worker's any more must end: at once, but for a run that was ended from
+/// outside, whose workflow may have to clean up at the site.
 async fn is_lost(possession: &Possession<'_>) {
     let run = possession.until(|run| possession.is_lost(run)).await;
-    if possession.is_canceled(&run) {
+    if possession.was_ended_from_outside(&run) {
         tokio::time::sleep(CLEANING_UP + CUTTING).await;
     }
 }
@@ -85,54 +99,48 @@ async fn is_lost(possession: &Possession<'_>) {
 async fn cut(possession: &Possession<'_>) -> Cut {
     tokio::select! {
         () = deadline(possession) => Cut::DeadlineExceeded,
-        _ = possession.until(|run| possession.is_canceled(run)) => Cut::Canceled,
+        _ = possession.until(|run| possession.was_ended_from_outside(run)) => Cut::Canceled,
     }
 }
 
-async fn work_and_commit(worker: &Worker, possession: &Possession<'_>, slot: OwnedSemaphorePermit) {
-    let mut held = None;
+/// Does the work, and commits what came of it. Answers the run as it is then, and whether it should wait before somebody
+/// else takes it; nothing if that was not this worker's to say.
+async fn work_and_commit(
+    worker: &Worker,
+    possession: &Possession<'_>,
+    slot: OwnedSemaphorePermit,
+    held: &mut Option<Box<dyn Held>>,
+) -> Option<(Run, bool)> {
     let end = tokio::select! {
-        end = work(worker, possession, slot, &mut held) => end,
+        end = work(worker, possession, slot, held) => end,
         () = overtime(possession) => End::OutOfTime,
         () = must_stop(worker, possession) => End::GiveBack { why: "the runner stops".to_owned(), wait: false },
     };
     let attempt = possession.attempt();
-    match end {
-        End::Gone => {}
-        End::OutOfTime => {
-            commit(worker, possession, &Event::WorkDeadlinePassed).await;
-        }
+    let (event, wait) = match end {
+        End::Gone => return None,
+        End::OutOfTime => (Event::WorkDeadlinePassed, false),
         End::Finished {
             finish,
             timings,
             skipped,
         } => {
-            if let Some(run) = commit(
-                worker,
-                possession,
-                &Event::Finished {
-                    attempt,
-                    finish,
-                    timings,
-                    skipped,
-                },
-            )
-            .await
-            {
-                tracing::info!(status = %run.status(), "The work on the run has ended");
-                enqueue_again(worker, &run, false).await;
-            }
+            let event = Event::Finished {
+                attempt,
+                finish,
+                timings,
+                skipped,
+            };
+            (event, false)
         }
         End::GiveBack { why, wait } => {
             tracing::warn!(why, "Giving the run back");
-            if let Some(run) = commit(worker, possession, &Event::GaveBack { attempt }).await {
-                enqueue_again(worker, &run, wait).await;
-            }
+            (Event::GaveBack { attempt }, wait)
         }
-    }
-    if let Some(held) = held {
-        held.close().await;
-    }
+    };
+    let run = commit(worker, possession, &event).await?;
+    tracing::info!(status = %run.status(), "The work on the run has ended");
+    Some((run, wait))
 }
 
 /// Puts a run that is ready again into the queue, for when it may be claimed. With `wait` it is seen only after a while, which grows with the attempts

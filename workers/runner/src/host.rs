@@ -134,20 +134,30 @@ impl Host for RunHost<'_> {
             .await?;
         tracing::info!(input_request_id = %id, "The run waits for a person");
 
-        // The slot is free while the run waits, as long as not too many wait; else the run keeps its slot.
-        let waiting = try_acquire(&self.worker.waiting);
+        // The slot is free while the run waits, as long as not too many wait; else the run keeps its slot until one of
+        // those waits no more.
+        let mut waiting = try_acquire(&self.worker.waiting);
         if waiting.is_some() {
             self.slot = None;
         } else {
             Measurement::count("WaitingSlotsMissed", 1).emit();
         }
-        let answered = self
-            .possession
-            .until(|newest| newest.sequence > run.sequence);
-        let expired = tokio::time::sleep(expires_at.since(now()));
-        let answer = tokio::select! {
-            newest = answered => self.take_answer(&newest, id).await,
-            () = expired => self.at_the_deadline(&run, id).await,
+        let possession = self.possession;
+        let mut answered =
+            std::pin::pin!(possession.until(|newest| newest.sequence > run.sequence));
+        let mut expired = std::pin::pin!(tokio::time::sleep(expires_at.since(now())));
+        let mut vacancy =
+            std::pin::pin!(std::sync::Arc::clone(&self.worker.waiting).acquire_owned());
+        let answer = loop {
+            tokio::select! {
+                biased;
+                newest = &mut answered => break self.take_answer(&newest, id).await,
+                () = &mut expired => break self.at_the_deadline(&run, id).await,
+                Ok(slot) = &mut vacancy, if waiting.is_none() => {
+                    waiting = Some(slot);
+                    self.slot = None;
+                }
+            }
         };
         // The run goes on at once, even if its slot was given away meanwhile: a code does not keep. What it had while it
         // waited is its slot from here on, so that the runner never has more in work than all of its slots.

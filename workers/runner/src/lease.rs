@@ -24,7 +24,9 @@ pub(crate) async fn keep(
     let mut ends_at = claimed_at + lease;
     let mut beat_at = claimed_at + every;
     loop {
+        // The end comes first: a process that stood still for longer than its lease must not renew it.
         tokio::select! {
+            biased;
             () = sleep_until(ends_at) => {
                 tracing::warn!("The lease ended, because it could not be renewed");
                 return;
@@ -40,6 +42,7 @@ pub(crate) async fn keep(
             },
         );
         let renewed = tokio::select! {
+            biased;
             () = sleep_until(ends_at) => continue,
             renewed = renewal => renewed,
         };

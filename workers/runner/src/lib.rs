@@ -139,6 +139,7 @@ async fn protect(worker: &Worker, protection: Option<&TaskProtection>) {
                 in_hand,
                 &worker.orders.drain,
                 protection::IDLE_FOR,
+                protection::ASK_AGAIN_AFTER,
             )
             .await;
         }

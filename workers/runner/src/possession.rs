@@ -126,10 +126,17 @@ impl Possession<'_> {
         }
     }
 
-    /// Whether somebody cancelled the run while this attempt had it.
-    pub(crate) fn is_canceled(&self, run: &Run) -> bool {
-        run.attempt == self.attempt
-            && matches!(&run.phase, Phase::Failed(failure) if failure.code == FailureCode::Canceled)
+    /// Whether the run was ended from outside while this attempt had it: somebody cancelled it, or the sweeper was faster
+    /// at a deadline. Whoever lost its lease is not meant: it may not act any more.
+    pub(crate) fn was_ended_from_outside(&self, run: &Run) -> bool {
+        let Phase::Failed(failure) = &run.phase else {
+            return false;
+        };
+        let from_outside = matches!(
+            failure.code,
+            FailureCode::Canceled | FailureCode::DeadlineExceeded | FailureCode::UserInputTimeout
+        );
+        from_outside && run.attempt == self.attempt
     }
 
     /// Whether the run is not this attempt's any more: it has ended, or was given to somebody else.
@@ -149,5 +156,48 @@ impl Drop for Possession<'_> {
         }
         drop(all);
         self.all.tell();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use domain::run::{CommitId, NewRun, Policy};
+    use domain::{OrganizationId, Timestamp, WorkflowId};
+
+    use super::*;
+
+    /// A run in an attempt of this runner.
+    fn run(attempt: u32) -> Run {
+        let at = Timestamp::from_millis(0);
+        let new = NewRun {
+            id: RunId::new(at, [1; 10]),
+            organization_id: OrganizationId::new(at, [2; 10]),
+            workflow_id: WorkflowId::new(at, [3; 10]),
+            workflow_version: 1,
+            job_run_id: None,
+            retry_of_run_id: None,
+            created_by_user_id: "user".to_owned(),
+            metadata: BTreeMap::new(),
+            secret_bindings: BTreeMap::new(),
+            policy: Policy::default(),
+            trace_parent: None,
+        };
+        Run {
+            attempt,
+            ..Run::create(new, at, CommitId(1))
+        }
+    }
+
+    #[test]
+    fn letting_go_of_an_earlier_attempt_forgets_no_later_one() {
+        let all = Possessions::default();
+        let earlier = all.take(run(1));
+        let later = all.take(run(2));
+        drop(earlier);
+        assert_eq!(*all.count().borrow(), 1);
+        drop(later);
+        assert_eq!(*all.count().borrow(), 0);
     }
 }

@@ -11,17 +11,19 @@ use tokio_util::sync::CancellationToken;
 const FOR_MINUTES: u32 = 15;
 
 /// How often the protection is asked for again while there is work; also how soon a waiting deployment is noticed.
-const ASK_AGAIN_AFTER: Duration = Duration::from_secs(60);
+pub(crate) const ASK_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// How long there should have been no work before the protection is given up: between two runs there is often a moment.
 pub(crate) const IDLE_FOR: Duration = Duration::from_secs(10);
 
-/// Protects the task while there are runs in hand, for ever. `in_hand` counts them.
+/// Protects the task while there are runs in hand, for ever. `in_hand` counts them. The times are [`IDLE_FOR`] and
+/// [`ASK_AGAIN_AFTER`].
 pub(crate) async fn keep(
     protection: &TaskProtection,
     mut in_hand: watch::Receiver<usize>,
     drain: &CancellationToken,
     idle_for: Duration,
+    ask_again_after: Duration,
 ) {
     let mut is_protected = false;
     loop {
@@ -49,7 +51,7 @@ pub(crate) async fn keep(
                 }
             }
         };
-        is_protected = tokio::time::timeout(ASK_AGAIN_AFTER, idle).await.is_err();
+        is_protected = tokio::time::timeout(ask_again_after, idle).await.is_err();
         if !is_protected && let Err(error) = protection.release().await {
             tracing::warn!(%error, "The task's protection could not be given up; it ends by itself");
         }
@@ -118,7 +120,7 @@ mod tests {
                 .expect("the agent lives");
         };
         tokio::select! {
-            () = keep(&protection, receiver, &drain, Duration::ZERO) => unreachable!("it keeps for ever"),
+            () = keep(&protection, receiver, &drain, Duration::ZERO, ASK_AGAIN_AFTER) => unreachable!("it keeps for ever"),
             () = test => {}
         }
         assert_eq!(
@@ -129,6 +131,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_task_whose_work_ended_just_before_the_next_asking_loses_its_protection_too() {
+        let (protection, mut seen, _serving) = agent(json!({ "protection": {} })).await;
+        let (in_hand, receiver) = watch::channel(1);
+        let drain = CancellationToken::new();
+        let (idle_for, ask_again_after) = (Duration::from_millis(300), Duration::from_millis(400));
+        let test = async {
+            seen.wait_for(|asked| asked.len() == 1)
+                .await
+                .expect("the agent lives");
+            // Later than that it would be too late to have been idle for long enough before the next asking. On a machine
+            // that is too slow for this, the work ends after the next asking, which is as well.
+            tokio::time::sleep(ask_again_after - idle_for / 2).await;
+            in_hand.send_replace(0);
+            let given_up = json!({ "ProtectionEnabled": false });
+            seen.wait_for(|asked| asked.last() == Some(&given_up))
+                .await
+                .expect("the agent lives");
+        };
+        tokio::select! {
+            () = keep(&protection, receiver, &drain, idle_for, ask_again_after) => unreachable!("it keeps for ever"),
+            ended = tokio::time::timeout(Duration::from_secs(20), test) => ended.expect("it is given up"),
+        }
+    }
+
+    #[tokio::test]
     async fn a_deployment_that_waits_makes_the_runner_drain() {
         let blocked =
             json!({ "failure": { "Arn": "task", "Detail": null, "Reason": "DEPLOYMENT_BLOCKED" } });
@@ -136,7 +163,7 @@ mod tests {
         let (_in_hand, receiver) = watch::channel(1);
         let drain = CancellationToken::new();
         tokio::select! {
-            () = keep(&protection, receiver, &drain, Duration::ZERO) => unreachable!("it keeps for ever"),
+            () = keep(&protection, receiver, &drain, Duration::ZERO, ASK_AGAIN_AFTER) => unreachable!("it keeps for ever"),
             () = drain.cancelled() => {}
         }
         assert_eq!(*seen.borrow(), [protect()]);

@@ -516,6 +516,10 @@ impl Run {
         if attempt > self.attempt {
             return false;
         }
+        // A worker ends its run after all that it wrote, whatever its clock did meanwhile.
+        if attempt == self.attempt && self.timings.is_some() {
+            return true;
+        }
         // An attempt ended with the first later entry that is of another attempt, is ready again, or is final.
         let end = self
             .history

@@ -1,6 +1,7 @@
 //! The runner on real resources, with browsers that follow a script: what it does with what comes from the queue, with
 //! people who answer, with what breaks, and with the wish to stop.
 
+mod gate;
 #[path = "../../../../tests/chaos/http.rs"]
 mod http;
 #[path = "../../../../tests/chaos/scripted.rs"]
@@ -24,9 +25,22 @@ use crate::setting::{Setting, failure_code};
 const VISIT: &str = r#"{"name": "Visits", "states": [
     {"name": "visiting", "steps": [{"goto": "{{ input.url }}"}]}]}"#;
 
-/// The same, and may be executed again.
-const VISIT_AGAIN: &str = r#"{"name": "Visits", "retry": {"maxAttempts": 3}, "states": [
+/// The same, and may be executed again, at once.
+const VISIT_AGAIN: &str = r#"{"name": "Visits", "retry": {"maxAttempts": 3, "delay": "0s"}, "states": [
     {"name": "visiting", "steps": [{"goto": "{{ input.url }}"}]}]}"#;
+
+/// The same, and may be executed again after a while.
+const VISIT_LATER: &str = r#"{"name": "Visits", "retry": {"maxAttempts": 2, "delay": "3s"}, "states": [
+    {"name": "visiting", "steps": [{"goto": "{{ input.url }}"}]}]}"#;
+
+/// Goes to the site twice, the second time to clean up.
+const VISIT_AND_CLEAN_UP: &str = r#"{"name": "Cleans up", "states": [
+    {"name": "visiting", "steps": [{"goto": "{{ input.url }}"}]},
+    {"name": "cleaning_up", "finally": true, "steps": [{"goto": "{{ input.url }}"}]}]}"#;
+
+/// Fills in a secret, for which it must be decrypted first.
+const USE_A_SECRET: &str = r#"{"name": "Uses a secret", "states": [{"name": "filling_in", "steps": [
+    {"fill": {"label": "Password", "value": "{{ secrets.password }}"}}]}]}"#;
 
 /// A script, about which the scripted browser knows nothing: it panics.
 const PANIC: &str = r#"{"name": "Panics", "states": [
@@ -285,6 +299,28 @@ async fn a_run_that_waits_for_a_person_has_no_slot_up_to_the_bound_and_keeps_its
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_found_no_place_to_wait_in_takes_the_next_one_and_frees_its_slot() {
+    let setting = Setting::start().await;
+    let slots = [
+        ("LEGWORK_RUNNER_SLOTS", "1"),
+        ("LEGWORK_RUNNER_WAITING_SLOTS", "1"),
+    ];
+    let runner = setting.runner(&slots);
+    let awaits = |run| setting.until(run, |run| run.status() == Status::AwaitingUserInput);
+    let first = awaits(setting.run(ASK).await).await;
+    let second = awaits(setting.run(ASK).await).await;
+    let third = setting.run(VISIT).await;
+    setting.answer(&first, "1").await;
+    assert_eq!(setting.ended(first.id).await.status(), Status::Completed);
+    // The second one still waits, and the third one has its slot.
+    setting.site.visit().await.let_go();
+    assert_eq!(setting.ended(third).await.status(), Status::Completed);
+    setting.answer(&second, "1").await;
+    assert_eq!(setting.ended(second.id).await.status(), Status::Completed);
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn runs_that_were_answered_count_against_the_bound() {
     let setting = Setting::start().await;
     let slots = [
@@ -342,7 +378,11 @@ async fn a_question_ends_at_its_deadline_and_a_late_answer_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_runner_that_stops_finishes_what_fits_and_takes_nothing_new() {
     let setting = Setting::start().await;
-    let runner = setting.runner(&[("LEGWORK_RUNNER_SLOTS", "2")]);
+    let settings = [
+        ("LEGWORK_RUNNER_SLOTS", "2"),
+        ("LEGWORK_STOP_TIMEOUT_SECONDS", "60"),
+    ];
+    let runner = setting.runner(&settings);
     let run = setting.run(VISIT).await;
     let visit = setting.site.visit().await;
     runner.begin_to_stop();
@@ -387,6 +427,47 @@ async fn a_runner_that_stops_gives_back_by_the_retry_policy_what_does_not_fit() 
         (Status::Completed, 2),
         "{again:?}"
     );
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_waits_before_it_is_executed_again_and_a_message_that_comes_too_early_is_held_back() {
+    let setting = Setting::start().await;
+    // Its first message stays in the queue, and is there too early for its second execution.
+    let run = setting.run(VISIT_LATER).await;
+    let lost = setting.lost_in_its_first_state(run).await;
+    let not_before = lost.history.last().expect("it was created").not_before;
+    assert!(not_before > Some(lost.updated_at()));
+    let runner = setting.runner(&[]);
+    setting.site.visit().await.let_go();
+    let ended = setting.ended(run).await;
+    assert_eq!(
+        (ended.status(), ended.executions),
+        (Status::Completed, 2),
+        "{ended:?}"
+    );
+    let claimed = ended.history.iter().find(|entry| entry.attempt == 2);
+    assert!(claimed.map(|entry| entry.at) >= not_before, "{ended:?}");
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runner_that_gives_an_execution_back_enqueues_the_next_one_for_when_it_may_begin() {
+    let setting = Setting::start().await;
+    let settings = [("LEGWORK_STOP_TIMEOUT_SECONDS", "0")];
+    let stopping = setting.runner(&settings);
+    let run = setting.run(VISIT_LATER).await;
+    let _visit = setting.site.visit().await;
+    stopping.stop().await;
+    let given_back = setting.fresh(run).await;
+    assert!(
+        !given_back
+            .waits_for_retry(given_back.updated_at())
+            .is_zero()
+    );
+    let runner = setting.runner(&[]);
+    setting.site.visit().await.let_go();
+    assert_eq!(setting.ended(run).await.executions, 2);
     runner.stop().await;
 }
 
@@ -503,6 +584,71 @@ async fn a_cancelled_run_stops_within_two_seconds_and_frees_its_slot() {
     setting.site.visit().await.let_go();
     assert_eq!(setting.ended(next).await.status(), Status::Completed);
     assert_eq!(setting.fresh(run).await.history, canceled.history);
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_the_sweeper_ended_at_its_deadline_cleans_up_and_nothing_of_it_is_committed() {
+    let setting = Setting::start().await;
+    let runner = setting.runner(&[]);
+    let run = setting.run(VISIT_AND_CLEAN_UP).await;
+    let visit = setting.site.visit().await;
+    let held = setting.until(run, |run| run.executions == 1).await;
+    let long_after = now().plus(Duration::from_secs(3600));
+    let ended = setting
+        .commit_at(held, Event::WorkDeadlinePassed, long_after)
+        .await;
+    let cleaning_up = setting.site.visit().await;
+    visit.given_up().await;
+    cleaning_up.let_go();
+    // It holds its slot until it has cleaned up.
+    runner.stop().await;
+    assert_eq!(setting.fresh(run).await.history, ended.history);
+    assert_eq!(setting.site.visits(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_refuses_while_a_run_is_prepared_costs_it_no_attempt() {
+    let setting = Setting::start().await;
+    setting.put_secret("password", "hunter22").await;
+    let gate = setting.gate().await;
+    gate.close_to("TrentService.Decrypt");
+    let runner = setting.runner_behind(&gate).await;
+    let run = setting.run(USE_A_SECRET).await;
+    // The SDK itself tries a call three times.
+    gate.has_refused(4).await;
+    gate.open();
+    let ended = setting.ended(run).await;
+    assert_eq!(
+        (ended.status(), ended.attempt),
+        (Status::Completed, 1),
+        "{ended:?}"
+    );
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runner_that_drains_hands_back_what_its_open_receive_still_brings() {
+    let setting = Setting::start().await;
+    let draining = setting.runner(&[("LEGWORK_RUNNER_SLOTS", "2")]);
+    // It has a run in hand, and receives with its other slot.
+    let in_hand = setting.run(VISIT).await;
+    let visit = setting.site.visit().await;
+    draining.begin_to_drain();
+    let run = setting.run(VISIT).await;
+    let began = Instant::now();
+    let runner = setting.runner(&[]);
+    setting.site.visit().await.let_go();
+    // Had the first one hung up, the message would be hidden for half a minute.
+    assert!(
+        began.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(setting.ended(run).await.attempt, 1);
+    visit.let_go();
+    setting.ended(in_hand).await;
+    draining.stopped().await;
     runner.stop().await;
 }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 use domain::definition::Definition;
 use domain::job_run::{JobRun, ManagedRun, OnFailure};
 use domain::run::{Event, NewRun, Phase, Policy, Run, Status};
-use domain::{FailureCode, InputRequestId, JobId, JobRunId, OrganizationId, RunId, WorkflowId};
+use domain::{
+    FailureCode, InputRequestId, JobId, JobRunId, OrganizationId, RunId, Timestamp, WorkflowId,
+};
 use localstack::fixture::Fixture;
 use localstack::resources::settings_of;
 use platform::configuration::{Environment, Resources, Runner as Settings};
@@ -14,11 +16,13 @@ use runner::{Orders, Sessions};
 use serde_json::{Value, json};
 use store::local::messages;
 use store::{
-    Connection, NewWorkflow, RunMessage, Store, Transition, Workflow, fresh_commit, fresh_id, now,
+    Connection, JustNow, NewWorkflow, RunMessage, Store, Transition, Workflow, fresh_commit,
+    fresh_id, now,
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::gate::Gate;
 use crate::scripted::Scripted;
 use crate::site::Site;
 
@@ -78,8 +82,31 @@ impl Setting {
         sessions: Box<dyn Sessions>,
         settings: &[(&str, &str)],
     ) -> Runner {
+        self.runner_through(&self.connection, sessions, settings)
+    }
+
+    /// A gate before the emulator.
+    pub(crate) async fn gate(&self) -> Gate {
+        let url = self.connection.sdk_config().endpoint_url();
+        Gate::before(url.expect("an emulator")).await
+    }
+
+    /// Starts a runner all of whose calls go through a gate.
+    pub(crate) async fn runner_behind(&self, gate: &Gate) -> Runner {
+        let connection = Connection::to_emulator(&gate.url, "eu-central-1", "test", "test").await;
+        self.runner_through(&connection, Box::new(Scripted::new()), &[])
+    }
+
+    fn runner_through(
+        &self,
+        connection: &Connection,
+        sessions: Box<dyn Sessions>,
+        settings: &[(&str, &str)],
+    ) -> Runner {
+        // What is in hand at the end of a test has a second; so has a receive that is open.
         let environment: Environment = settings_of(&self.outputs)
             .into_iter()
+            .chain([("LEGWORK_STOP_TIMEOUT_SECONDS".to_owned(), "1".to_owned())])
             .chain(
                 settings
                     .iter()
@@ -87,7 +114,7 @@ impl Setting {
             )
             .collect();
         let resources = Resources::read(&environment).expect("resources");
-        let store = Store::new(&self.connection, resources);
+        let store = Store::new(connection, resources);
         let settings = Settings::read(&environment).expect("settings");
         let orders = Orders::from(CancellationToken::new());
         let mut running = JoinSet::new();
@@ -173,8 +200,12 @@ impl Setting {
             .expect("the run is written");
         if run.phase == Phase::Held {
             let released = self.commit(run.clone(), Event::Released).await;
-            let admitted = self.store.admit(&released, now()).await;
-            assert!(admitted.expect("the store answers"));
+            let just_now = JustNow::Waits(released.id);
+            let admitted = self
+                .store
+                .admit_waiting(released.organization_id, just_now, now())
+                .await;
+            assert_eq!(admitted.expect("the store answers"), 1);
             return run.id;
         }
         self.enqueue(run.id).await;
@@ -320,7 +351,11 @@ impl Setting {
 
     /// Commits what somebody else did, which must be legal.
     pub(crate) async fn commit(&self, run: Run, event: Event) -> Run {
-        match self.store.transition(run, &event, now()).await {
+        self.commit_at(run, event, now()).await
+    }
+
+    pub(crate) async fn commit_at(&self, run: Run, event: Event, at: Timestamp) -> Run {
+        match self.store.transition(run, &event, at).await {
             Ok(Transition::Committed(run)) => *run,
             other => panic!("{event:?}: {other:?}"),
         }

@@ -1,0 +1,105 @@
+//! A gate before AWS (here the emulator), through which a runner's calls go: while it is closed to an operation, that is
+//! answered as AWS answers when it has no room.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::http;
+
+pub(crate) struct Gate {
+    pub(crate) url: String,
+    guard: Arc<Guard>,
+    _serving: JoinSet<()>,
+}
+
+struct Guard {
+    upstream: String,
+    closed_to: Mutex<Option<&'static str>>,
+    refused: watch::Sender<usize>,
+}
+
+impl Gate {
+    pub(crate) async fn before(upstream: &str) -> Self {
+        let guard = Arc::new(Guard {
+            upstream: upstream.trim_end_matches('/').to_owned(),
+            closed_to: Mutex::new(None),
+            refused: watch::Sender::new(0),
+        });
+        let router = Router::new().fallback(pass).with_state(Arc::clone(&guard));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let mut serving = JoinSet::new();
+        serving.spawn(async move { axum::serve(listener, router).await.expect("it serves") });
+        Self {
+            url,
+            guard,
+            _serving: serving,
+        }
+    }
+
+    /// Closes it to an operation, such as `TrentService.Decrypt`.
+    pub(crate) fn close_to(&self, operation: &'static str) {
+        self.guard.set(Some(operation));
+    }
+
+    pub(crate) fn open(&self) {
+        self.guard.set(None);
+    }
+
+    /// Waits until it has refused so many calls.
+    pub(crate) async fn has_refused(&self, calls: usize) {
+        let mut refused = self.guard.refused.subscribe();
+        refused
+            .wait_for(|refused| *refused >= calls)
+            .await
+            .expect("the gate is there");
+    }
+}
+
+impl Guard {
+    fn set(&self, closed_to: Option<&'static str>) {
+        *self.lock() = closed_to;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<&'static str>> {
+        self.closed_to
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn pass(State(guard): State<Arc<Guard>>, request: Request) -> Response {
+    let operation = request
+        .headers()
+        .get("x-amz-target")
+        .and_then(|target| target.to_str().ok());
+    let is_closed = (*guard.lock()).is_some_and(|closed_to| operation == Some(closed_to));
+    if is_closed {
+        guard.refused.send_modify(|refused| *refused += 1);
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    let (head, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX)
+        .await
+        .expect("a body");
+    let url = format!("{}{}", guard.upstream, head.uri);
+    let answer = http::client()
+        .request(head.method, url)
+        .headers(head.headers)
+        .body(body)
+        .send()
+        .await
+        .expect("the emulator answers");
+    let (status, mut headers) = (answer.status(), answer.headers().clone());
+    headers.remove(header::TRANSFER_ENCODING);
+    let body: Bytes = answer.bytes().await.expect("a body");
+    (status, headers, Body::from(body)).into_response()
+}
