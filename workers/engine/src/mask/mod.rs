@@ -27,8 +27,9 @@ const MASKED: &str = "•••";
 /// Replaces the values of secrets.
 pub struct Mask {
     needles: Vec<Needle>,
-    /// What may begin with a character.
+    /// What may begin with a character; those of ASCII have places of their own.
     by_first: HashMap<char, Vec<usize>>,
+    by_first_byte: Vec<Vec<usize>>,
     beginnings: Beginnings,
 }
 
@@ -40,7 +41,17 @@ impl Mask {
         for (index, needle) in needles.iter().enumerate() {
             by_first.entry(needle.first()).or_default().push(index);
         }
+        let of_byte = |byte: u8| {
+            let character = char::from(byte);
+            let lower = character.to_ascii_lowercase();
+            let mut found = by_first.get(&character).cloned().unwrap_or_default();
+            if lower != character {
+                found.extend(by_first.get(&lower).into_iter().flatten());
+            }
+            found
+        };
         Self {
+            by_first_byte: (0..128).map(of_byte).collect(),
             beginnings: Beginnings::of(&needles),
             needles,
             by_first,
@@ -259,35 +270,49 @@ impl Mask {
                 continue;
             }
             let mut best: Option<(Range<usize>, usize)> = None;
-            let mut look = |first: char| {
-                for index in self.by_first.get(&first).into_iter().flatten() {
-                    if let Some((start, end)) = self.needles[*index].found_at(text, at) {
-                        let start = start.max(from);
-                        if best.as_ref().is_none_or(|(range, _)| range.end < end) {
-                            best = Some((start..end, *index));
-                        }
-                    }
+            let mut look = |index: usize| {
+                if let Some((start, end)) = self.needles[index].found_at(text, at)
+                    && best.as_ref().is_none_or(|(range, _)| range.end < end)
+                {
+                    best = Some((start.max(from)..end, index));
                 }
             };
-            each_reading(text, at, &mut |character, _| {
-                look(character);
-                let folded = fold(character).next();
-                folded
-                    .filter(|folded| *folded != character)
-                    .into_iter()
+            let byte = text.as_bytes()[at];
+            if byte.is_ascii_alphanumeric() {
+                self.by_first_byte[usize::from(byte)]
+                    .iter()
+                    .copied()
                     .for_each(&mut look);
-            });
-            if text[at..].starts_with('_') {
-                let replaced = self
-                    .by_first
-                    .keys()
-                    .filter(|first| is_replaced_in_names(**first));
-                replaced.for_each(|first| look(*first));
+            } else {
+                self.each_of_other_beginnings(text, at, &mut look);
             }
             if best.is_some() {
                 return best;
             }
             at += 1;
+        }
+    }
+}
+
+impl Mask {
+    /// Gives what may begin at a place that is no plain letter or digit.
+    fn each_of_other_beginnings(&self, text: &str, at: usize, look: &mut dyn FnMut(usize)) {
+        let mut look = |first: char| {
+            let found = self.by_first.get(&first);
+            found.into_iter().flatten().copied().for_each(&mut *look);
+        };
+        each_reading(text, at, &mut |character, _| {
+            look(character);
+            let folded = fold(character).next();
+            folded
+                .filter(|folded| *folded != character)
+                .into_iter()
+                .for_each(&mut look);
+        });
+        if text[at..].starts_with('_') {
+            let firsts = self.by_first.keys();
+            let replaced = firsts.filter(|first| is_replaced_in_names(**first));
+            replaced.for_each(|first| look(*first));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What is looked for: a value, and what its bytes are in Base64 and in hexadecimal digits. Pure.
 
-use std::collections::HashMap;
-use std::ops::ControlFlow;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::LazyLock;
 
 use base64::Engine as _;
@@ -11,8 +11,10 @@ use super::readings::{begins_escape, each_reading};
 
 /// Shorter values are not masked: they would take ordinary text with them, and show where they were.
 const LEAST_CHARS: usize = 4;
-/// Shorter values, in characters, are not looked for backwards, nor in groups or in parts.
+/// Shorter values, in characters, are not looked for backwards, in groups, or in parts.
 const LEAST_CHARS_IN_PARTS: usize = 8;
+/// So long are the values, in characters, that people write in groups.
+const CHARS_IN_GROUPS: RangeInclusive<usize> = LEAST_CHARS_IN_PARTS..=64;
 /// Shorter values, in bytes, are not looked for in Base64, where few letters are left of them.
 const LEAST_BYTES_IN_BASE64: usize = 6;
 /// Shorter lines of a value, in characters, are not looked for by themselves.
@@ -123,7 +125,7 @@ impl Needle {
         let mut chars = Vec::new();
         let mut before = Vec::new();
         let mut kind = Between::Tags;
-        let has_groups = has_digit && value.chars().count() >= LEAST_CHARS_IN_PARTS;
+        let has_groups = has_digit && CHARS_IN_GROUPS.contains(&value.chars().count());
         for character in value.chars() {
             if character.is_whitespace() {
                 kind = Between::Space;
@@ -217,7 +219,7 @@ impl Needle {
 
     /// Where it is in the text if it begins at `at`: the end is the last one possible.
     pub(super) fn found_at(&self, text: &str, at: usize) -> Option<(usize, usize)> {
-        let end = match self.plain_prefix(text.as_bytes(), at) {
+        let end = match self.plain_prefix(text, at) {
             ControlFlow::Break(end) => end?,
             ControlFlow::Continue((index, end)) => self.rest(text, index, end)?,
         };
@@ -236,48 +238,51 @@ impl Needle {
         Some((start, end + padding))
     }
 
-    /// Compares as long as both are plain ASCII, which is the common case: gives the end or that there is none, or how
-    /// far it came.
-    fn plain_prefix(&self, text: &[u8], at: usize) -> ControlFlow<Option<usize>, (usize, usize)> {
-        let mut end = at;
+    /// Compares as long as both are plain, which is the common case: gives the end or that there is none, or how far it
+    /// came.
+    fn plain_prefix(&self, text: &str, at: usize) -> ControlFlow<Option<usize>, (usize, usize)> {
+        let bytes = text.as_bytes();
         for (index, wanted) in self.chars.iter().enumerate() {
-            let Some(byte) = text.get(end).copied() else {
+            let end = at + index;
+            let Some(byte) = bytes.get(end).copied() else {
                 return ControlFlow::Break(None);
             };
+            let is_plain = byte.is_ascii() && !begins_escape(byte) && byte != b'"' && byte != b'\'';
             let is_same = if self.is_folded {
                 char::from(byte.to_ascii_lowercase()) == *wanted
             } else {
                 char::from(byte) == *wanted
             };
-            let follows_plainly = text
-                .get(end + 1)
-                .is_none_or(|next| next.is_ascii_alphanumeric());
-            if !byte.is_ascii_alphanumeric() || (is_same && !follows_plainly) {
-                return ControlFlow::Continue((index, end));
+            if is_plain && is_same {
+                continue;
             }
-            if !is_same {
-                return ControlFlow::Break(None);
-            }
-            end += 1;
+            let between = self.before[index];
+            let is_white = byte.is_ascii_whitespace();
+            let may_go_on = !is_plain
+                || (byte == b'_' && is_replaced_in_names(*wanted))
+                || (index > 0 && between.may_begin_with(byte))
+                    && !(is_white && between == Between::Tags && !stands_at_tag(text, end));
+            return if may_go_on {
+                ControlFlow::Continue((index, end))
+            } else {
+                ControlFlow::Break(None)
+            };
         }
-        ControlFlow::Break(Some(end))
+        ControlFlow::Break(Some(at + self.chars.len()))
     }
 
     /// Goes all ways from where `index` characters were found.
     fn rest(&self, text: &str, index: usize, end: usize) -> Option<usize> {
-        let mut open = vec![(index, end)];
-        let mut seen = open.clone();
+        let mut open = BTreeSet::from([(index, end)]);
         let mut last = None;
-        while let Some((index, end)) = open.pop() {
+        // Each way only leads on, so what is first in order is reached by no other way any more.
+        while let Some((index, end)) = open.pop_first() {
             if index == self.chars.len() {
                 last = last.max(Some(end));
                 continue;
             }
             let mut go = |index: usize, end: usize| {
-                if !seen.contains(&(index, end)) {
-                    seen.push((index, end));
-                    open.push((index, end));
-                }
+                open.insert((index, end));
             };
             self.step(text, index, end, &mut go);
             if index > 0 {
