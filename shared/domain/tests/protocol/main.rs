@@ -20,12 +20,16 @@
 //! - everything ends, and is then looked at by nobody any more: no state is stuck, and there is no way on which time
 //!   passes for ever.
 //!
-//! That the model can see a fault is tested too: with each piece of the protocol taken out, something of this breaks.
+//! How runs of one organization are let into the queue is a model of its own, in `admission.rs`.
+//!
+//! That the models can see a fault is tested too: with each piece of the protocol taken out, something of this breaks.
 
+mod admission;
 mod explorer;
 mod stored;
 mod world;
 
+use admission::{Admission, OUT_OF_ORDER, TOO_MANY, WAITS_FOR_THE_SWEEPER};
 use explorer::{ENDLESS, Explored, explore};
 use stored::{Code, Place};
 use world::{ENDED_EARLY, Flaw, Protocol};
@@ -271,4 +275,113 @@ fn if_a_lease_that_was_renewed_meanwhile_is_ended_it_ends_early() {
 #[test]
 fn without_a_look_at_the_queue_a_run_can_wait_for_ever() {
     breaks(PROTOCOL, Flaw::QueueIsNotSwept, ENDLESS.0);
+}
+
+/// One place for three runs, and nothing that goes wrong.
+const ADMISSION: Admission = Admission {
+    runs: 3,
+    limit: 1,
+    lags: false,
+    faults: false,
+    workers: 1,
+    flaw: None,
+};
+
+/// Two runs and two workers, before an index that lags.
+const LAGGING: Admission = Admission {
+    runs: 2,
+    lags: true,
+    workers: 2,
+    ..ADMISSION
+};
+
+/// Answers how many were in work at once, at most.
+fn most_in_work(admission: Admission) -> u32 {
+    let explored = explore(&admission).unwrap_or_else(|found| panic!("{found}"));
+    assert!(
+        explored.longest < LONG,
+        "it took {} ticks",
+        explored.longest
+    );
+    let in_work = explored.states.iter().map(admission::World::count_in_work);
+    in_work.max().unwrap_or_default()
+}
+
+#[test]
+fn nobody_waits_for_the_sweeper_while_there_is_room_and_no_more_than_may_are_in_work() {
+    assert_eq!(most_in_work(ADMISSION), 1);
+    let two_places = Admission {
+        limit: 2,
+        ..ADMISSION
+    };
+    assert_eq!(most_in_work(two_places), 2);
+}
+
+#[test]
+fn every_run_is_let_in_at_last_whatever_dies_or_is_lost() {
+    for limit in [1, 2] {
+        let faulty = Admission {
+            limit,
+            faults: true,
+            ..ADMISSION
+        };
+        assert_eq!(most_in_work(faulty) as usize, limit);
+    }
+}
+
+#[test]
+fn an_index_that_lags_lets_too_many_work_only_by_those_that_it_did_not_show() {
+    // That there is one too many must be reached, or it was not tried whether it was seen.
+    assert_eq!(most_in_work(LAGGING), 2);
+    let faulty = Admission {
+        faults: true,
+        ..LAGGING
+    };
+    assert_eq!(most_in_work(faulty), 2);
+}
+
+/// What breaks when a piece of admission is taken out.
+#[track_caller]
+fn admission_breaks(admission: Admission, flaw: admission::Flaw, promise: &str) {
+    let flawed = Admission {
+        flaw: Some(flaw),
+        ..admission
+    };
+    match explore(&flawed) {
+        Ok(_) => panic!("nothing breaks with {flaw:?}"),
+        Err(found) => assert_eq!(found.broken.0, promise, "{found}"),
+    }
+}
+
+#[test]
+fn if_the_index_is_believed_where_it_leaves_no_room_a_run_waits_for_the_sweeper() {
+    let flaw = admission::Flaw::IndexIsBelieved;
+    admission_breaks(LAGGING, flaw, WAITS_FOR_THE_SWEEPER);
+}
+
+#[test]
+fn if_who_writes_a_waiting_run_does_not_look_again_it_waits_for_the_sweeper() {
+    let flaw = admission::Flaw::WritersDoNotLook;
+    admission_breaks(ADMISSION, flaw, WAITS_FOR_THE_SWEEPER);
+}
+
+#[test]
+fn if_new_runs_do_not_mind_those_that_wait_they_go_ahead() {
+    let flaw = admission::Flaw::NewOnesGoAhead;
+    admission_breaks(ADMISSION, flaw, OUT_OF_ORDER);
+}
+
+#[test]
+fn if_workers_do_not_count_too_many_are_in_work() {
+    let flaw = admission::Flaw::ClaimsAreNotCounted;
+    admission_breaks(ADMISSION, flaw, TOO_MANY);
+}
+
+#[test]
+fn without_a_look_at_those_that_wait_one_can_wait_for_ever() {
+    let faulty = Admission {
+        faults: true,
+        ..ADMISSION
+    };
+    admission_breaks(faulty, admission::Flaw::WaitingAreNotSwept, ENDLESS.0);
 }

@@ -24,6 +24,7 @@ pub(crate) const LEASE: Ticks = 2;
 pub(crate) const WORK_TIME: Ticks = 3;
 pub(crate) const QUEUE_TIME: Ticks = 2;
 pub(crate) const QUESTION: Ticks = 1;
+pub(crate) const RETRY_WAIT: Ticks = 1;
 /// The oldest reading of a clock that a request under way carries: no request is under way for longer than that.
 pub(crate) const OLDEST: Ticks = -1;
 
@@ -92,9 +93,8 @@ type Answer = Result<Result<Stored, Rejected>, Broken>;
 pub(crate) fn policy(max_attempts: u8) -> Policy {
     Policy {
         max_attempts: max_attempts.into(),
-        // A wait before the next execution only makes things later: a tick is longer than any that is usual.
         backoff: Backoff {
-            delay: Duration::ZERO,
+            delay: duration(RETRY_WAIT),
             ..Backoff::default()
         },
         work_time: duration(WORK_TIME),
