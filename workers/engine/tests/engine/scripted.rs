@@ -350,6 +350,8 @@ pub(crate) struct RecordingHost {
     pub(crate) artifacts: Vec<NewArtifact>,
     pub(crate) answers: VecDeque<Answer>,
     pub(crate) asked: Vec<(u32, Option<String>)>,
+    /// What the person was shown with the question.
+    pub(crate) shown: Vec<ArtifactBody>,
     /// How the fields of all questions were labelled.
     pub(crate) labels: Vec<String>,
     /// How long the person takes to answer.
@@ -367,6 +369,7 @@ impl RecordingHost {
             artifacts: Vec::new(),
             answers: VecDeque::new(),
             asked: Vec::new(),
+            shown: Vec::new(),
             labels: Vec::new(),
             thinks_for: Duration::ZERO,
             refusal: None,
@@ -384,7 +387,7 @@ impl RecordingHost {
         }
     }
 
-    /// The text of an artifact's bytes; of a file, its path.
+    /// The text of an artifact's bytes; of a file that is not there, its path.
     pub(crate) fn bytes(&self, artifact: &NewArtifact) -> String {
         match &artifact.body {
             ArtifactBody::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
@@ -420,7 +423,8 @@ impl Host for RecordingHost {
         question: Question,
         screenshot: Option<NewArtifact>,
     ) -> Result<Answer, Interrupted> {
-        assert!(screenshot.is_some(), "the person sees the page");
+        let screenshot = screenshot.expect("the person sees the page");
+        self.shown.push(screenshot.body);
         self.story.tell(format!("ask {}", question.prompt));
         let labels = question
             .fields
@@ -432,8 +436,14 @@ impl Host for RecordingHost {
         Ok(self.answers.pop_front().unwrap_or(Answer::TimedOut))
     }
 
-    async fn store_artifact(&mut self, artifact: NewArtifact) -> Result<(), Interrupted> {
+    async fn store_artifact(&mut self, mut artifact: NewArtifact) -> Result<(), Interrupted> {
         self.story.tell(format!("store {}", artifact.name));
+        // The browser's files go with it; a scripted one has none.
+        if let ArtifactBody::File(path) = &artifact.body
+            && let Ok(bytes) = tokio::fs::read(path).await
+        {
+            artifact.body = ArtifactBody::Bytes(bytes);
+        }
         self.artifacts.push(artifact);
         Ok(())
     }

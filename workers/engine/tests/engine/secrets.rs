@@ -569,11 +569,87 @@ output: {{ one: {}, two: {} }}
             har.contains("/beacon?plain=•••") && har.contains("\"x-basic\""),
             "{har}"
         );
+        let downloaded = host.text("blob.txt");
+        assert!(
+            downloaded.starts_with("•••\n•••\n•••\nBasic dXNlcj•••\n"),
+            "{downloaded}"
+        );
         let column = host.text("column_1.json");
         assert_eq!(
             column.matches("•••").count(),
             stored.chars().count(),
             "{column}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_picture_tells_one_secret_from_another() {
+    let site = Site::start(|path| {
+        (path == "/").then(|| {
+            html(
+                "<style>* { font: 16px monospace; caret-color: transparent }</style><input id=a><p id=echo></p>
+                 <script>
+                 // It shows what was entered, first as it is and then its end only, in fields that come anew each time.
+                 document.oninput = (event) => {
+                   const value = event.target.value;
+                   echo.innerHTML = [...value].map((c) => `<b>${c}</b>`).join('');
+                   event.target.outerHTML = `<input id=b value='${value}'>`;
+                 };
+                 document.onkeydown = (event) => { if (event.key === 'End') { const field = document.querySelector('input'); field.id = 'c'; field.value = '*' + field.value.slice(-1) } };
+                 </script>",
+            )
+        })
+    })
+    .await;
+    let yaml = r##"
+name: Pictures
+states:
+  - name: entering
+    steps:
+      - goto: "{{ input.url }}/"
+      - fill: { css: "#a", value: "{{ secrets.token }}" }
+      - screenshot: { fullPage: true }
+      - askUser: { prompt: a, as: ready, type: confirmation }
+      - fill: { css: "#b", value: "{{ totp(secrets.key) }}" }
+      - evaluate: { script: "echo.remove()" }
+      - type: { css: "#b", value: "{{ secrets.token }}" }
+      - press: { key: End }
+      - screenshot: { fileName: end.png }
+      - assert: { visible: "#never" }
+"##;
+    let mut pictures = Vec::new();
+    for token in ["swordfish-1", "cuttlefish2"] {
+        let ready = domain::definition::Secret::new("yes");
+        let answer = Answer::Given([("ready".to_owned(), ready)].into());
+        let secrets = [
+            ("token", token),
+            ("key", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"),
+        ];
+        let (outcome, host) = run(&site, yaml, secrets, [answer]).await;
+        let Outcome::Failed(failure) = &outcome else {
+            panic!("{outcome:?}")
+        };
+        assert_eq!(
+            failure.step.as_deref(),
+            Some("entering/steps/9 (assert)"),
+            "{failure:?}"
+        );
+        let kept = host
+            .artifacts
+            .iter()
+            .filter(|artifact| artifact.artifact_type == ArtifactType::Screenshot);
+        let kept: Vec<_> = kept
+            .map(|artifact| artifact.body.clone())
+            .chain(host.shown)
+            .collect();
+        assert_eq!(kept.len(), 4);
+        pictures.push(kept);
+    }
+    for (number, picture) in pictures[0].iter().enumerate() {
+        assert!(
+            *picture == pictures[1][number],
+            "picture {number} shows the secret"
         );
     }
 }
