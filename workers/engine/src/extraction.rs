@@ -196,9 +196,10 @@ impl<'e> Collector<'e> {
             return Ok(self.records);
         }
         let shown = self.bad_cells.join("; ");
-        Err(refused(format!(
-            "{} bad cells: {shown}",
-            self.bad_cell_count
-        )))
+        let cells = match self.bad_cell_count {
+            1 => "1 bad cell".to_owned(),
+            count => format!("{count} bad cells"),
+        };
+        Err(refused(format!("{cells}: {shown}")))
     }
 }

@@ -104,6 +104,10 @@ impl Execution<'_> {
             if by_url && page > 1 && rows.is_empty() {
                 break;
             }
+            // Only its rows tell whether a page by its URL is one more, or the end.
+            if page > max_pages {
+                return Err(too_many(max_pages));
+            }
             let print = fingerprint(&rows);
             if !seen.insert(print) {
                 return Err(refused(format!(
@@ -132,11 +136,6 @@ impl Execution<'_> {
         max_pages: usize,
         timeout: Duration,
     ) -> Result<Turned, Stop> {
-        let too_many = || {
-            refused(format!(
-                "there are more than {max_pages} pages: raise maxPages"
-            ))
-        };
         let target = match &extract.paging {
             Paging::Next(next) => self.locate(next)?,
             Paging::Number { by, from } => {
@@ -145,9 +144,6 @@ impl Execution<'_> {
                 match by {
                     PageNumber::Click(target) => self.locate(target)?,
                     PageNumber::Goto(url) => {
-                        if page >= max_pages {
-                            return Err(too_many());
-                        }
                         self.goto(url, timeout).await?;
                         return Ok(Turned::On);
                     }
@@ -159,7 +155,7 @@ impl Execution<'_> {
             return Ok(Turned::Ended);
         }
         if page >= max_pages {
-            return Err(too_many());
+            return Err(too_many(max_pages));
         }
         self.click_plainly(&target, timeout).await?;
         Ok(Turned::On)
@@ -342,6 +338,12 @@ impl Execution<'_> {
         let url = self.browser.url().await.map_err(|error| failed(&error))?;
         Ok(Url::parse(&url).ok())
     }
+}
+
+fn too_many(max_pages: usize) -> Stop {
+    refused(format!(
+        "there are more than {max_pages} pages: raise maxPages"
+    ))
 }
 
 fn fingerprint(rows: &impl Hash) -> u64 {

@@ -248,16 +248,26 @@ impl Needle {
                 return ControlFlow::Break(None);
             };
             let is_plain = byte.is_ascii() && !begins_escape(byte) && byte != b'"' && byte != b'\'';
-            let is_same = if self.is_folded {
-                char::from(byte.to_ascii_lowercase()) == *wanted
-            } else {
-                char::from(byte) == *wanted
+            let is_wanted = |byte: u8| {
+                if self.is_folded {
+                    char::from(byte.to_ascii_lowercase()) == *wanted
+                } else {
+                    char::from(byte) == *wanted
+                }
             };
-            if is_plain && is_same {
+            if is_plain && is_wanted(byte) {
                 continue;
             }
             let between = self.before[index];
             let is_white = byte.is_ascii_whitespace();
+            // Most words that end as a value begins are followed by other words.
+            if is_white
+                && let Some(next) = bytes[end..].trim_ascii_start().first()
+                && next.is_ascii_alphanumeric()
+                && !is_wanted(*next)
+            {
+                return ControlFlow::Break(None);
+            }
             let may_go_on = !is_plain
                 || (byte == b'_' && is_replaced_in_names(*wanted))
                 || (index > 0 && between.may_begin_with(byte))

@@ -341,7 +341,7 @@ async fn bad_cells_are_reported_with_page_row_and_field() {
     assert_eq!(found.code, FailureCode::ExtractionFailed);
     assert_eq!(
         found.message,
-        "1 bad cells: page 1, row 2, salary: `many` is not a number"
+        "1 bad cell: page 1, row 2, salary: `many` is not a number"
     );
 }
 

@@ -274,14 +274,17 @@ async fn pages_are_read_by_number_by_scrolling_and_by_loading_more() {
       - goto: "{{ input.url }}/scroll"
       - extract: { rows: li, fields: { n: { css: b, type: number }, tags: { css: i, type: list }, day: { css: time, type: date, format: "%d.%m.%Y" } }, scroll: true, limit: 45, as: scrolled }
       - goto: "{{ input.url }}/list?page=1"
-      - extract: { rows: li, fields: { n: { css: b, type: number } }, pageNumber: { goto: "{{ input.url }}/list?page={{ page }}" }, as: numbered }
+      - extract: { rows: li, fields: { n: { css: b, type: number } }, pageNumber: { goto: "{{ input.url }}/list?page={{ page }}" }, maxPages: 3, as: numbered }
+      - goto: "{{ input.url }}/list?page=1"
+      - extract: { rows: li, fields: { n: b }, pageNumber: { goto: "{{ input.url }}/list?page={{ page }}" }, maxPages: 2, as: too_many }
+        onError: { as: more_pages }
       - goto: "{{ input.url }}/more"
       - extract: { rows: li, fields: { tag: i }, uniqueBy: tag, as: unique }
 "##;
     let (output, host) = output(
         &site,
         steps,
-        "{ more: '{{ more | length }}', last: '{{ more[49].n }}', scrolled: '{{ scrolled | length }}', first: '{{ scrolled[0] }}', numbered: '{{ numbered | map(attribute=\"n\") | list }}', unique: '{{ unique | length }}' }",
+        "{ more: '{{ more | length }}', last: '{{ more[49].n }}', scrolled: '{{ scrolled | length }}', first: '{{ scrolled[0] }}', numbered: '{{ numbered | map(attribute=\"n\") | list }}', more_pages: '{{ more_pages.message }}', unique: '{{ unique | length }}' }",
     )
     .await;
     assert_eq!(
@@ -292,6 +295,7 @@ async fn pages_are_read_by_number_by_scrolling_and_by_loading_more() {
             "scrolled": 45,
             "first": {"n": 0, "tags": ["t0", "x"], "day": "2026-05-01"},
             "numbered": [1, 2, 3],
+            "more_pages": "there are more than 2 pages: raise maxPages",
             "unique": 2,
         })
     );
