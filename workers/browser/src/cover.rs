@@ -9,8 +9,11 @@ use serde_json::{Value, json};
 
 use crate::deadline::Deadline;
 use crate::frame::Scope;
-use crate::page::Page;
+use crate::page::{Page, value};
 use crate::{Error, Redaction};
+
+/// How deep closed shadow roots in closed ones are looked for.
+const DEEPEST: usize = 4;
 
 /// What a document shows, in its order.
 #[derive(Deserialize)]
@@ -23,7 +26,7 @@ impl Page {
     /// From now on, what has a place in this redaction ([`Redaction::with_places`]) is covered on pictures and left out
     /// of prints, of this page and of all others of the browser; a field that it is entered into is covered for good.
     /// Texts of pages go through it before messages quote them. What a page draws itself, as an image, on a canvas or by
-    /// a style sheet, and what is in closed shadow roots, can't be found.
+    /// a style sheet, can't be found.
     pub fn redact(&self, redaction: Redaction) {
         self.target.tabs.set_redaction(redaction);
     }
@@ -68,6 +71,7 @@ impl Page {
         deadline: Deadline,
     ) -> Result<(), Error> {
         let scope = self.frame_scope(frame, deadline).await?;
+        self.enter_closed_roots(&scope, deadline).await?;
         let showing: Showing = self.ask(&scope, "showing", &json!([]), deadline).await?;
         let places = |pieces: &[String]| {
             let joined = pieces.concat();
@@ -84,6 +88,88 @@ impl Page {
         let done: Value = self.ask(&scope, "coverFound", &arguments, deadline).await?;
         drop(done);
         Ok(())
+    }
+}
+
+impl Page {
+    /// Hands closed shadow roots to the helper script, those in closed ones too: no script can find them by itself.
+    async fn enter_closed_roots(&self, scope: &Scope, deadline: Deadline) -> Result<(), Error> {
+        for _ in 0..DEEPEST {
+            let roots = self.closed_roots(scope, deadline).await?;
+            let Some(first) = roots.first() else {
+                return Ok(());
+            };
+            let roots: Vec<_> = roots.iter().map(|root| json!({"objectId": root})).collect();
+            let params = json!({
+                "objectId": first,
+                "functionDeclaration": "function (...roots) { return legwork.enter(...roots) }",
+                "arguments": roots,
+                "returnByValue": true,
+            });
+            let entered = self
+                .call_at(scope, "Runtime.callFunctionOn", params, deadline)
+                .await?;
+            if value(entered)? != Value::Bool(true) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// The closed shadow roots of elements that may have one, as objects in the world of the helper script.
+    async fn closed_roots(&self, scope: &Scope, deadline: Deadline) -> Result<Vec<String>, Error> {
+        let params = json!({
+            "expression": "legwork.possibleHosts()",
+            "uniqueContextId": scope.context.id,
+        });
+        let hosts = self
+            .call_at(scope, "Runtime.evaluate", params, deadline)
+            .await?;
+        let params = json!({"objectId": hosts["result"]["objectId"], "ownProperties": true});
+        let hosts = self
+            .call_at(scope, "Runtime.getProperties", params, deadline)
+            .await?;
+        let connection = &self.target.connection;
+        let session = &scope.context.session;
+        let start = |method: &str, params| connection.start(session, method, params);
+        let hosts = hosts["result"].as_array().into_iter().flatten();
+        let descriptions: Vec<_> = hosts
+            .filter_map(|host| host["value"]["objectId"].as_str())
+            .map(|host| start("DOM.describeNode", json!({"objectId": host})))
+            .collect();
+        let mut resolved = Vec::new();
+        for description in descriptions {
+            let description = description.wait(deadline).await?;
+            let roots = description["node"]["shadowRoots"].as_array();
+            for root in roots.into_iter().flatten() {
+                if root["shadowRootType"] == "closed" {
+                    let params = json!({
+                        "backendNodeId": root["backendNodeId"],
+                        "executionContextId": scope.context.number,
+                    });
+                    resolved.push(start("DOM.resolveNode", params));
+                }
+            }
+        }
+        let mut roots = Vec::new();
+        for root in resolved {
+            let root = root.wait(deadline).await?;
+            roots.extend(root["object"]["objectId"].as_str().map(str::to_owned));
+        }
+        Ok(roots)
+    }
+
+    async fn call_at(
+        &self,
+        scope: &Scope,
+        method: &str,
+        params: Value,
+        deadline: Deadline,
+    ) -> Result<Value, Error> {
+        let connection = &self.target.connection;
+        connection
+            .call(&scope.context.session, method, params, deadline)
+            .await
     }
 }
 

@@ -62,6 +62,8 @@ pub(crate) struct Frame {
 pub(crate) struct Context {
     pub(crate) session: String,
     pub(crate) id: String,
+    /// The other name that the protocol has for it, which a few methods take.
+    pub(crate) number: i64,
 }
 
 /// A document on its way.
@@ -251,6 +253,7 @@ impl State {
                         session: session.to_owned(),
                         id: id.to_owned(),
                     });
+                        number: context["id"].as_i64().unwrap_or_default(),
                     let frame = self.frame_mut(frame, session);
                     if context["name"] == WORLD {
                         frame.context = known;

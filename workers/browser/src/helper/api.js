@@ -220,7 +220,14 @@ return {
     for (const element of locators.flatMap((locator) => all(locator))) coverElement(element, isPrinted);
   },
 
-  showing: () => showing([]),
+  possibleHosts,
+  /** Takes closed shadow roots; says whether one of them is new. */
+  enter(...roots) {
+    const known = closedRoots;
+    closedRoots = roots;
+    return roots.some((root) => !known.includes(root));
+  },
+  showing,
   coverFound,
 
   unmask() {

@@ -34,11 +34,40 @@ function valuesOf(element) {
   }
 }
 
-function showing(closed) {
+/** Closed shadow roots, which only the client can find. */
+let closedRoots = [];
+
+/** So many elements at most are looked into by the client. */
+const mostHosts = 300;
+
+const mayHaveShadow = /-|^(article|aside|blockquote|body|div|footer|h[1-6]|header|main|nav|p|section|span)$/;
+
+/** Whether something in an element has a place of its own on the page. */
+function showsContent(element) {
+  const range = document.createRange();
+  range.selectNodeContents(element);
+  return range.getClientRects().length > 0;
+}
+
+/** The elements that may have a closed shadow root: they show something, and it is nothing that is in them. */
+function possibleHosts() {
+  const hosts = [];
+  for (const root of [document, ...closedRoots].flatMap(rootsOf)) {
+    for (const element of root.querySelectorAll("*")) {
+      if (element.shadowRoot || !mayHaveShadow.test(element.localName)) continue;
+      if (!element.localName.includes("-") && (!element.clientHeight || showsContent(element))) continue;
+      hosts.push(element);
+      if (hosts.length === mostHosts) return hosts;
+    }
+  }
+  return hosts;
+}
+
+function showing() {
   shown = { texts: [], fields: [] };
   const texts = [];
   const fields = [];
-  for (const root of [document, ...closed].flatMap(rootsOf)) {
+  for (const root of [document, ...closedRoots].flatMap(rootsOf)) {
     const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
     for (let node = walker.nextNode(); node; node = walker.nextNode()) {
       if (!node.data.trim() || node.parentElement?.matches(hasNoText)) continue;
@@ -98,4 +127,5 @@ function coverFound(texts, fields, isPrinted) {
     if (element?.isConnected) coverElement(element, isPrinted);
   }
   shown = { texts: [], fields: [] };
+  closedRoots = [];
 }

@@ -88,6 +88,23 @@ async fn what_must_not_be_seen_is_covered_wherever_a_page_shows_it() {
             "<div id=d></div><script>d.attachShadow({mode: 'open'}).innerHTML = '<p>SECRET</p><input value=SECRET>'</script>",
         ),
         (
+            "a closed shadow root",
+            "<div id=d></div><script>d.attachShadow({mode: 'closed'}).innerHTML = '<p>SECRET</p><input value=SECRET>'</script>",
+        ),
+        (
+            "a closed root with content",
+            "<p id=d>words that nobody sees</p><script>d.attachShadow({mode: 'closed'}).innerHTML = 'SECRET'</script>",
+        ),
+        (
+            "closed roots in roots",
+            "<div id=d></div><script>
+            const inner = document.createElement('x-inner');
+            inner.attachShadow({mode: 'closed'}).innerHTML = '<i>SECRET</i>';
+            const open = document.createElement('div');
+            open.attachShadow({mode: 'open'}).append('words', inner);
+            d.attachShadow({mode: 'closed'}).append(open);</script>",
+        ),
+        (
             "a root's own text",
             "<div id=d></div><script>d.attachShadow({mode: 'open'}).textContent = 'SECRET'</script>",
         ),
