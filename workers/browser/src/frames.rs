@@ -166,7 +166,8 @@ impl State {
                     self.frames.retain(|id, _| id == text("id"));
                 }
                 let known = self.frame_mut(text("id"), session);
-                text("url").clone_into(&mut known.url);
+                // The fragment is told apart, and belongs to the URL as everybody else tells it.
+                known.url = format!("{}{}", text("url"), text("urlFragment"));
                 known.unreachable = frame["unreachableUrl"].as_str().map(str::to_owned);
                 known.navigation = None;
                 known.is_interactive = false;

@@ -1,13 +1,14 @@
 //! Going to a URL, and knowing whether the page got there.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::Error;
 use crate::deadline::Deadline;
-use crate::feed::Subscription;
+use crate::feed::{Event, Subscription};
 use crate::frames::Frame;
 use crate::page::Page;
 use crate::response::status_of;
@@ -70,7 +71,8 @@ pub struct Redirect {
 
 impl Page {
     /// Goes to a URL and waits for the load event. A URL that turns out to be a download is
-    /// reached when the download begins.
+    /// reached when the download begins. Where the page itself goes elsewhere at the same moment,
+    /// because of a click before, say, this is asked for once more, and wins.
     ///
     /// # Errors
     ///
@@ -100,34 +102,25 @@ impl Page {
         }
         self.target.tabs.report_refusal()?;
         let mut way = self.watch_way();
-        let answer = self
-            .call("Page.navigate", json!({"url": url}), deadline)
-            .await;
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(Error::TimedOut { after, .. }) => {
-                return Err(Error::TimedOut {
-                    awaited: format!("{url} to answer"),
-                    after,
-                    found: "no answer had come".to_owned(),
-                });
+        let mut answer = self.navigate(url, deadline).await?;
+        if is_aborted(&answer) {
+            self.target.tabs.report_refusal()?;
+            self.not_crashed().await?;
+            // The page began to go elsewhere a moment later, and its navigation took the place of
+            // this one. It was begun before: what was asked for last counts.
+            if way.was_overtaken(answer["loaderId"].as_str()) {
+                way = self.watch_way();
+                answer = self.navigate(url, deadline).await?;
+                if is_aborted(&answer) {
+                    self.not_crashed().await?;
+                }
             }
-            Err(Error::Protocol { message, .. }) => {
-                return Err(Error::Navigation {
-                    url: url.to_owned(),
-                    reason: message,
-                });
-            }
-            Err(error) => return Err(error),
-        };
+        }
         if answer["isDownload"].as_bool() == Some(true) {
             return Ok(way.arrival(url, None));
         }
-        if let Some(reason) = answer["errorText"].as_str().filter(|text| !text.is_empty()) {
+        if let Some(reason) = error_text(&answer) {
             self.target.tabs.report_refusal()?;
-            if reason == "net::ERR_ABORTED" {
-                self.not_crashed().await?;
-            }
             return Err(Error::Navigation {
                 url: way.last_url(answer["loaderId"].as_str(), url),
                 reason: reason.to_owned(),
@@ -141,6 +134,25 @@ impl Page {
         self.reaches(state, url, |frame| frame.has_shown(loader), deadline)
             .await?;
         Ok(way.arrival(&self.whereabouts(), self.document().as_deref()))
+    }
+
+    /// Has the browser go to a URL; gives its answer, which comes when the document does.
+    async fn navigate(&self, url: &str, deadline: Deadline) -> Result<Value, Error> {
+        let answer = self
+            .call("Page.navigate", json!({"url": url}), deadline)
+            .await;
+        answer.map_err(|error| match error {
+            Error::TimedOut { after, .. } => Error::TimedOut {
+                awaited: format!("{url} to answer"),
+                after,
+                found: "no answer had come".to_owned(),
+            },
+            Error::Protocol { message, .. } => Error::Navigation {
+                url: url.to_owned(),
+                reason: message,
+            },
+            error => error,
+        })
     }
 
     /// Loads the page again and waits for the load event.
@@ -203,7 +215,7 @@ impl Page {
     ) -> Result<Arrival, Error> {
         let deadline = Deadline::after(timeout);
         let mut way = self.watch_way();
-        let url = loop {
+        let (url, before) = loop {
             self.settled(deadline).await?;
             match self.leave_for(entries, whereto, deadline).await {
                 // A document is told of a moment before the browser makes it the page's own. Until
@@ -212,20 +224,23 @@ impl Page {
                 other => break other?,
             }
         };
-        let url = url.as_str();
-        // A step within one document makes no new one: the URL decides.
-        self.reaches(LoadState::Loaded, url, |frame| frame.url == url, deadline)
+        // A step within one document makes no new one: the URL decides. A document that is loaded
+        // again may send the page elsewhere.
+        let is_there = |frame: &Frame| frame.url == url || frame.document() != before;
+        self.reaches(LoadState::Loaded, &url, is_there, deadline)
             .await?;
         Ok(way.arrival(&self.whereabouts(), self.document().as_deref()))
     }
 
-    /// Has the browser go so many entries of the page's history; gives the URL of that entry.
+    /// Has the browser go so many entries of the page's history; gives the URL of that entry, and
+    /// the document before.
     async fn leave_for(
         &self,
         entries: i64,
         whereto: &str,
         deadline: Deadline,
-    ) -> Result<String, Error> {
+    ) -> Result<(String, Option<String>), Error> {
+        let before = self.document();
         let history = self
             .call("Page.getNavigationHistory", json!({}), deadline)
             .await?;
@@ -242,7 +257,7 @@ impl Page {
         let params = json!({"entryId": entry["id"]});
         self.call("Page.navigateToHistoryEntry", params, deadline)
             .await?;
-        Ok(entry["url"].as_str().unwrap_or_default().to_owned())
+        Ok((entry["url"].as_str().unwrap_or_default().to_owned(), before))
     }
 
     /// Waits until the main frame is at what was wanted, and has come as far as this.
@@ -323,9 +338,19 @@ impl Page {
             subscription: tabs
                 .feed
                 .subscribe(Some(&self.target.main_frame), WAY, WAY_MAILBOX),
+            events: Vec::new(),
             _network: tabs.switch_on("Network.enable"),
         }
     }
+}
+
+/// Why a navigation failed, if it did.
+fn error_text(answer: &Value) -> Option<&str> {
+    answer["errorText"].as_str().filter(|text| !text.is_empty())
+}
+
+fn is_aborted(answer: &Value) -> bool {
+    error_text(answer) == Some("net::ERR_ABORTED") && answer["isDownload"].as_bool() != Some(true)
 }
 
 /// The scheme of a URL that would show this machine's files, read as browsers read it: spaces
@@ -346,15 +371,35 @@ fn local_scheme(url: &str) -> Option<&'static str> {
 struct Way {
     frame: String,
     subscription: Subscription,
+    events: Vec<Arc<Event>>,
     _network: Domain,
 }
 
 impl Way {
+    /// Notes what has come by now.
+    fn note(&mut self) {
+        let subscription = &mut self.subscription;
+        self.events
+            .extend(std::iter::from_fn(|| subscription.next_now()));
+    }
+
+    /// Whether the frame began to go elsewhere than to the document with this loader.
+    fn was_overtaken(&mut self, loader: Option<&str>) -> bool {
+        self.note();
+        self.events.iter().any(|event| {
+            let params = &event.params;
+            params["frameId"] == *self.frame
+                && params["type"] == "Document"
+                && params["requestId"].as_str() != loader
+        })
+    }
+
     /// The last URL that was asked for on the way to the document with this loader: redirects may
     /// have led away from the first one.
     fn last_url(&mut self, loader: Option<&str>, first: &str) -> String {
         let mut last = first.to_owned();
-        while let Some(event) = self.subscription.next_now() {
+        self.note();
+        for event in &self.events {
             if let Some(url) = event.params["request"]["url"].as_str()
                 && event.params["requestId"].as_str() == loader
             {
@@ -371,7 +416,8 @@ impl Way {
             status: None,
             redirects: Vec::new(),
         };
-        while let Some(event) = self.subscription.next_now() {
+        self.note();
+        for event in &self.events {
             let params = &event.params;
             // The request for a document has the id of the document's loader.
             if params["frameId"] != *self.frame || params["requestId"].as_str() != loader {

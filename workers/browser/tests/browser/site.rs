@@ -14,6 +14,8 @@ pub(crate) struct Site {
     port: u16,
     /// `/gated…` answers when a permit is added.
     pub(crate) gate: Arc<Semaphore>,
+    /// How many requests have come to the gate.
+    at_the_gate: watch::Sender<usize>,
     /// How many connections are open.
     open: watch::Sender<usize>,
     _serving: JoinSet<()>,
@@ -47,12 +49,14 @@ impl Site {
         let gate = Arc::new(Semaphore::new(0));
         let mut serving = JoinSet::new();
         let open = watch::Sender::new(0);
+        let at_the_gate = watch::Sender::new(0);
+        let come = at_the_gate.clone();
         let (held, counted) = (Arc::clone(&gate), open.clone());
         serving.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let counted = Counted::new(counted.clone());
-                let answering = answer(stream, Arc::clone(&pages), Arc::clone(&held));
+                let answering = answer(stream, Arc::clone(&pages), Arc::clone(&held), come.clone());
                 connections.spawn(async move {
                     answering.await;
                     drop(counted);
@@ -63,6 +67,7 @@ impl Site {
         Self {
             port,
             gate,
+            at_the_gate,
             open,
             _serving: serving,
         }
@@ -80,13 +85,24 @@ impl Site {
         drop(quiet.unwrap());
     }
 
+    /// Waits until so many requests have come to the gate.
+    pub(crate) async fn come_to_the_gate(&self, requests: usize) {
+        let mut come = self.at_the_gate.subscribe();
+        drop(come.wait_for(|come| *come >= requests).await.unwrap());
+    }
+
     /// The same page under another origin.
     pub(crate) fn url_elsewhere(&self, path: &str) -> String {
         format!("http://localhost:{}{path}", self.port)
     }
 }
 
-async fn answer(mut stream: TcpStream, pages: Arc<HashMap<String, String>>, gate: Arc<Semaphore>) {
+async fn answer(
+    mut stream: TcpStream,
+    pages: Arc<HashMap<String, String>>,
+    gate: Arc<Semaphore>,
+    come: watch::Sender<usize>,
+) {
     let mut request = Vec::new();
     while !request.windows(4).any(|bytes| bytes == b"\r\n\r\n") {
         if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
@@ -97,6 +113,7 @@ async fn answer(mut stream: TcpStream, pages: Arc<HashMap<String, String>>, gate
     let path = request.split_whitespace().nth(1).unwrap_or("/");
     let path = path.split('?').next().unwrap_or("/");
     if path.starts_with("/gated") {
+        come.send_modify(|come| *come += 1);
         match gate.acquire().await {
             Ok(permit) => permit.forget(),
             Err(_) => return,

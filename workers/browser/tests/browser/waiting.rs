@@ -1,6 +1,9 @@
 //! Conditions, and navigations under way.
 
 use browser::{Condition, Error, LoadState, Locator, ResponsePattern, UrlPattern};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::{PATIENCE, SOON, Stage};
 
@@ -269,4 +272,106 @@ async fn back_at_once_after_a_click_that_navigates_comes_back_from_where_it_led(
         page.back(PATIENCE).await.unwrap();
         page.click(&link, PATIENCE).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_goto_wins_over_where_the_page_itself_goes_at_the_same_moment() {
+    let pages = [
+        ("/", "first"),
+        ("/other", "other"),
+        ("/gated-trigger", "now"),
+        ("/gated", "<title>wanted</title>"),
+    ];
+    for (elsewhere, requests) in [("/other", 3), ("/gated", 4)] {
+        let stage = Stage::at(&pages).await;
+        let (page, site) = (stage.page.clone(), &stage.site);
+        // As after a click, while the page is on the way to where it was told to go.
+        let leave =
+            format!("void fetch('/gated-trigger').then(() => {{ location.href = '{elsewhere}' }})");
+        page.evaluate(&leave, PATIENCE).await.unwrap();
+        site.come_to_the_gate(1).await;
+        let url = site.url("/gated");
+        let mut going = JoinSet::new();
+        going.spawn(async move { page.goto(&url, PATIENCE).await });
+        site.come_to_the_gate(2).await;
+        site.gate.add_permits(1);
+        // Those who came first go first, also those for whom nobody waits any more.
+        site.come_to_the_gate(requests).await;
+        site.gate.add_permits(requests - 1);
+        let arrival = going.join_next().await.unwrap().unwrap().unwrap();
+        assert_eq!(arrival.url, site.url("/gated"));
+        assert_eq!(stage.page.title().await.unwrap(), "wanted");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_a_document_is_asked_for_once() {
+    let stage = Stage::at(&[("/", "")]).await;
+    let failed = stage.page.goto(&stage.site.url("/nothing"), PATIENCE).await;
+    let Err(Error::Navigation { reason, .. }) = failed else {
+        panic!("{failed:?}")
+    };
+    assert_eq!(reason, "net::ERR_ABORTED");
+}
+
+#[tokio::test]
+async fn back_to_a_place_within_a_document_arrives_there() {
+    let html = "<title>first</title><a href='#there'>There</a><p id=there>here</p>";
+    let pages = [("/", html), ("/second", "<title>second</title>")];
+    let stage = Stage::at(&pages).await;
+    let (page, site) = (&stage.page, &stage.site);
+    page.click(&Locator::css("a"), PATIENCE).await.unwrap();
+    page.goto(&site.url("/second#nowhere"), PATIENCE)
+        .await
+        .unwrap();
+    page.goto(&site.url("/second"), PATIENCE).await.unwrap();
+    page.evaluate("history.pushState(null, '', '/pushed#a')", PATIENCE)
+        .await
+        .unwrap();
+    for path in ["/second", "/second#nowhere", "/#there", "/"] {
+        let arrival = page.back(PATIENCE).await.unwrap();
+        assert_eq!(arrival.url, site.url(path));
+        assert_eq!(page.url().await.unwrap(), site.url(path));
+    }
+    for path in ["/#there", "/second#nowhere"] {
+        let arrival = page.forward(PATIENCE).await.unwrap();
+        assert_eq!(arrival.url, site.url(path));
+    }
+}
+
+/// A site whose first page leads elsewhere from its second visit on.
+async fn moving() -> (String, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        let mut visits = 0;
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            let length = stream.read(&mut request).await.unwrap_or(0);
+            let is_first = request[..length].starts_with(b"GET /first ");
+            visits += usize::from(is_first);
+            let answer = if is_first && visits > 1 {
+                "HTTP/1.1 302 Found\r\nLocation: /moved\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+            } else {
+                "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: 4\r\n\r\nhere"
+            };
+            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    (url, serving)
+}
+
+#[tokio::test]
+async fn back_to_a_page_that_has_moved_meanwhile_arrives_where_it_leads() {
+    let stage = Stage::at(&[("/", "")]).await;
+    let (site, _serving) = moving().await;
+    let page = &stage.page;
+    page.goto(&format!("{site}/first"), PATIENCE).await.unwrap();
+    page.goto(&format!("{site}/second"), PATIENCE)
+        .await
+        .unwrap();
+    let arrival = page.back(PATIENCE).await.unwrap();
+    assert_eq!(arrival.url, format!("{site}/moved"));
 }
