@@ -37,6 +37,10 @@ const PAGES_PER_SHARD: u32 = 10;
 /// After this time a sweep begins nothing new, so that it ends by itself before its function's time-out ends it.
 const BEGINS_NOTHING_AFTER: Duration = Duration::from_secs(40);
 
+/// How long something is left alone that can't be dealt with. It is found in each five minutes, so that the alarm on it
+/// stays.
+const SET_ASIDE_FOR: Duration = Duration::from_secs(3 * 60);
+
 /// Does all that is due at a time, and answers with what it found.
 pub async fn handle(store: &Store, now: Timestamp) -> Report {
     handle_within(store, now, BEGINS_NOTHING_AFTER).await
@@ -88,10 +92,13 @@ async fn sweep_shard(
                 }
                 match sweep_item(store, item, &mut runs, admitting, now).await {
                     Ok(done) => report.count(done),
-                    // One that fails must not keep the sweep from the others; it stays due.
+                    // One that fails must not keep the sweep from the others.
                     Err(error) => {
                         tracing::error!(?item, %error, "Something overdue could not be dealt with");
                         report.failed += 1;
+                        if !error.is_transient() {
+                            set_aside(store, item, now).await;
+                        }
                     }
                 }
             }
@@ -106,6 +113,15 @@ async fn sweep_shard(
     // At least one more is due, or may be: nobody has looked.
     report.left_over += 1;
     report
+}
+
+/// What fails each time must not be what every sweep begins with: with enough of it, one organization's would use up the
+/// pages and the time of everybody's.
+async fn set_aside(store: &Store, item: &DueItem, now: Timestamp) {
+    let until = now.plus(SET_ASIDE_FOR);
+    if let Err(error) = store.set_aside(item, now, until).await {
+        tracing::warn!(?item, %error, "What could not be dealt with stays the first of the next sweep");
+    }
 }
 
 /// The runs among some items, in one request: most of what is due are runs, and each is looked at.

@@ -410,6 +410,9 @@ async fn what_cannot_be_dealt_with_hides_nothing_that_is_due_behind_it() {
         }
     );
     assert_eq!(setting.take_runs().await, [behind.id]);
+    // Nor does the next sweep begin with it; but it is not forgotten.
+    assert_eq!(sweep(&setting, in_seconds(170)).await, Report::default());
+    assert_eq!(sweep(&setting, in_seconds(190)).await.failed, CORRUPT);
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 
 use domain::{JobRunId, RunId, Timestamp};
 
-use crate::item::{Item, string};
+use crate::item::{Item, number, string};
+use crate::keys::Key;
 use crate::{DeliveryKey, Result, Store, StoreError, keys};
 
 /// Into how many partitions the index is cut.
@@ -70,6 +71,48 @@ impl Store {
             items: items.into_iter().filter_map(readable).collect(),
             next: answer.last_evaluated_key.map(DueMark),
         })
+    }
+}
+
+impl DueItem {
+    fn key(&self) -> Key {
+        match self {
+            Self::Run(id) => keys::run(*id),
+            Self::JobRun(id) => keys::job_run(*id),
+            Self::Delivery(delivery) => Key {
+                pk: keys::run_partition(delivery.run_id),
+                sk: delivery.key.clone(),
+            },
+        }
+    }
+}
+
+impl Store {
+    /// Has somebody look at something again later that can't be dealt with: whatever is wrong with it, so that it is not
+    /// read. Does nothing if it is not due any more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn set_aside(&self, item: &DueItem, now: Timestamp, until: Timestamp) -> Result<()> {
+        let answer = self
+            .dynamo
+            .update_item()
+            .table_name(self.table()?)
+            .set_key(Some(item.key().to_attributes()))
+            .update_expression("SET dueKey = :untilKey, dueAt = :until")
+            .condition_expression("dueKey <= :now")
+            .expression_attribute_values(":untilKey", string(keys::due_key(until)))
+            .expression_attribute_values(":until", number(until.as_millis()))
+            .expression_attribute_values(":now", string(keys::due_key(now)))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(failed) if failed.is_conditional_check_failed_exception() => Ok(()),
+                _ => Err(StoreError::from_sdk("UpdateItem", &error)),
+            },
+        }
     }
 }
 
