@@ -1,5 +1,7 @@
 //! Values of secrets, looked for in everything that a stack keeps, says and sends.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use store::local::everything;
 
@@ -8,18 +10,80 @@ use crate::stack::{ROSTER, Stack};
 const EMAIL: &str = "hr-2fa+canary@example.com";
 const PASSWORD: &str = "correct-horse-battery";
 
+/// What the author of a workflow could try: a script that encodes what is in the fields, sends it about, shows it, and
+/// gives it back.
+const ENCODES: &str = r#"(() => {
+          const s = [...document.querySelectorAll('input')].map((field) => field.value).filter(Boolean).join(' ');
+          const b = btoa(s), h = [...s].map((c) => c.charCodeAt(0).toString(16)).join(''), r = [...s].reverse().join('');
+          fetch('/' + h + '?' + new URLSearchParams({ s, b, h, r }), { headers: { 'x-basic': 'Basic ' + b } });
+          console.log(s, b, h, r);
+          document.title = b;
+          document.cookie = 'seen=' + encodeURIComponent(s);
+          const shown = document.createElement('div');
+          shown.innerHTML = [...s].map((c) => `<b>${c}</b>`).join('');
+          shown.title = h;
+          document.body.append(shown);
+          return [s, b, h, r, shown.innerHTML, s.slice(0, 12), s.slice(12)];
+        })()"#;
+
 /// The sample, which keeps its traffic, and fails at its end: so it leaves everything that a run can leave.
 fn workflow() -> String {
+    let clicks = "      - click: { role: button, name: Sign in }";
+    let encodes = format!(
+        "      - evaluate:
+          script: |
+            {}
+          as: seen
+      - set: {{ written: \"{{{{ seen[5] }}}}{{{{ seen[6] }}}}\" }}
+      - screenshot: {{ fileName: \"{{{{ seen[2] }}}}.png\" }}
+      - pdf:
+      - click: {{ css: \"b, input\" }}
+        timeout: 100ms
+        onError: {{ as: ambiguous }}
+{clicks}",
+        ENCODES.replace('\n', "\n    ")
+    );
     let fails = "  - name: failing
     steps:
       - goto: \"{{ input.baseUrl }}/employees\"
       - pdf:
-      - assert: { hasText: nowhere, message: This is not there }
+      - assert: { hasText: nowhere, message: \"This is not there: {{ seen | join(' ') }} {{ written }} {{ ambiguous.message }}\" }
 output:";
+    assert!(ROSTER.contains(clicks), "the sample signs in");
     format!(
         "har: always\n{}",
-        ROSTER.replace("\noutput:", &format!("\n{fails}"))
+        ROSTER
+            .replacen(clicks, &encodes, 1)
+            .replace("\noutput:", &format!("\n{fails}"))
     )
+}
+
+/// A value as a text could hold it, in small letters. Of Base64, what is the value's alone, wherever in it that begins.
+fn shapes(value: &str) -> Vec<String> {
+    let base64 = (0..3).map(|before| {
+        let encoded = STANDARD.encode(format!("{}{value}", "x".repeat(before)));
+        encoded[(before * 8).div_ceil(6)..(before + value.len()) * 8 / 6].to_owned()
+    });
+    let parts = |before: &str, after: &str| -> String {
+        value
+            .chars()
+            .map(|c| format!("{before}{c}{after}"))
+            .collect()
+    };
+    let shapes = [
+        value.to_owned(),
+        value.replace('+', "%2B").replace('@', "%40"),
+        value.replace('+', "%252B").replace('@', "%2540"),
+        value.chars().rev().collect(),
+        value.bytes().map(|byte| format!("{byte:02x}")).collect(),
+        parts("<b>", "</b>"),
+        parts("&lt;b&gt;", "&lt;/b&gt;"),
+    ];
+    shapes
+        .into_iter()
+        .chain(base64)
+        .map(|shape| shape.to_lowercase())
+        .collect()
 }
 
 #[test]
@@ -66,6 +130,8 @@ fn no_value_of_a_secret_is_in_the_table_the_bucket_the_logs_an_answer_or_a_webho
         run["completedAt"] != Value::Null
     });
     assert_eq!(ended["failure"]["code"], "ASSERTION_FAILED", "{ended}");
+    let message = ended["failure"]["message"].as_str().unwrap_or_default();
+    assert!(message.starts_with("This is not there: •••"), "{message}");
     stack.until("its end was told", |stack| {
         stack
             .webhooks()
@@ -108,13 +174,12 @@ fn no_value_of_a_secret_is_in_the_table_the_bucket_the_logs_an_answer_or_a_webho
     // Six digits alone could be part of any number.
     let codes = [("\"", "\""), ("=", ""), (">", "<"), (": ", "")];
     let codes = codes.map(|(before, after)| format!("{before}{code}{after}"));
-    let encoded = EMAIL.replace('+', "%2B").replace('@', "%40");
+    let values = [EMAIL, PASSWORD].into_iter().flat_map(shapes);
+    let values: Vec<String> = values.chain(codes).collect();
     for (place, text) in &places {
-        for value in [EMAIL, &encoded, PASSWORD]
-            .into_iter()
-            .chain(codes.iter().map(String::as_str))
-        {
-            let found = text.find(value).map(|at| {
+        let text = text.to_lowercase();
+        for value in &values {
+            let found = text.find(value.as_str()).map(|at| {
                 let near = at.saturating_sub(80)..(at + 80).min(text.len());
                 String::from_utf8_lossy(&text.as_bytes()[near]).into_owned()
             });
