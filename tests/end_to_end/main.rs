@@ -4,5 +4,7 @@ mod canaries;
 mod demo;
 mod faults;
 mod metrics;
+mod poison;
+#[expect(dead_code, reason = "the figures use what this doesn't")]
 mod stack;
 mod tenants;

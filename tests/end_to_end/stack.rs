@@ -36,25 +36,40 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    /// Starts `legwork up` and waits until it is ready.
+    /// Starts `legwork up`, with a sweep each second, and waits until it is ready.
     pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
-        Self::start_saying(settings, Stdio::inherit(), Stdio::null())
+        let said = (Stdio::inherit(), Stdio::null());
+        Self::start_with(&["--sweep-every", "1"], settings, said)
+    }
+
+    /// The same with all settings as they are by default.
+    pub(crate) fn start_by_default() -> Self {
+        Self::start_with(&[], &[], (Stdio::inherit(), Stdio::null()))
     }
 
     /// The same, with all that its processes say written to a file.
     pub(crate) fn start_with_logs(settings: &[(&str, &str)], logs: File) -> Self {
         let also = logs.try_clone().expect("a second handle");
-        Self::start_saying(settings, logs.into(), also.into())
+        Self::start_with(
+            &["--sweep-every", "1"],
+            settings,
+            (logs.into(), also.into()),
+        )
     }
 
-    fn start_saying(settings: &[(&str, &str)], errors: Stdio, output: Stdio) -> Self {
+    fn start_with(
+        arguments: &[&str],
+        settings: &[(&str, &str)],
+        (errors, output): (Stdio, Stdio),
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .expect("a runtime");
         let process = legwork(folder.path())
-            .args(["up", "--port", "0", "--sweep-every", "1"])
+            .args(["up", "--port", "0"])
+            .args(arguments)
             .envs(settings.iter().copied())
             .stdout(output)
             .stderr(errors)
@@ -214,9 +229,20 @@ impl Stack {
         what: &str,
         holds: impl Fn(&Value) -> bool,
     ) -> Value {
+        self.run_within(PATIENCE, id, what, holds)
+    }
+
+    /// The same with another patience.
+    pub(crate) fn run_within(
+        &mut self,
+        patience: Duration,
+        id: &str,
+        what: &str,
+        holds: impl Fn(&Value) -> bool,
+    ) -> Value {
         let mut last = Value::Null;
         let began = Instant::now();
-        while began.elapsed() < PATIENCE {
+        while began.elapsed() < patience {
             last = self.run(id);
             if holds(&last) {
                 return last;
@@ -225,7 +251,7 @@ impl Stack {
         }
         panic!(
             "waited {} s in vain until {what}; the run is {last:#}",
-            PATIENCE.as_secs()
+            patience.as_secs()
         );
     }
 
@@ -234,6 +260,17 @@ impl Stack {
         let url = format!("{}{path}", self.setting("practiceSiteUrl"));
         let (_, text) = self.send(self.http.get(url));
         serde_json::from_str(&text).expect("JSON")
+    }
+
+    /// The way to its emulator, for what no customer does.
+    pub(crate) fn connection(&self) -> store::Connection {
+        let text = |name: &str| self.setting(name);
+        self.block_on(store::Connection::to_emulator(
+            &text("awsEndpointUrl"),
+            &text("awsRegion"),
+            &text("awsAccessKeyId"),
+            &text("awsSecretAccessKey"),
+        ))
     }
 
     pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {

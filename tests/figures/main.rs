@@ -2,7 +2,8 @@
 //! choose some: `stack` (how soon it is ready, how soon a run is picked up, what it weighs when it is idle), `cold-start`
 //! (how soon the api function answers), `lists` (what a page of runs costs), `creates` (runs created a second), `sweep`
 //! (how soon 10,000 overdue items are dealt with), `fairness` (how long a run waits behind 10,000 of another organization),
-//! `held` (what a runner weighs that holds runs which wait for a person).
+//! `held` (what a runner weighs that holds runs which wait for a person), `recovery` (how soon it is noticed that a runner
+//! was killed), `questions` (how soon an answer wakes its run, how exact a question's deadline is).
 //! `--runs N` fills an organization of `lists` with fewer than 100,000 runs.
 #![expect(clippy::print_stdout, reason = "the figures are the result")]
 
@@ -21,6 +22,8 @@ mod fairness;
 mod held;
 mod in_process;
 mod lists;
+mod questions;
+mod recovery;
 mod runtime_api;
 mod sweep;
 
@@ -41,7 +44,7 @@ const EMPTY: &str =
 const MANY: usize = 100_000;
 
 fn main() {
-    const NAMES: [&str; 7] = [
+    const NAMES: [&str; 9] = [
         "stack",
         "cold-start",
         "lists",
@@ -49,6 +52,8 @@ fn main() {
         "sweep",
         "fairness",
         "held",
+        "recovery",
+        "questions",
     ];
     // Cargo adds its own flag to what it was given.
     let mut arguments = std::env::args().skip(1).filter(|given| given != "--bench");
@@ -74,6 +79,12 @@ fn main() {
     }
     if is_asked("held") {
         held::report();
+    }
+    if is_asked("recovery") {
+        recovery::report();
+    }
+    if is_asked("questions") {
+        questions::report();
     }
     // The emulator that these use belongs to the runtime that it was started in.
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -145,17 +156,10 @@ fn time_pick_up(stack: &Stack, workflow: &str) -> (Instant, Instant, String) {
 
 /// What nothing that polls this queue could be faster than.
 fn queue_floor(stack: &Stack) -> f64 {
+    let connection = stack.connection();
     tokio::runtime::Runtime::new()
         .expect("a runtime")
         .block_on(async {
-            let text = |name: &str| stack.setting(name);
-            let connection = store::Connection::to_emulator(
-                &text("awsEndpointUrl"),
-                &text("awsRegion"),
-                &text("awsAccessKeyId"),
-                &text("awsSecretAccessKey"),
-            )
-            .await;
             let mut took = store::local::queue_floor(&connection, RUNS)
                 .await
                 .expect("the emulator's queue works");

@@ -61,3 +61,80 @@ pub async fn count(connection: &Connection, queue_url: &str) -> Result<u32> {
         .filter_map(|name| attributes.get(name)?.parse::<u32>().ok())
         .sum())
 }
+
+/// The URL of the queue to which a queue's own redrive policy gives what was received too often.
+///
+/// # Errors
+/// [`StoreError`], also if the queue has no such policy.
+pub async fn dead_letter_queue_of(connection: &Connection, queue_url: &str) -> Result<String> {
+    let sqs = aws_sdk_sqs::Client::new(connection.sdk_config());
+    let answer = sqs
+        .get_queue_attributes()
+        .queue_url(queue_url)
+        .attribute_names(QueueAttributeName::RedrivePolicy)
+        .send()
+        .await
+        .map_err(|error| StoreError::from_sdk("GetQueueAttributes", &error))?;
+    let attributes = answer.attributes.unwrap_or_default();
+    let policy = attributes.get(&QueueAttributeName::RedrivePolicy);
+    let policy: serde_json::Value = policy
+        .and_then(|policy| serde_json::from_str(policy).ok())
+        .unwrap_or_default();
+    let arn = policy["deadLetterTargetArn"].as_str().unwrap_or_default();
+    let answer = sqs
+        .get_queue_url()
+        .queue_name(arn.rsplit(':').next().unwrap_or_default())
+        .send()
+        .await
+        .map_err(|error| StoreError::from_sdk("GetQueueUrl", &error))?;
+    Ok(answer.queue_url.unwrap_or_default())
+}
+
+/// Moves all that a dead-letter queue has back to its queue, as an operator's redrive does (`StartMessageMoveTask`, which
+/// the emulator doesn't have): each is sent first and deleted afterwards. Answers how many those were.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn redrive(connection: &Connection, queue_url: &str) -> Result<usize> {
+    let sqs = aws_sdk_sqs::Client::new(connection.sdk_config());
+    let from = dead_letter_queue_of(connection, queue_url).await?;
+    let mut moved = 0;
+    loop {
+        let answer = sqs
+            .receive_message()
+            .queue_url(&from)
+            .max_number_of_messages(10)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("ReceiveMessage", &error))?;
+        let messages = answer.messages.unwrap_or_default();
+        if messages.is_empty() {
+            return Ok(moved);
+        }
+        for message in messages {
+            send(connection, queue_url, message.body().unwrap_or_default()).await?;
+            sqs.delete_message()
+                .queue_url(&from)
+                .receipt_handle(message.receipt_handle().unwrap_or_default())
+                .send()
+                .await
+                .map_err(|error| StoreError::from_sdk("DeleteMessage", &error))?;
+            moved += 1;
+        }
+    }
+}
+
+/// Sets after how many seconds a message comes back that was received and not deleted.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn set_visibility(connection: &Connection, queue_url: &str, seconds: u32) -> Result<()> {
+    let sqs = aws_sdk_sqs::Client::new(connection.sdk_config());
+    sqs.set_queue_attributes()
+        .queue_url(queue_url)
+        .attributes(QueueAttributeName::VisibilityTimeout, seconds.to_string())
+        .send()
+        .await
+        .map(drop)
+        .map_err(|error| StoreError::from_sdk("SetQueueAttributes", &error))
+}
