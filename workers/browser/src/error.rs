@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::helper::WORLD;
+
 /// A failure of the browser, of a page, or of what was asked of it.
 ///
 /// No variant ever carries a value that was typed into a page.
@@ -147,6 +149,14 @@ const REPLACED: [&str; 9] = [
 ];
 
 impl Error {
+    /// The error that a function of the helper script gave something unexpected, which is not quoted: it is the page's.
+    pub(crate) fn unreadable(function: &str, error: &serde_json::Error) -> Self {
+        Self::Protocol {
+            method: format!("{WORLD}.{function}"),
+            message: format!("its answer can't be read ({:?})", error.classify()),
+        }
+    }
+
     /// The error that an answer of the protocol's stands for.
     pub(crate) fn from_protocol(method: &str, message: &str) -> Self {
         if REPLACED.iter().any(|words| message.contains(words)) {

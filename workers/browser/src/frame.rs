@@ -223,10 +223,7 @@ impl Page {
             .await?;
         let mut value = value(answer)?;
         shorten(&mut value, &self.target.tabs.redaction());
-        serde_json::from_value(value).map_err(|error| Error::Protocol {
-            method: format!("{WORLD}.{function}"),
-            message: error.to_string(),
-        })
+        serde_json::from_value(value).map_err(|error| Error::unreadable(function, &error))
     }
 
     /// Waits for one element and gives the object that stands for it in the protocol.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::deadline::Deadline;
 use crate::frame::Scope;
-use crate::helper::{SCRIPT, WORLD};
+use crate::helper::SCRIPT;
 use crate::target::Target;
 use crate::words::shorten;
 use crate::{DownloadWaiter, Error};
@@ -154,10 +154,7 @@ impl Page {
         if function != "readRows" {
             shorten(&mut value, &self.target.tabs.redaction());
         }
-        serde_json::from_value(value).map_err(|error| Error::Protocol {
-            method: format!("{WORLD}.{function}"),
-            message: error.to_string(),
-        })
+        serde_json::from_value(value).map_err(|error| Error::unreadable(function, &error))
     }
 
     /// Brings the helper script to a document that the browser did not run it in. What failed for

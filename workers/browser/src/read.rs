@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use crate::deadline::Deadline;
 use crate::frame::Found;
-use crate::helper::WORLD;
 use crate::page::{Page, QUESTION, millis};
 use crate::{Error, Locator, halves};
 
@@ -112,10 +111,7 @@ impl Page {
         let read: String = self
             .ask_once(rows, "readRows", json!([rows, fields]))
             .await?;
-        halves::read(read.as_bytes()).map_err(|error| Error::Protocol {
-            method: format!("{WORLD}.readRows"),
-            message: error.to_string(),
-        })
+        halves::read(read.as_bytes()).map_err(|error| Error::unreadable("readRows", &error))
     }
 
     /// Asks the document of a locator once it has been parsed, without waiting for elements.

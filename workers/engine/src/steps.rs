@@ -104,7 +104,8 @@ impl Execution<'_> {
             Verb::Get { field, variable } => self.get(field, variable, timeout).await,
             Verb::Set(values) => {
                 for (name, data) in values {
-                    let value = data.value(&self.scope)?;
+                    // What was put together may be a secret that was read in parts.
+                    let value = self.mask().apply_to_read(data.value(&self.scope)?);
                     self.scope.set(name, &value);
                 }
                 Ok(())

@@ -145,7 +145,7 @@ async function prepare(locator, { kind, position, hidden, conceals }, ms) {
     if (kind === "focus" || kind === "fill") {
       element.scrollIntoView({ block: "nearest", inline: "nearest", behavior: "instant" });
       if (!focusOn(element, kind)) return fail("it does not take the focus");
-      if (conceals) conceal(element);
+      if (conceals || kind === "fill") conceal(element, conceals);
       return { one: { x: 0, y: 0, takes: takes(element) } };
     }
     if (!pointOf(element, position) || scrolled) {

@@ -3,12 +3,18 @@
 
 const masks = [];
 
-/** Fields into which something was entered that must not be seen, whatever has become of their values. */
+/** Fields into which something was entered that must not be seen, whatever has become of it. */
 const concealed = new Set();
 
-function conceal(element) {
-  for (const known of concealed) if (!known.deref()) concealed.delete(known);
-  concealed.add(new WeakRef(element));
+const isConcealed = (element) => [...concealed].some((known) => known.deref() === element);
+
+/** Notes that something is in a field that must not be seen, or that something else has replaced it. */
+function conceal(element, isHidden) {
+  for (const known of concealed) {
+    const other = known.deref();
+    if (!other || other === element) concealed.delete(known);
+  }
+  if (isHidden) concealed.add(new WeakRef(element));
 }
 
 /** What the client was shown last: the nodes of texts, and the elements that show a value. */

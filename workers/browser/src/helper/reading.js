@@ -2,6 +2,8 @@
 
 function read(element, what) {
   if (!element) return null;
+  // Its page may have cut or changed what was entered, so that the client would not know it again.
+  if (/^(text|html|value)$/.test(what) && isConcealed(element)) return (element.value ?? element.textContent) && "•••";
   if (what === "text") return element.innerText?.trim() ?? element.textContent.trim();
   if (what === "html") return element.innerHTML;
   if (what === "checked") return String(element.checked ?? element.getAttribute("aria-checked") === "true");
@@ -46,5 +48,6 @@ function lettersShown(rows) {
 /** The text of an element, where all letters are known to be shown. Then only white space can look otherwise. */
 function textOfLetters(element) {
   const text = element.textContent.trim();
-  return element.firstElementChild || /[\t\n\v\f\r]|  /.test(text) ? read(element, "text") : text;
+  const isPlain = !element.firstElementChild && !/[\t\n\v\f\r]|  /.test(text);
+  return isPlain && !(concealed.size && isConcealed(element)) ? text : read(element, "text");
 }

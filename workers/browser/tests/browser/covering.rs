@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use browser::{Locator, PdfOptions, Redaction, Screenshot};
+use browser::{Field, Locator, PdfOptions, Read, Redaction, Screenshot};
 
 use crate::site::Site;
 use crate::{PATIENCE, Stage};
@@ -194,6 +194,42 @@ async fn a_field_stays_covered_whatever_the_page_makes_of_what_was_entered() {
         pictures.push(stage.page.screenshot(&Screenshot::default()).await.unwrap());
     }
     assert!(pictures[0] == pictures[1]);
+}
+
+#[tokio::test]
+async fn what_is_left_of_it_in_its_field_is_not_read_until_something_else_is_entered() {
+    let html = "<input maxlength=5><div contenteditable></div>";
+    let stage = Stage::at(&[("/", html)]).await;
+    let page = &stage.page;
+    page.redact(redaction());
+    let read = async |css: &str, read: Read| {
+        let field = Field {
+            name: "value".to_owned(),
+            locator: None,
+            read,
+        };
+        let rows = page.read_rows(&Locator::css(css), &[field]).await.unwrap();
+        rows[0][0].clone().unwrap()
+    };
+    let (field, editor) = (Locator::css("input"), Locator::css("div"));
+    assert_eq!(read("input", Read::Value).await, "");
+    page.fill(&field, SECRETS[0], PATIENCE).await.unwrap();
+    assert_eq!(
+        stage.value("document.querySelector('input').value").await,
+        "sword"
+    );
+    assert_eq!(read("input", Read::Value).await, "•••");
+    page.type_text(&editor, SECRETS[0], std::time::Duration::ZERO, PATIENCE)
+        .await
+        .unwrap();
+    for _ in 0..4 {
+        page.press("Backspace", PATIENCE).await.unwrap();
+    }
+    for read in [read("div", Read::Text).await, read("div", Read::Html).await] {
+        assert_eq!(read, "•••");
+    }
+    page.fill(&field, "other", PATIENCE).await.unwrap();
+    assert_eq!(read("input", Read::Value).await, "other");
 }
 
 #[tokio::test]

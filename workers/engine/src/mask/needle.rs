@@ -75,6 +75,15 @@ pub(super) fn needles_of(value: &str) -> Vec<Needle> {
             .filter(|line| line.trim().chars().count() >= LEAST_LINE_CHARS);
         needles.extend(lines.filter_map(Needle::plain));
     }
+    // Pages show the key of an authenticator by itself.
+    if let Some((_, parameters)) = value.trim().split_once('?')
+        && value.trim().starts_with("otpauth:")
+    {
+        let keys = parameters
+            .split('&')
+            .filter_map(|it| it.strip_prefix("secret="));
+        needles.extend(keys.flat_map(needles_of));
+    }
     let mut forms: Vec<Vec<u8>> = vec![value.as_bytes().to_vec()];
     forms.extend(latin1(value));
     forms.push(percent_encoded(value));

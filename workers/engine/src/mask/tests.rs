@@ -383,6 +383,14 @@ fn no_text_however_broken_stops_the_mask_or_keeps_a_secret() {
         for secret in secrets {
             assert!(!masked.contains(secret), "{text}");
         }
-        assert_eq!(mask.find(&text).is_empty(), false, "{text}");
+        assert!(!mask.find(&text).is_empty(), "{text}");
     }
+}
+
+#[test]
+fn the_key_in_an_authenticators_url_is_masked_by_itself() {
+    let url = "otpauth://totp/Portal:hr?secret=GEZDGNBVGY3TQOJQ&issuer=Portal";
+    let mask = Mask::new([url]);
+    assert_eq!(mask.apply(&format!("<{url}>")), "<•••>");
+    assert_eq!(mask.apply("gezd gnbv gy3t qojq, Portal"), "•••, Portal");
 }
