@@ -90,6 +90,15 @@ pub enum JustNow {
     Waits(RunId),
 }
 
+/// Whether a new run of an organization may go into the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Room {
+    /// It may.
+    Free,
+    /// It may not: these have all places, or, where they are fewer than the limit, others wait already.
+    Taken(Vec<RunId>),
+}
+
 impl Store {
     fn limit(&self) -> Limit {
         Limit(self.resources.concurrent_runs() as usize)
@@ -97,25 +106,51 @@ impl Store {
 
     /// Whether a new run of an organization may go into the queue at once. Two that ask at the same moment may both hear
     /// yes: [`Store::may_work`] is asked again when a run is claimed. Who hears no writes the run as one that waits, and
-    /// then looks with [`Store::admit_waiting`] whether that was true.
+    /// then asks [`Store::admit_written`] whether that is still true.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn has_room(&self, organization_id: OrganizationId) -> Result<bool> {
+    pub async fn room(&self, organization_id: OrganizationId) -> Result<Room> {
         let limit = self.limit();
-        // Where many are created at once, the queue alone is full, and one look tells. And nobody goes ahead of those that
-        // wait: where runs are created all the time, their turn would never come.
-        let (queued, waiting) = tokio::try_join!(
-            self.standing(organization_id, &[Standing::Queued], limit.0, None),
+        // Where many are created at once, the queue alone is full, and one look tells.
+        let mut counted = self
+            .standing(organization_id, &[Standing::Queued], limit.0, None)
+            .await?;
+        if !limit.leaves_room(counted.len()) {
+            return Ok(Room::Taken(counted));
+        }
+        let (in_work, waiting) = tokio::try_join!(
+            self.standing(organization_id, &IN_WORK, limit.0, None),
             self.standing(organization_id, &[Standing::Waiting], 1, None)
         )?;
-        if !waiting.is_empty() || !limit.leaves_room(queued.len()) {
-            return Ok(false);
+        counted.extend(in_work);
+        counted.sort_unstable();
+        counted.dedup();
+        // Nobody goes ahead of those that wait: where runs are created all the time, their turn would never come.
+        Ok(if limit.leaves_room(counted.len()) && waiting.is_empty() {
+            Room::Free
+        } else {
+            Room::Taken(counted)
+        })
+    }
+
+    /// For whoever has just written a run as one that waits, because of [`Room::Taken`]: lets in the oldest that wait, if
+    /// there is room by now. The last one may have ended between the count and the write, and have seen nobody wait.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn admit_written(&self, run: &Run, taken_by: &[RunId], now: Timestamp) -> Result<()> {
+        let limit = self.limit();
+        if !limit.leaves_room(taken_by.len()) {
+            let there = self.readable(run.organization_id, taken_by).await?;
+            let still_there = there.iter().filter(|run| run.has_place()).count();
+            if !limit.leaves_room(still_there) {
+                return Ok(());
+            }
         }
-        let in_work = self
-            .standing(organization_id, &IN_WORK, limit.0, None)
-            .await?;
-        Ok(limit.leaves_room(queued.len() + in_work.len()))
+        self.admit_waiting(run.organization_id, JustNow::Waits(run.id), now)
+            .await
+            .map(drop)
     }
 
     /// Whether an organization may have one more run in work.

@@ -32,7 +32,7 @@ mod transactions;
 mod workflow_versions;
 mod workflows;
 
-pub use admission::JustNow;
+pub use admission::{JustNow, Room};
 pub use allowances::{Allowance, AllowanceKind};
 pub use api_keys::{
     ApiKey, ApiKeyText, CreatedApiKey, DeletedApiKey, MOST_API_KEYS, NewApiKey, Role,

@@ -13,7 +13,7 @@ use domain::{RunId, WorkflowId};
 use serde::Deserialize;
 use serde_json::Value;
 use store::{
-    AllowanceKind, CreatedRun, IdempotencyKey, JustNow, Replay, Role, RunMessage, fresh_commit,
+    AllowanceKind, CreatedRun, IdempotencyKey, Replay, Role, Room, RunMessage, fresh_commit,
     fresh_id, now,
 };
 use utoipa::ToSchema;
@@ -206,23 +206,20 @@ async fn begin(
         AllowanceKind::Creates,
         at,
     );
-    let (spent, has_room) = tokio::join!(spent, api.store.has_room(caller.organization_id));
+    let (spent, room) = tokio::join!(spent, api.store.room(caller.organization_id));
     spent?;
     let mut run = Run::create(new, at, fresh_commit());
-    if !has_room? {
+    let room = room?;
+    if room != Room::Free {
         run = run.admitted(false, at);
     }
     if let CreatedRun::Replayed(replay) = api.store.create_run(&run, &input, key).await? {
         return answer_again(api, caller, replay).await;
     }
-    let enqueued = if run.waits_for_admission() {
-        // It is enqueued when another one ends. The last one may have ended since it was counted, and have seen nobody wait.
-        api.store
-            .admit_waiting(run.organization_id, JustNow::Waits(run.id), at)
-            .await
-            .map(drop)
-    } else {
-        api.store.enqueue_run(RunMessage::about(&run)).await
+    let enqueued = match room {
+        Room::Free => api.store.enqueue_run(RunMessage::about(&run)).await,
+        // It is enqueued when another one ends.
+        Room::Taken(by) => api.store.admit_written(&run, &by, at).await,
     };
     if let Err(error) = enqueued {
         // The run is written, and its dueAt makes the sweeper enqueue it: the caller has what they asked for.

@@ -118,6 +118,12 @@ pub(crate) enum By {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Room {
+    Free,
+    Taken(u8),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct World {
     runs: [Stage; RUNS],
     /// What the index shows.
@@ -126,10 +132,10 @@ pub(crate) struct World {
     due: [i8; RUNS],
     /// Which the queue has a message about.
     messages: u8,
-    /// Whether there was room for those that are about to be written.
-    creating: [Option<bool>; RUNS],
-    /// Which were written as waiting by somebody who still is to look.
-    to_look: u8,
+    /// What was found for those that are about to be written.
+    creating: [Option<Room>; RUNS],
+    /// Which were written as waiting by somebody who still is to look; with those that were in the way, if that is known.
+    to_look: [Option<u8>; RUNS],
     claims: [Option<Claim>; AT_ONCE],
     looks: [Option<Look>; AT_ONCE],
     /// Whether this sweep has looked for the organization.
@@ -144,6 +150,7 @@ pub(crate) enum Action {
     Count(usize),
     Write(usize),
     WriterDies(usize),
+    FindsThemThere(usize),
     LoseMessage(usize),
     CountForClaim(usize),
     Claim(usize),
@@ -306,7 +313,7 @@ impl Model for Admission {
             due: [0; RUNS],
             messages: 0,
             creating: [None; RUNS],
-            to_look: 0,
+            to_look: [None; RUNS],
             claims: [None; AT_ONCE],
             looks: [None; AT_ONCE],
             has_swept_waiting: false,
@@ -354,7 +361,7 @@ impl Admission {
         let is_quiet = world.claims == [None; AT_ONCE]
             && world.looks == [None; AT_ONCE]
             && world.creating == [None; RUNS]
-            && world.to_look == 0
+            && world.to_look == [None; RUNS]
             && world.messages == 0;
         let is_swept = (0..RUNS).filter(is_live).all(|run| world.due[run] > 0);
         let is_heard = self.faults || !world.runs.contains(&Stage::Ended);
@@ -414,7 +421,11 @@ impl Admission {
                     let has_room = self.limit().leaves_room(shown.count_ones() as usize)
                         && (waits == 0 || self.has(Flaw::NewOnesGoAhead));
                     let mut next = *world;
-                    next.creating[run] = Some(has_room);
+                    next.creating[run] = Some(if has_room {
+                        Room::Free
+                    } else {
+                        Room::Taken(shown)
+                    });
                     steps.push((Action::Count(run), Ok(next)));
                     // What others did since it has counted could be seen by nobody then; so order is held to here.
                     let waits_visibly = (0..RUNS).any(|other| {
@@ -424,22 +435,20 @@ impl Admission {
                         steps.push((Action::Count(run), Err(Broken(OUT_OF_ORDER))));
                     }
                 }
-                (Stage::Absent, Some(has_room)) => {
+                (Stage::Absent, Some(room)) => {
                     let mut next = *world;
                     next.creating[run] = None;
-                    let stage = if has_room {
-                        Stage::Queued
-                    } else {
-                        Stage::Waiting
+                    let stage = match room {
+                        Room::Free => Stage::Queued,
+                        Room::Taken(_) => Stage::Waiting,
                     };
                     next.goes(run, stage, SOON);
                     if self.faults {
                         steps.push((Action::WriterDies(run), Ok(next)));
                     }
-                    if has_room {
-                        next.messages |= bit(run);
-                    } else {
-                        next.to_look |= bit(run);
+                    match room {
+                        Room::Free => next.messages |= bit(run),
+                        Room::Taken(by) => next.to_look[run] = Some(by),
                     }
                     steps.push((Action::Write(run), Ok(next)));
                 }
@@ -498,7 +507,7 @@ impl Admission {
             if is_ready && stage == read {
                 world.goes(run, Stage::Waiting, SOON);
             }
-            world.to_look |= bit(run);
+            world.to_look[run] = Some(0);
             return Ok(world);
         }
         // Letting in and out is no change of a run, so that a claim counts as what it was read as.
@@ -531,14 +540,16 @@ impl Admission {
 
     fn looks(&self, world: &World, steps: &mut Steps<Self>) {
         for run in 0..RUNS {
-            if has(world.to_look, run) {
+            if let Some(in_the_way) = world.to_look[run] {
                 let mut next = *world;
-                next.to_look &= !bit(run);
+                next.to_look[run] = None;
                 if self.faults {
                     steps.push((Action::WriterDies(run), Ok(next)));
                 }
-                if self.has(Flaw::WritersDoNotLook) {
-                    steps.push((Action::WriterDies(run), Ok(next)));
+                // One look at those that were in the way tells nearly always.
+                let still_there = (in_the_way & world.with_place()).count_ones() as usize;
+                if !self.limit().leaves_room(still_there) || self.has(Flaw::WritersDoNotLook) {
+                    steps.push((Action::FindsThemThere(run), Ok(next)));
                 } else {
                     self.begin_look(&next, run, By::Writer, steps);
                 }
