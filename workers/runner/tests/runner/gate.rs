@@ -1,18 +1,21 @@
 //! A gate before AWS (here the emulator), through which a runner's calls go: while it is closed to an operation, that is
 //! answered as AWS answers when it has no room.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::http;
+use crate::setting::in_time;
 
 pub(crate) struct Gate {
     pub(crate) url: String,
@@ -24,6 +27,8 @@ struct Guard {
     upstream: String,
     closed_to: Mutex<Option<&'static str>>,
     refused: watch::Sender<usize>,
+    passed: watch::Sender<HashSet<String>>,
+    passing: Mutex<JoinSet<()>>,
 }
 
 impl Gate {
@@ -32,6 +37,8 @@ impl Gate {
             upstream: upstream.trim_end_matches('/').to_owned(),
             closed_to: Mutex::new(None),
             refused: watch::Sender::new(0),
+            passed: watch::Sender::default(),
+            passing: Mutex::default(),
         });
         let router = Router::new().fallback(pass).with_state(Arc::clone(&guard));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -54,17 +61,39 @@ impl Gate {
         self.guard.set(None);
     }
 
+    /// Waits until a call of an operation has passed; its answer may be a while under way.
+    pub(crate) async fn has_passed(&self, operation: &str) {
+        let mut passed = self.guard.passed.subscribe();
+        let waiting = passed.wait_for(|passed| passed.contains(operation));
+        in_time("a call", waiting).await.expect("the gate is there");
+    }
+
     /// Waits until it has refused so many calls.
     pub(crate) async fn has_refused(&self, calls: usize) {
         let mut refused = self.guard.refused.subscribe();
-        refused
-            .wait_for(|refused| *refused >= calls)
+        let waiting = refused.wait_for(|refused| *refused >= calls);
+        in_time("a refusal", waiting)
             .await
             .expect("the gate is there");
     }
 }
 
 impl Guard {
+    async fn ask(&self, head: Parts, body: Bytes) -> Response {
+        let url = format!("{}{}", self.upstream, head.uri);
+        let answer = http::client()
+            .request(head.method, url)
+            .headers(head.headers)
+            .body(body)
+            .send()
+            .await
+            .expect("the emulator answers");
+        let (status, mut headers) = (answer.status(), answer.headers().clone());
+        headers.remove(header::TRANSFER_ENCODING);
+        let body: Bytes = answer.bytes().await.expect("a body");
+        (status, headers, Body::from(body)).into_response()
+    }
+
     fn set(&self, closed_to: Option<&'static str>) {
         *self.lock() = closed_to;
     }
@@ -76,12 +105,15 @@ impl Guard {
     }
 }
 
+/// Hands a call on, and goes on with it even if whoever made it hangs up: AWS doesn't notice that at once either.
 async fn pass(State(guard): State<Arc<Guard>>, request: Request) -> Response {
     let operation = request
         .headers()
         .get("x-amz-target")
-        .and_then(|target| target.to_str().ok());
-    let is_closed = (*guard.lock()).is_some_and(|closed_to| operation == Some(closed_to));
+        .and_then(|target| target.to_str().ok())
+        .unwrap_or_default()
+        .to_owned();
+    let is_closed = (*guard.lock()).is_some_and(|closed_to| operation == closed_to);
     if is_closed {
         guard.refused.send_modify(|refused| *refused += 1);
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
@@ -90,16 +122,19 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request) -> Response {
     let body = axum::body::to_bytes(body, usize::MAX)
         .await
         .expect("a body");
-    let url = format!("{}{}", guard.upstream, head.uri);
-    let answer = http::client()
-        .request(head.method, url)
-        .headers(head.headers)
-        .body(body)
-        .send()
-        .await
-        .expect("the emulator answers");
-    let (status, mut headers) = (answer.status(), answer.headers().clone());
-    headers.remove(header::TRANSFER_ENCODING);
-    let body: Bytes = answer.bytes().await.expect("a body");
-    (status, headers, Body::from(body)).into_response()
+    let (sender, answer) = oneshot::channel();
+    let asking = Arc::clone(&guard);
+    guard
+        .passing
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .spawn(async move {
+            asking.passed.send_modify(|passed| {
+                passed.insert(operation);
+            });
+            let answer = asking.ask(head, body).await;
+            // Whoever asked may have hung up.
+            let _ = sender.send(answer);
+        });
+    answer.await.expect("the emulator answers")
 }

@@ -54,7 +54,7 @@ pub(crate) fn failure_code(run: &Run) -> Option<FailureCode> {
     }
 }
 
-async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub(crate) async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
     let ended = tokio::time::timeout(PATIENCE, future).await;
     ended.unwrap_or_else(|_| panic!("{what} took longer than {PATIENCE:?}"))
 }

@@ -10,6 +10,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use crate::setting::in_time;
+
 pub(crate) struct Site {
     pub(crate) url: String,
     arrived: Mutex<mpsc::UnboundedReceiver<Visit>>,
@@ -53,7 +55,9 @@ impl Site {
     /// The next visit that arrives.
     pub(crate) async fn visit(&self) -> Visit {
         let mut arrived = self.arrived.lock().await;
-        arrived.recv().await.expect("the site serves")
+        in_time("a visit", arrived.recv())
+            .await
+            .expect("the site serves")
     }
 
     /// How many have arrived so far.
@@ -70,7 +74,7 @@ impl Visit {
 
     /// Waits until the visitor has hung up.
     pub(crate) async fn given_up(self) {
-        self.given_up
+        in_time("hanging up", self.given_up)
             .await
             .expect_err("the site never says so itself");
     }
