@@ -327,3 +327,33 @@ fn values_can_neither_grow_nor_nest_without_bound() {
     }
     assert_eq!(run("\"{{ x ~ x }}\"", 2), Ok(json!("abababab")));
 }
+
+#[test]
+fn a_time_zone_that_there_is_not_is_found_with_what_was_meant() {
+    let errors_in = |zone: &str| {
+        errors_of(&format!(
+            "{}browser: {{ timeZone: {zone} }}\n",
+            workflow(&["back:"])
+        ))
+    };
+    for right in [
+        "Europe/Berlin",
+        "UTC",
+        "America/Argentina/Buenos_Aires",
+        "Etc/GMT+5",
+    ] {
+        assert_eq!(errors_in(right), [], "{right}");
+    }
+    for (wrong, meant) in [
+        ("Europe/Berln", Some("Europe/Berlin")),
+        ("europe/berlin", Some("Europe/Berlin")),
+        ("Mars/Phobos", None),
+        ("+02:00", None),
+    ] {
+        let errors = errors_in(wrong);
+        assert_eq!(errors.len(), 1, "{wrong}: {errors:?}");
+        assert_eq!(errors[0].suggestion.as_deref(), meant, "{wrong}");
+        assert_eq!(errors[0].place.pointer, "/browser/timeZone");
+        assert!(errors[0].message.contains("there is no time zone"));
+    }
+}

