@@ -304,6 +304,9 @@ output: { at: '{{ input.site }}' }
         said.contains("the upstream proxy did not accept the credentials"),
         "{said}"
     );
+    let record = std::fs::read_to_string(place.path("b/run.json")).expect("the record");
+    let record: Value = serde_json::from_str(&record).expect("JSON");
+    assert_eq!(record["failure"]["retryable"], false, "{record:#}");
 
     let (code, said) = run("c", "hunter22", "somebody:canary-4711@proxy.test");
     assert_eq!(code, Some(2), "{said}");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use async_trait::async_trait;
 use domain::run::SkippedState;
-use engine::{Answer, ArtifactBody, Host, Interrupted, NewArtifact, Question};
+use engine::{Answer, ArtifactBody, Host, Interrupted, NewArtifact, Question, Unreached};
 use platform::socks_proxy::Failure;
 use runner::Held;
 use serde_json::Value;
@@ -143,8 +143,11 @@ impl Host for FolderHost<'_> {
         failure.is_refusal().then(|| failure.to_string())
     }
 
-    async fn explain_failure(&mut self, url: &str) -> Option<String> {
-        self.failure_of(url).map(|failure| failure.to_string())
+    async fn explain_failure(&mut self, url: &str) -> Option<Unreached> {
+        self.failure_of(url).map(|failure| Unreached {
+            reason: failure.to_string(),
+            is_lasting: failure.is_lasting(),
+        })
     }
 }
 

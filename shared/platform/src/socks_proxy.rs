@@ -97,6 +97,27 @@ impl Failure {
         )
     }
 
+    /// Whether it is the same on every try until somebody changes a setting: the upstream proxy's address or credentials.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::Blocked(_) => true,
+            Self::UnknownHost | Self::Refused | Self::Unreachable | Self::TimedOut => false,
+            Self::Upstream(failure) => match failure {
+                UpstreamFailure::Blocked(_)
+                | UpstreamFailure::NotAProxy
+                | UpstreamFailure::CredentialsMissing
+                | UpstreamFailure::CredentialsRejected => true,
+                UpstreamFailure::UnknownHost
+                | UpstreamFailure::Refused
+                | UpstreamFailure::Unreachable
+                | UpstreamFailure::TimedOut
+                | UpstreamFailure::Denied(_)
+                | UpstreamFailure::HostUnreachable(_) => false,
+            },
+        }
+    }
+
     fn reply(&self) -> ReplyError {
         match self {
             Self::Blocked(_) => ReplyError::ConnectionNotAllowed,

@@ -111,7 +111,7 @@ impl Fault {
                 | FailureCode::ElementNotFound
                 | FailureCode::ExtractionFailed
                 | FailureCode::NavigationFailed
-        )
+        ) && (self.code != FailureCode::NavigationFailed || self.retryable)
     }
 
     /// Whether the browser can't be used any more.

@@ -38,9 +38,18 @@ pub trait Host: Send {
 
     /// Says why the guard of the browser's traffic could not reach a URL, if it was not refused: to the browser, all
     /// its failures look the same.
-    async fn explain_failure(&mut self, _url: &str) -> Option<String> {
+    async fn explain_failure(&mut self, _url: &str) -> Option<Unreached> {
         None
     }
+}
+
+/// Why a URL was not reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreached {
+    /// For a person.
+    pub reason: String,
+    /// Whether it is the same on every try, until somebody changes a setting.
+    pub is_lasting: bool,
 }
 
 /// Why a run must not go on here. The engine stops at once and passes it through.

@@ -23,6 +23,6 @@ mod steps;
 
 pub use chromium::Chromium;
 pub use execution::{CLEANING_UP, Inputs, Outcome, Report, execute};
-pub use host::{Answer, ArtifactBody, Cut, Host, Interrupted, NewArtifact, Question};
+pub use host::{Answer, ArtifactBody, Cut, Host, Interrupted, NewArtifact, Question, Unreached};
 pub use mask::Mask;
 pub use seam::{Browser, ReceivedResponse, Scrolling, UploadedContent, UploadedFile};

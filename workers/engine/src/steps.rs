@@ -196,9 +196,13 @@ impl Execution<'_> {
             if let Some(reason) = self.host.explain_refusal(url).await {
                 return Err(Fault::lasting(FailureCode::AddressBlocked, reason).into());
             }
-            if let Some(reason) = self.host.explain_failure(url).await {
-                let message = format!("could not load {url}: {reason}");
-                return Err(Fault::passing(FailureCode::NavigationFailed, message).into());
+            if let Some(why) = self.host.explain_failure(url).await {
+                let message = format!("could not load {url}: {}", why.reason);
+                let fault = Fault {
+                    retryable: !why.is_lasting,
+                    ..Fault::passing(FailureCode::NavigationFailed, message)
+                };
+                return Err(fault.into());
             }
         }
         navigated(Err(error))

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use domain::definition::Secret;
 use domain::run::{Event, InputField, InputRequest, Rejected, Run, SkippedState, Status};
 use domain::{ArtifactId, InputRequestId};
-use engine::{Answer, Host, Interrupted, NewArtifact, Question};
+use engine::{Answer, Host, Interrupted, NewArtifact, Question, Unreached};
 use platform::retry::{Backoff, random_fraction};
 use platform::socks_proxy::Failure;
 use platform::telemetry::metrics::Measurement;
@@ -176,8 +176,11 @@ impl Host for RunHost<'_> {
         failure.is_refusal().then(|| failure.to_string())
     }
 
-    async fn explain_failure(&mut self, url: &str) -> Option<String> {
-        self.failure_of(url).map(|failure| failure.to_string())
+    async fn explain_failure(&mut self, url: &str) -> Option<Unreached> {
+        self.failure_of(url).map(|failure| Unreached {
+            reason: failure.to_string(),
+            is_lasting: failure.is_lasting(),
+        })
     }
 }
 
