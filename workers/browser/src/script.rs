@@ -120,6 +120,11 @@ impl Page {
                 Err(timed_out(deadline))
             }
             Err(Error::TimedOut { .. }) => Err(timed_out(deadline)),
+            Err(Error::Protocol { message, .. }) if message.contains("reference chain") => {
+                Err(Error::Script {
+                    message: "its value refers to itself, or is nested too deep".to_owned(),
+                })
+            }
             Err(error) => Err(error),
         }
     }

@@ -427,8 +427,20 @@ impl Execution<'_> {
             .iter()
             .map(|(name, data)| Ok((name.clone(), data.value(&self.scope)?)))
             .collect::<Result<Map<_, _>, EvaluationError>>()?;
-        // The line of its own lets the script end in a comment.
-        let function = format!("(args) => (\n{script}\n)");
+        // The line of its own lets the script end in a comment. What is too large stays in the page, and so does what
+        // nobody asked for, which may be no JSON.
+        let given = if variable.is_some() {
+            format!(
+                "(value) => {{ \
+                 const size = (JSON.stringify(value) ?? '').length; \
+                 if (size > {MOST_RESPONSE_BYTES}) \
+                 throw new RangeError(`it gave ${{size}} bytes, and may give {MOST_RESPONSE_BYTES}`); \
+                 return value }}"
+            )
+        } else {
+            "() => {}".to_owned()
+        };
+        let function = format!("(args) => (async () => (\n{script}\n))().then({given})");
         let value = self
             .browser
             .evaluate(

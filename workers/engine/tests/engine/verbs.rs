@@ -2,7 +2,7 @@
 
 use browser::{Browser, LaunchOptions, find_or_install};
 use domain::FailureCode;
-use domain::definition::{Definition, Secret};
+use domain::definition::{Definition, Secret, time_zones};
 use engine::{Answer, Chromium, Inputs, Outcome, execute};
 use serde_json::{Value, json};
 
@@ -428,5 +428,54 @@ async fn a_page_that_leads_to_an_origin_that_is_not_allowed_ends_the_run_there()
     for origins in [both.as_str(), ""] {
         let (outcome, _) = run(&site, &workflow(origins, "click: { text: Link }"), [], []).await;
         assert!(matches!(outcome, Outcome::Completed { .. }), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_browser_knows_every_time_zone_that_a_definition_can_name() {
+    let site = Site::start(|_| Some(html(""))).await;
+    let zones = serde_json::to_string(&time_zones().collect::<Vec<_>>()).expect("JSON");
+    let script = "args.zones.filter(zone => { try { new Intl.DateTimeFormat('en', {timeZone: zone}); return false } catch { return true } })";
+    let steps = format!(
+        "      - evaluate: {{ script: \"{script}\", args: {{ zones: {zones} }}, as: unknown }}\n"
+    );
+    let (unknown, _) = output(&site, &steps, "{ unknown: '{{ unknown }}' }").await;
+    assert_eq!(unknown, json!({"unknown": []}));
+}
+
+#[tokio::test]
+async fn what_a_script_gives_is_bounded_and_what_nobody_asked_for_may_be_anything() {
+    let site = Site::start(|_| Some(html(""))).await;
+    let (kept, _) = output(
+        &site,
+        "      - evaluate: window\n      - evaluate: { script: '[1, await Promise.resolve(2)] // both', as: both }\n",
+        "{ both: '{{ both }}' }",
+    )
+    .await;
+    assert_eq!(kept, json!({"both": [1, 2]}));
+    for (script, said) in [
+        (
+            "'x'.repeat(2 ** 21)",
+            "it gave 2097154 bytes, and may give 1048576",
+        ),
+        ("window", "circular structure"),
+        (
+            "(() => { let a = []; for (let i = 0; i < 3000; i++) a = [a]; return a })()",
+            "nested too deep",
+        ),
+        (
+            "(() => { throw new Error('a ' + args.b) })()",
+            "Error: a undefined",
+        ),
+    ] {
+        let yaml = format!(
+            "name: Test\nstates: [{{ name: a, steps: [{{ goto: '{{{{ input.url }}}}/' }}, {{ evaluate: {{ script: \"{script}\", as: b }} }}] }}]\n"
+        );
+        let (outcome, _) = run(&site, &yaml, SECRETS, []).await;
+        let Outcome::Failed(failure) = outcome else {
+            panic!("{script}: {outcome:?}")
+        };
+        assert_eq!(failure.code, FailureCode::WorkflowInvalid, "{failure:?}");
+        assert!(failure.message.contains(said), "{failure:?}");
     }
 }
