@@ -150,6 +150,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_csv_has_each_text_as_it_is_also_what_a_spreadsheet_would_take_for_more() {
+        let texts = [
+            "a, \"b\"",
+            "two\nlines\r\n",
+            "=1+1",
+            "+49 30",
+            "-",
+            "@x",
+            " é ",
+        ];
+        let records: Vec<Record> = texts
+            .iter()
+            .map(|text| vec![json!(text), json!(null), json!(-1.5), json!([true, ","])])
+            .collect();
+        let names = ["text", "nothing", "of, \"it\"", "list"];
+        let csv = records_as_csv(&names, &records).expect("a CSV");
+        let mut reader = csv::Reader::from_reader(csv.as_slice());
+        assert_eq!(reader.headers().expect("names"), &names[..]);
+        for (row, text) in reader.records().zip(texts) {
+            assert_eq!(row.expect("a row"), [text, "", "-1.5", "[true,\",\"]"][..]);
+        }
+    }
+
+    #[test]
     fn names_are_unique_and_stay_in_their_folder() {
         let mut names = ArtifactNames::default();
         assert_eq!(names.claim("a.csv"), "a.csv");
