@@ -31,7 +31,8 @@ pub(crate) async fn violations(stage: &Stage) -> anyhow::Result<Vec<String>> {
     }
     its_events_arrived(stage, &runs, &items, &mut wrong);
     for item in items.iter().filter(|item| item["sk"] == "JOBRUN") {
-        it_led_its_runs(&serde_json::from_value(item.clone())?, &runs, &mut wrong);
+        let job_run = serde_json::from_value(item.clone())?;
+        it_led_its_runs(stage, &job_run, &runs, &mut wrong);
     }
     Ok(wrong)
 }
@@ -279,7 +280,7 @@ fn its_events_arrived(stage: &Stage, runs: &[Run], items: &[Value], wrong: &mut 
     }
 }
 
-fn it_led_its_runs(job_run: &JobRun, runs: &[Run], wrong: &mut Vec<String>) {
+fn it_led_its_runs(stage: &Stage, job_run: &JobRun, runs: &[Run], wrong: &mut Vec<String>) {
     let mut say = |what: String| wrong.push(format!("job run {}: {what}", job_run.id));
     if !job_run.status.is_final() {
         say(format!("it has not ended, it is {}", job_run.status));
@@ -314,7 +315,7 @@ fn it_led_its_runs(job_run: &JobRun, runs: &[Run], wrong: &mut Vec<String>) {
             let (Some(ended), Some(started)) = (earlier.completed_at(), later.started_at) else {
                 continue;
             };
-            if started < ended {
+            if started.plus(stage.clocks_differ_by) < ended {
                 say(format!(
                     "run {} began before run {} had ended",
                     later.id, earlier.id

@@ -11,14 +11,16 @@ use tokio::sync::watch;
 use crate::chaos::http;
 use crate::chaos::world::World;
 
-/// How long it waits before it asks again.
+/// How long it waits before it asks again; each time twice as long, up to the longest.
 const ASKS_AGAIN_AFTER: Duration = Duration::from_millis(50);
+const ASKS_AGAIN_AT_LEAST: Duration = Duration::from_secs(1);
 
 /// How long it waits for an answer: a connection that a killed API left half open must not hold it for ever.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 
-/// How often it looks at a run, where it looks.
-const LOOKS_EVERY: Duration = Duration::from_millis(100);
+/// How soon it looks at a run again, where it looks: each time half as soon, down to the last, until the run has changed.
+const LOOKS_AGAIN_AFTER: Duration = Duration::from_millis(100);
+const LOOKS_AGAIN_AT_LEAST: Duration = Duration::from_secs(2);
 
 /// The code that it was sent to its phone.
 const CODE: &str = "123456";
@@ -58,6 +60,7 @@ impl Customer {
         idempotency_key: Option<&str>,
         body: Option<&Value>,
     ) -> anyhow::Result<(u16, Value)> {
+        let mut wait = ASKS_AGAIN_AFTER;
         loop {
             let url = format!("{}{path}", *self.api.borrow());
             let mut request = self
@@ -80,7 +83,8 @@ impl Customer {
                     return Ok((status, serde_json::from_slice(&body).unwrap_or_default()));
                 }
             }
-            tokio::time::sleep(ASKS_AGAIN_AFTER).await;
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(ASKS_AGAIN_AT_LEAST);
         }
     }
 
@@ -97,6 +101,52 @@ impl Customer {
         id_of(&run)
     }
 
+    /// Cancels a run. That it has ended already is what becomes of asking again after a lost answer.
+    pub(crate) async fn cancel(&self, run_id: &str) -> anyhow::Result<()> {
+        let path = format!("/workflow-runs/{run_id}/cancel");
+        let (status, answer) = self.call("POST", &path, None, None).await?;
+        anyhow::ensure!(
+            matches!(status, 200 | 409),
+            "the run was not cancelled: {status} {answer}"
+        );
+        Ok(())
+    }
+
+    /// Has a run that has ended made again, under one idempotency key however often it asks; answers the new one's id.
+    pub(crate) async fn retry(
+        &self,
+        idempotency_key: &str,
+        run_id: &str,
+    ) -> anyhow::Result<String> {
+        let path = format!("/workflow-runs/{run_id}/retry");
+        let (status, run) = self
+            .call("POST", &path, Some(idempotency_key), None)
+            .await?;
+        anyhow::ensure!(status == 201, "the run was not retried: {status} {run}");
+        id_of(&run)
+    }
+
+    /// Waits until there is a run: those of a job run are not made by whoever starts it.
+    pub(crate) async fn await_run(&self, run_id: &str) -> anyhow::Result<()> {
+        let path = format!("/workflow-runs/{run_id}");
+        while self.call("GET", &path, None, None).await?.0 == 404 {
+            tokio::time::sleep(LOOKS_AGAIN_AFTER).await;
+        }
+        Ok(())
+    }
+
+    /// Waits for the webhook that says that a run asks a person.
+    pub(crate) async fn await_question(&self, world: &World, run_id: &str) -> anyhow::Result<()> {
+        let mut arrivals = world.arrivals();
+        loop {
+            arrivals.borrow_and_update();
+            if told_of(world, run_id).any(|run| run["status"] == "AWAITING_USER_INPUT") {
+                return Ok(());
+            }
+            arrivals.changed().await.context("the world has ended")?;
+        }
+    }
+
     /// Answers every question of a run, once each and not before `may_answer`, until it has ended. Answers how often it
     /// was asked.
     pub(crate) async fn accompany(
@@ -108,16 +158,12 @@ impl Customer {
     ) -> anyhow::Result<usize> {
         let mut arrivals = world.arrivals();
         let mut answered = HashSet::new();
+        let (mut last_seen, mut wait) = (Value::Null, LOOKS_AGAIN_AFTER);
         loop {
             let runs = match learns {
                 Learns::ByWebhook => {
                     arrivals.borrow_and_update();
-                    let webhooks = world.webhooks().into_iter();
-                    webhooks
-                        .filter_map(|webhook| serde_json::from_str::<Value>(&webhook.body).ok())
-                        .map(|mut body| body["data"].take())
-                        .filter(|run| run["id"] == run_id)
-                        .collect()
+                    told_of(world, run_id).collect()
                 }
                 Learns::ByPolling => {
                     let path = format!("/workflow-runs/{run_id}");
@@ -143,7 +189,16 @@ impl Customer {
             }
             match learns {
                 Learns::ByWebhook => arrivals.changed().await.context("the world has ended")?,
-                Learns::ByPolling => tokio::time::sleep(LOOKS_EVERY).await,
+                Learns::ByPolling => {
+                    let seen = runs.first().map(|run| run["sequence"].clone());
+                    wait = if seen.as_ref() == Some(&last_seen) {
+                        (wait * 2).min(LOOKS_AGAIN_AT_LEAST)
+                    } else {
+                        LOOKS_AGAIN_AFTER
+                    };
+                    last_seen = seen.unwrap_or_default();
+                    tokio::time::sleep(wait).await;
+                }
             }
         }
     }
@@ -160,6 +215,15 @@ impl Customer {
         );
         Ok(())
     }
+}
+
+/// The run as each webhook about it has it.
+fn told_of(world: &World, run_id: &str) -> impl Iterator<Item = Value> {
+    let webhooks = world.webhooks().into_iter();
+    webhooks
+        .filter_map(|webhook| serde_json::from_str::<Value>(&webhook.body).ok())
+        .map(|mut body| body["data"].take())
+        .filter(move |run| run["id"] == run_id)
 }
 
 pub(crate) fn id_of(resource: &Value) -> anyhow::Result<String> {

@@ -14,4 +14,5 @@ pub(crate) mod proxy;
 pub(crate) mod roles;
 pub(crate) mod scripted;
 pub(crate) mod stage;
+pub(crate) mod workflows;
 pub(crate) mod world;

@@ -11,12 +11,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use api::{Api, router};
+use domain::Timestamp;
 use localstack::pollers;
 use platform::addresses::AllowAddresses;
 use platform::configuration::{Environment, Limits, Logs, Resources, Runner};
 use platform::guarded_http::GuardedClient;
+use serde_json::json;
 use store::local::stream::StreamReader;
-use store::{Connection, Store, now};
+use store::{Connection, Job, Store, now};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::net::unix::pipe;
@@ -29,6 +31,9 @@ const PLAY: &str = "--play";
 
 /// The customer of the tests and what they stand for is on loopback.
 const ALLOW_ADDRESSES: AllowAddresses = AllowAddresses::AndLoopback;
+
+/// How long a part waits after something did not work.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A part of the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +48,10 @@ pub(crate) enum Role {
         records: Records,
     },
     Deliverer,
+    /// Starts a job run for an occurrence, as the schedule sends it, and ends.
+    JobTrigger {
+        occurrence: String,
+    },
     /// Sweeps once, at a time that is so far ahead of the clock, and ends.
     Sweeper {
         ahead: Duration,
@@ -59,6 +68,18 @@ pub(crate) enum Records {
 }
 
 impl Role {
+    /// The job-trigger with an occurrence of a job's schedule.
+    pub(crate) fn trigger(job: &Job, scheduled_at: Timestamp) -> Self {
+        let occurrence = json!({
+            "jobId": job.id,
+            "scheduledTime": scheduled_at,
+            "generation": job.generation,
+        });
+        Self::JobTrigger {
+            occurrence: occurrence.to_string(),
+        }
+    }
+
     /// What the executable is started with.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let mut arguments = vec![PLAY.to_owned()];
@@ -77,6 +98,9 @@ impl Role {
                 arguments.extend(["dispatcher", stream_arn, records].map(str::to_owned));
             }
             Self::Deliverer => arguments.push("deliverer".to_owned()),
+            Self::JobTrigger { occurrence } => {
+                arguments.extend(["job-trigger", occurrence].map(str::to_owned));
+            }
             Self::Sweeper { ahead } => {
                 arguments.extend(["sweeper".to_owned(), ahead.as_millis().to_string()]);
             }
@@ -99,6 +123,9 @@ impl Role {
                 },
             },
             ["deliverer"] => Self::Deliverer,
+            ["job-trigger", occurrence] => Self::JobTrigger {
+                occurrence: (*occurrence).to_owned(),
+            },
             ["sweeper", ahead] => Self::Sweeper {
                 ahead: Duration::from_millis(ahead.parse()?),
             },
@@ -153,6 +180,15 @@ async fn play(arguments: &[String]) -> anyhow::Result<()> {
                 records,
             } => dispatch(store, &connection, &stream_arn, records).await,
             Role::Deliverer => deliver(store).await,
+            Role::JobTrigger { occurrence } => {
+                let occurrence = serde_json::from_str(&occurrence)?;
+                let answer = job_trigger::handle(&store, occurrence).await?;
+                anyhow::ensure!(
+                    matches!(answer, job_trigger::Answer::Started { .. }),
+                    "the occurrence started nothing: {answer:?}"
+                );
+                Ok(())
+            }
             Role::Sweeper { ahead } => {
                 sweeper::handle(&store, now().plus(ahead)).await;
                 Ok(())
@@ -217,10 +253,18 @@ pub(crate) async fn dispatch(
 ) -> anyhow::Result<()> {
     let mut reader = StreamReader::new(connection, stream_arn);
     if records == Records::New {
-        reader.find_shards().await?;
-        while !reader.read().await?.is_empty() {}
+        while let Err(error) = pass_by(&mut reader).await {
+            tracing::warn!(%error, "The stream could not be read");
+            tokio::time::sleep(PAUSE).await;
+        }
     }
     pollers::feed_dispatcher(store, reader).await;
+    Ok(())
+}
+
+async fn pass_by(reader: &mut StreamReader) -> store::Result<()> {
+    reader.find_shards().await?;
+    while !reader.read().await?.is_empty() {}
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! What is outside of the service: a site that workflows go to, and a customer's server that webhooks come to.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
@@ -29,7 +30,7 @@ pub(crate) struct World {
 #[derive(Debug, Default)]
 struct Seen {
     webhooks: Mutex<Vec<ReceivedWebhook>>,
-    visits: Mutex<Vec<String>>,
+    visits: Mutex<BTreeMap<String, u32>>,
     /// How many webhooks there are.
     arrived: watch::Sender<usize>,
 }
@@ -67,8 +68,8 @@ impl World {
         self.seen.arrived.subscribe()
     }
 
-    /// Every page that was asked for, in order.
-    pub(crate) fn visits(&self) -> Vec<String> {
+    /// Every page that was asked for, and how often.
+    pub(crate) fn visits(&self) -> BTreeMap<String, u32> {
         lock(&self.seen.visits).clone()
     }
 }
@@ -102,7 +103,7 @@ const PAGE: &str = "<!doctype html><title>A page</title><label>Password <input t
     <label>Code <input></label><table><tr><td>Ada</td></tr></table>";
 
 async fn visit(State(seen): State<Arc<Seen>>, uri: Uri) -> Html<&'static str> {
-    lock(&seen.visits).push(uri.path().to_owned());
+    *lock(&seen.visits).entry(uri.path().to_owned()).or_default() += 1;
     Html(PAGE)
 }
 

@@ -1,16 +1,14 @@
 //! One case: one process, killed at one boundary, on resources of its own.
 
-use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::Context;
-use domain::job_run::OnFailure;
-use domain::run::{Phase, Status};
-use domain::{FailureCode, JobId, WorkflowId};
+use domain::run::{Phase, Run, Status};
+use domain::{FailureCode, WorkflowId};
 use platform::configuration::{Environment, Runner};
-use store::{Job, JobWorkflow, Store, fresh_id, now};
+use store::{Job, RunMessage, Store, now};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -24,7 +22,7 @@ use crate::chaos::policy::{Boundary, KillAt, Quiet};
 use crate::chaos::process::Process;
 use crate::chaos::proxy::{Proxy, Seen};
 use crate::chaos::roles::{self, Records};
-use crate::chaos::stage::Stage;
+use crate::chaos::stage::{self, Stage};
 use crate::debts;
 use crate::scenario::Scenario;
 
@@ -61,7 +59,7 @@ pub(crate) async fn go(
     scenario: Scenario,
     boundary: Option<Boundary>,
 ) -> anyhow::Result<Vec<Seen>> {
-    let stage = Stage::set().await?;
+    let stage = Stage::set(scenario.concurrent_runs()).await?;
     let proxy = Proxy::start(stage.aws_url()?).await?;
     let dies = boundary.is_some();
     if let Some(boundary) = boundary {
@@ -96,8 +94,12 @@ fn story(stage: &Stage, proxy: &Proxy) -> String {
 async fn go_on(scenario: Scenario, stage: &Stage, proxy: &Proxy, dies: bool) -> anyhow::Result<()> {
     let store = stage.store();
     let workflow_id = stage.save_workflow(&scenario.workflow()).await?;
+    let site = &stage.world.site_url;
+    let job = stage
+        .save_job(&[(workflow_id, 1), (workflow_id, 2)], site)
+        .await?;
     if scenario == Scenario::Sweeper {
-        debts::run_up(stage, workflow_id).await?;
+        debts::run_up(stage, workflow_id, &job).await?;
     }
     let (api_url, api) = watch::channel(String::new());
     let mut parts = JoinSet::new();
@@ -106,7 +108,7 @@ async fn go_on(scenario: Scenario, stage: &Stage, proxy: &Proxy, dies: bool) -> 
     let start = async |died: bool| {
         let lease = if died { LONG_LEASE } else { LEASE };
         let settings = stage.settings(lease, 1);
-        let role = scenario.victim(stage, died);
+        let role = scenario.victim(stage, &job, died);
         let process = Process::start(&role, &settings, proxy, &log_file).await?;
         if let Some(url) = &process.url {
             api_url.send_replace(url.clone());
@@ -118,7 +120,7 @@ async fn go_on(scenario: Scenario, stage: &Stage, proxy: &Proxy, dies: bool) -> 
     let mut has_died = false;
 
     let customer = Customer::new(api, stage.api_key.clone());
-    let mut asking = pin!(ask(scenario, stage, proxy, workflow_id, &customer));
+    let mut asking = pin!(ask(scenario, stage, proxy, workflow_id, &job, &customer));
     let mut is_asking = true;
     let mut looked = 0_u32;
     let mut sweeps = 0;
@@ -130,7 +132,7 @@ async fn go_on(scenario: Scenario, stage: &Stage, proxy: &Proxy, dies: bool) -> 
             ended = victim.ended(), if victim_lives => {
                 proxy.client_has_ended();
                 let ended = ended?;
-                if scenario == Scenario::Sweeper && ended.success() {
+                if scenario.victim_ends_by_itself() && ended.success() {
                     victim_lives = false;
                     continue;
                 }
@@ -154,11 +156,11 @@ async fn go_on(scenario: Scenario, stage: &Stage, proxy: &Proxy, dies: bool) -> 
             }
             _ = looks.tick() => {
                 looked += 1;
-                let sweeper_is_at_work = scenario == Scenario::Sweeper && victim_lives;
+                let is_at_work = scenario.victim_ends_by_itself() && victim_lives;
                 // Nothing that goes well needs the sweeper.
                 let is_its_turn = scenario == Scenario::Sweeper
                     || (has_died && looked.is_multiple_of(SWEEPS_EVERY));
-                if is_its_turn && !sweeper_is_at_work {
+                if is_its_turn && !is_at_work {
                     sweeps += 1;
                     let ahead = OVERDUE_AFTER * sweeps.min(FURTHEST_AHEAD);
                     sweeper::handle(store, Stage::ahead(ahead)).await;
@@ -166,7 +168,7 @@ async fn go_on(scenario: Scenario, stage: &Stage, proxy: &Proxy, dies: bool) -> 
                 let calls = calls_that_count(proxy);
                 let is_well = calls == counted
                     && !is_asking
-                    && !sweeper_is_at_work
+                    && !is_at_work
                     && check::violations(stage).await?.is_empty();
                 counted = calls;
                 quiet = if is_well { quiet + 1 } else { 0 };
@@ -194,7 +196,7 @@ async fn start_parts(
     parts: &mut JoinSet<anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
     let store = stage.store();
-    if scenario != Scenario::Api {
+    if !scenario.kills_the_api() {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         api_url.send_replace(format!("http://{}", listener.local_addr()?));
         parts.spawn(roles::serve_api(store.clone(), listener));
@@ -208,14 +210,8 @@ async fn start_parts(
             CancellationToken::new(),
         ));
     }
-    if !matches!(
-        scenario,
-        // The sweeper must make up for the stream all by itself.
-        Scenario::Sweeper
-            | Scenario::Dispatcher
-            | Scenario::DispatcherThatLosesRecords
-            | Scenario::DispatcherOfAJob
-    ) {
+    // The sweeper must make up for the stream all by itself.
+    if !scenario.kills_the_dispatcher() && scenario != Scenario::Sweeper {
         let connection = stage.fixture.connection.clone();
         let (store, stream_arn) = (store.clone(), stage.stream_arn().to_owned());
         parts.spawn(
@@ -234,57 +230,67 @@ async fn ask(
     stage: &Stage,
     proxy: &Proxy,
     workflow_id: WorkflowId,
+    job: &Job,
     customer: &Customer,
 ) -> anyhow::Result<()> {
+    let has_seen = |name: &str| {
+        let is_awaited = |seen: &Seen| seen.name == name || seen.became.starts_with("killed");
+        proxy.seen().iter().any(is_awaited)
+    };
+    let accompany = async |run: &str, learns, may_answer: &(dyn Fn() -> bool + Sync)| {
+        let asked = customer.accompany(&stage.world, run, learns, may_answer);
+        asked.await.map(drop)
+    };
+    let create = async |key| {
+        let body = stage.run_of(workflow_id);
+        customer.create_run(key, &body).await
+    };
     match scenario {
         Scenario::DispatcherOfAJob => {
-            let job = job_of_two(stage, workflow_id);
-            stage.store().create_job(&job).await?;
-            job_trigger::start_job(stage.store(), &job, "customer", None).await?;
-            Ok(())
+            job_trigger::start_job(stage.store(), job, "customer", None).await?;
         }
-        Scenario::Sweeper => Ok(()),
-        _ => {
-            let learns = if scenario == Scenario::Api {
-                Learns::ByWebhook
-            } else {
-                Learns::ByPolling
-            };
-            let run = customer
-                .create_run("one key", &stage.run_of(workflow_id))
-                .await?;
-            // A runner's heartbeat is one of its boundaries: the person thinks until one was seen, or until the runner
-            // has died.
-            let may_answer = || {
-                let is_awaited = |seen: &Seen| {
-                    seen.name == "DynamoDB PutItem LEASE" || seen.became.starts_with("killed")
-                };
-                !scenario.kills_the_runner() || proxy.seen().iter().any(is_awaited)
-            };
-            customer
-                .accompany(&stage.world, &run, learns, &may_answer)
-                .await?;
-            Ok(())
+        Scenario::JobTrigger | Scenario::Sweeper => {}
+        Scenario::Api => accompany(&create("one key").await?, Learns::ByWebhook, &|| true).await?,
+        Scenario::ApiThatCancelsAndRetries => {
+            let run = create("one key").await?;
+            customer.await_question(&stage.world, &run).await?;
+            customer.cancel(&run).await?;
+            let again = customer.retry("another key", &run).await?;
+            accompany(&again, Learns::ByWebhook, &|| true).await?;
+        }
+        Scenario::RunnerAtTheLimit => {
+            let run = create("one key").await?;
+            customer.await_question(&stage.world, &run).await?;
+            // As when two are created at the same moment, and both are counted as the one that fits.
+            let policy = stage::policy_of(&scenario.workflow())?;
+            let other = stage.write_run(workflow_id, policy, &[], now()).await?;
+            stage.store().enqueue_run(RunMessage::about(&other)).await?;
+            let may_answer = || has_seen("DynamoDB PutItem RUN PENDING");
+            let other = other.id.to_string();
+            tokio::try_join!(
+                accompany(&run, Learns::ByPolling, &may_answer),
+                accompany(&other, Learns::ByPolling, &may_answer),
+            )?;
+        }
+        Scenario::DispatcherAtTheLimit => {
+            let run = create("one key").await?;
+            let other = create("another key").await?;
+            tokio::try_join!(
+                accompany(&run, Learns::ByPolling, &|| true),
+                accompany(&other, Learns::ByPolling, &|| true),
+            )?;
+        }
+        // A runner's heartbeat is one of its boundaries: the person thinks until one was seen, or until the runner has
+        // died.
+        Scenario::RunnerWithRetry | Scenario::RunnerWithoutRetry => {
+            let may_answer = || has_seen("DynamoDB PutItem LEASE");
+            accompany(&create("one key").await?, Learns::ByPolling, &may_answer).await?;
+        }
+        Scenario::Dispatcher | Scenario::DispatcherThatLosesRecords | Scenario::Deliverer => {
+            accompany(&create("one key").await?, Learns::ByPolling, &|| true).await?;
         }
     }
-}
-
-pub(crate) fn job_of_two(stage: &Stage, workflow_id: WorkflowId) -> Job {
-    let workflow = |order| JobWorkflow {
-        workflow_id,
-        input: serde_json::json!({ "site": stage.world.site_url }).to_string(),
-        order,
-    };
-    Job {
-        id: fresh_id(JobId::new, now()),
-        organization_id: stage.organization_id,
-        name: "Two workflows".to_owned(),
-        workflows: vec![workflow(1), workflow(2)],
-        on_failure: OnFailure::Stop,
-        created_by_user_id: "customer".to_owned(),
-        created_at: now(),
-        generation: 1,
-    }
+    Ok(())
 }
 
 /// What was asked for has become what it should, and was not done more often than it may be.
@@ -298,31 +304,21 @@ async fn ended_as_it_should(
     if scenario == Scenario::Sweeper {
         return debts::are_paid(&runs);
     }
-    let asked_for = if scenario == Scenario::DispatcherOfAJob {
-        2
-    } else {
-        1
-    };
     anyhow::ensure!(
-        runs.len() == asked_for,
-        "{asked_for} runs were asked for, and there are {}",
+        runs.len() == scenario.runs(),
+        "{} runs were asked for, and there are {}",
+        scenario.runs(),
         runs.len()
     );
-    let visits: BTreeMap<String, u32> =
-        stage
-            .world
-            .visits()
-            .into_iter()
-            .fold(BTreeMap::new(), |mut visits, page| {
-                *visits.entry(page).or_default() += 1;
-                visits
-            });
     let executions: u32 = runs.iter().map(|run| run.executions).sum();
-    for (page, times) in &visits {
+    for (page, times) in stage.world.visits() {
         anyhow::ensure!(
-            *times <= executions,
+            times <= executions,
             "{page} was visited {times} times in {executions} executions"
         );
+    }
+    if scenario == Scenario::ApiThatCancelsAndRetries {
+        return is_cancelled_and_retried(&runs);
     }
     let runner_dies = dies && scenario.kills_the_runner();
     for run in &runs {
@@ -341,5 +337,26 @@ async fn ended_as_it_should(
             run.attempt
         );
     }
+    Ok(())
+}
+
+/// The first run was cancelled and stayed so; the other one was made of it, and completed.
+fn is_cancelled_and_retried(runs: &[Run]) -> anyhow::Result<()> {
+    let (again, first): (Vec<&Run>, Vec<&Run>) =
+        runs.iter().partition(|run| run.retry_of_run_id.is_some());
+    let [first, again] = [first, again].map(|runs| runs.first().copied());
+    let (Some(first), Some(again)) = (first, again) else {
+        anyhow::bail!("no run was made of another one");
+    };
+    anyhow::ensure!(
+        matches!(&first.phase, Phase::Failed(failure) if failure.code == FailureCode::Canceled),
+        "the run that was cancelled ended as {:?}",
+        first.phase
+    );
+    anyhow::ensure!(
+        again.retry_of_run_id == Some(first.id) && again.status() == Status::Completed,
+        "the run that was made of it ended as {:?}",
+        again.phase
+    );
     Ok(())
 }

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use domain::run::{Event, Finish, InputRequest, NewRun, Phase, Policy, Run, Status, Timings};
-use domain::{FailureCode, InputRequestId, RunId, Timestamp, WorkflowId};
-use serde_json::json;
-use store::{Queue, Store, Transition, fresh_commit, fresh_id, now};
+use domain::run::{Event, Finish, InputRequest, Phase, Policy, Run, Status, Timings};
+use domain::{FailureCode, InputRequestId, Timestamp, WorkflowId};
+use store::{Job, Queue, Store, Transition, fresh_id, now};
 
 use crate::chaos::stage::Stage;
 
@@ -16,6 +15,7 @@ const LEASE: Duration = Duration::from_secs(30);
 const KIND: &str = "kind";
 
 const MESSAGE_LOST: &str = "its message was lost";
+const WAITING: &str = "the end that it waited for went unheard";
 const NEVER_BEGUN: &str = "its worker was lost before the first step";
 const BEGUN: &str = "its worker was lost after the first step";
 const UNANSWERED: &str = "nobody answers";
@@ -24,7 +24,11 @@ const OWING: &str = "its events are owed";
 const DELIVERY_LOST: &str = "the message about its delivery was lost";
 
 /// Runs up one debt of each kind, and a job run that nobody has heard of.
-pub(crate) async fn run_up(stage: &Stage, workflow_id: WorkflowId) -> anyhow::Result<()> {
+pub(crate) async fn run_up(
+    stage: &Stage,
+    workflow_id: WorkflowId,
+    job: &Job,
+) -> anyhow::Result<()> {
     let store = stage.store();
     // The endpoint must have been there before; a minute ago nothing of this had happened.
     let at = now();
@@ -32,10 +36,18 @@ pub(crate) async fn run_up(stage: &Stage, workflow_id: WorkflowId) -> anyhow::Re
         max_attempts: 1,
         ..Policy::default()
     };
-    let create =
-        async |kind: &str, policy: &Policy| create(stage, workflow_id, kind, policy, at).await;
+    let create = async |kind: &str, policy: &Policy| {
+        let kind = [(KIND, kind)];
+        stage
+            .write_run(workflow_id, policy.clone(), &kind, at)
+            .await
+    };
 
     create(MESSAGE_LOST, &policy).await?;
+    let waiting = create(WAITING, &policy).await?;
+    store
+        .postpone_run(&waiting, &waiting.admitted(false, at))
+        .await?;
     claimed(store, create(NEVER_BEGUN, &policy).await?, at).await?;
     begun(store, create(BEGUN, &policy).await?, at).await?;
     let short = Policy {
@@ -74,9 +86,7 @@ pub(crate) async fn run_up(stage: &Stage, workflow_id: WorkflowId) -> anyhow::Re
         }
     }
 
-    let job = crate::case::job_of_two(stage, workflow_id);
-    store.create_job(&job).await?;
-    job_trigger::start_job(store, &job, "customer", None).await?;
+    job_trigger::start_job(store, job, "customer", None).await?;
     Ok(())
 }
 
@@ -90,32 +100,6 @@ async fn lose_messages(store: &Store) -> anyhow::Result<()> {
             store.delete_message(Queue::Deliveries, &message).await?;
         }
     }
-}
-
-async fn create(
-    stage: &Stage,
-    workflow_id: WorkflowId,
-    kind: &str,
-    policy: &Policy,
-    at: Timestamp,
-) -> anyhow::Result<Run> {
-    let new = NewRun {
-        id: fresh_id(RunId::new, at),
-        organization_id: stage.organization_id,
-        workflow_id,
-        workflow_version: 1,
-        job_run_id: None,
-        retry_of_run_id: None,
-        created_by_user_id: "customer".to_owned(),
-        metadata: [(KIND.to_owned(), kind.to_owned())].into(),
-        secret_bindings: [].into(),
-        policy: policy.clone(),
-        trace_parent: None,
-    };
-    let run = Run::create(new, at, fresh_commit());
-    let input = json!({ "site": stage.world.site_url });
-    stage.store().create_run(&run, &input, None).await?;
-    Ok(run)
 }
 
 async fn commit(store: &Store, run: Run, event: Event, at: Timestamp) -> anyhow::Result<Run> {
@@ -157,7 +141,7 @@ pub(crate) fn are_paid(runs: &[Run]) -> anyhow::Result<()> {
                 of_the_job += 1;
                 (Status::Completed, None)
             }
-            Some(MESSAGE_LOST | NEVER_BEGUN) => (Status::Completed, None),
+            Some(MESSAGE_LOST | WAITING | NEVER_BEGUN) => (Status::Completed, None),
             Some(BEGUN) => (Status::Failed, Some(FailureCode::WorkerLost)),
             Some(UNANSWERED) => (Status::Failed, Some(FailureCode::UserInputTimeout)),
             Some(OVERTIME) => (Status::Failed, Some(FailureCode::DeadlineExceeded)),
@@ -172,7 +156,7 @@ pub(crate) fn are_paid(runs: &[Run]) -> anyhow::Result<()> {
         );
     }
     anyhow::ensure!(
-        (runs.len(), of_the_job) == (9, 2),
+        (runs.len(), of_the_job) == (10, 2),
         "there are {} runs, {of_the_job} of the job",
         runs.len()
     );

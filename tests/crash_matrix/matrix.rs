@@ -19,7 +19,8 @@ const AT_ONCE: usize = 8;
 /// How much is gone through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// After each effect: what comes next has not happened then, so that this is also before the next one.
+    /// After effects: what comes next has not happened then, so that this is also before the next one. Of many that are
+    /// alike, three.
     Short,
     /// On both sides of every call, reads included.
     Full,
@@ -78,40 +79,41 @@ pub(crate) async fn go_through(scenario: Scenario, extent: Extent) -> usize {
     failures.len()
 }
 
+/// The places at which the process is killed, among the calls that it made unharmed.
 fn boundaries(scenario: Scenario, seen: &[Seen], extent: Extent) -> Vec<Boundary> {
     let mut times: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut found = Vec::new();
     for Seen { name, .. } in seen.iter().filter(|seen| !Call::is_poll(&seen.name)) {
-        let nth = times.entry(name).or_default();
-        *nth += 1;
-        // Deliveries are gone through in the scenarios of a single run.
-        let is_of_a_delivery = name.contains("DLV#") || name.ends_with(" deliveries");
-        if scenario == Scenario::DispatcherOfAJob && extent == Extent::Short && is_of_a_delivery {
-            continue;
-        }
-        let is_receive = name.starts_with("SQS ReceiveMessage");
-        // One heartbeat is like the next, and how many messages one receive brings is a matter of time.
-        if (is_receive || name == "DynamoDB PutItem LEASE") && *nth > 1 {
-            continue;
-        }
+        *times.entry(name).or_default() += 1;
+    }
+    let mut found = Vec::new();
+    for (name, times) in times {
         for side in [Side::Before, Side::After] {
-            let is_wanted = match (extent, side) {
-                (Extent::Full, Side::Before) => !is_receive,
-                (Extent::Full, Side::After) => true,
-                // Between a delivery's last read and its write is the POST, which no call of AWS stands for.
-                (Extent::Short, Side::Before) => {
-                    scenario == Scenario::Deliverer && name.starts_with("DynamoDB PutItem DLV")
-                }
-                (Extent::Short, Side::After) => Call::is_effect(name),
-            };
-            if is_wanted {
-                found.push(Boundary {
-                    call: name.clone(),
-                    nth: *nth,
-                    side,
-                });
+            if !scenario.kills_at(name, side, extent) {
+                continue;
             }
+            found.extend(sample(name, times, extent).into_iter().map(|nth| Boundary {
+                call: name.to_owned(),
+                nth,
+                side,
+            }));
         }
     }
     found
+}
+
+/// Which of so many calls of one name are boundaries: all of them, or, in the short form, the first, the last and one in
+/// the middle.
+fn sample(name: &str, times: usize, extent: Extent) -> Vec<usize> {
+    // One heartbeat is like the next, and how many messages one receive brings is a matter of time.
+    if name.starts_with("SQS ReceiveMessage") || name == "DynamoDB PutItem LEASE" {
+        return vec![1];
+    }
+    match extent {
+        Extent::Full => (1..=times).collect(),
+        Extent::Short => {
+            let mut sampled = vec![1, times.div_ceil(2), times];
+            sampled.dedup();
+            sampled
+        }
+    }
 }

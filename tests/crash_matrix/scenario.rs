@@ -2,90 +2,73 @@
 
 use std::time::Duration;
 
+use store::Job;
+
+use crate::chaos::call::Call;
+use crate::chaos::policy::Side;
 use crate::chaos::roles::{Records, Role};
 use crate::chaos::stage::Stage;
+use crate::chaos::workflows;
+use crate::matrix::Extent;
 
 /// A way, and the process that is killed on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scenario {
     /// A run is asked for, and its question answered; the API dies.
     Api,
+    /// A run is cancelled while it asks a person, and then retried.
+    ApiThatCancelsAndRetries,
     /// A runner dies with a run whose workflow says that it may be executed twice.
     RunnerWithRetry,
     /// A runner dies with a run that may be executed once.
     RunnerWithoutRetry,
+    /// A runner dies when it has been given more runs than their organization may have in work.
+    RunnerAtTheLimit,
     /// The dispatcher dies; the stream gives its records again.
     Dispatcher,
     /// The dispatcher dies, and what it had in hand is lost.
     DispatcherThatLosesRecords,
     /// The same with a job of two workflows.
     DispatcherOfAJob,
+    /// The dispatcher dies when a run has ended for which another one waits.
+    DispatcherAtTheLimit,
     /// The deliverer dies.
     Deliverer,
+    /// The job-trigger dies, and the schedule invokes it again for the same occurrence.
+    JobTrigger,
     /// The sweeper dies among debts of every kind.
     Sweeper,
 }
 
-/// A run that does everything that leaves something: uses a secret, asks, extracts, returns.
-const EVERYTHING: &str = r#"
-name: Everything
-retry: { maxAttempts: ATTEMPTS }
-input:
-  type: object
-  properties: { site: { type: string } }
-  required: [site]
-states:
-  - name: signing_in
-    steps:
-      - goto: "{{ input.site }}/login"
-      - fill: { label: Password, value: "{{ secrets.password }}" }
-  - name: entering_code
-    steps:
-      - askUser: { prompt: Code sent to your phone, as: code, timeout: 5m }
-      - fill: { label: Code, value: "{{ answers.code }}" }
-  - name: extracting
-    steps:
-      - extract: { rows: tr, fields: { name: td }, as: people }
-output: { count: "{{ people | length }}" }
-"#;
-
-/// A run that asks nobody.
-pub(crate) const ALONE: &str = r#"
-name: Alone
-retry: { maxAttempts: 2 }
-input:
-  type: object
-  properties: { site: { type: string } }
-  required: [site]
-states:
-  - name: extracting
-    steps:
-      - goto: "{{ input.site }}/login"
-      - extract: { rows: tr, fields: { name: td }, as: people }
-output: { count: "{{ people | length }}" }
-"#;
-
 impl Scenario {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Api,
+        Self::ApiThatCancelsAndRetries,
         Self::RunnerWithRetry,
         Self::RunnerWithoutRetry,
+        Self::RunnerAtTheLimit,
         Self::Dispatcher,
         Self::DispatcherThatLosesRecords,
         Self::DispatcherOfAJob,
+        Self::DispatcherAtTheLimit,
         Self::Deliverer,
+        Self::JobTrigger,
         Self::Sweeper,
     ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Api => "api",
+            Self::ApiThatCancelsAndRetries => "api that cancels and retries",
             Self::RunnerWithRetry => "runner with retry",
             Self::RunnerWithoutRetry => "runner without retry",
+            Self::RunnerAtTheLimit => "runner at the limit",
             Self::Dispatcher => "dispatcher",
             Self::DispatcherThatLosesRecords => "dispatcher that loses records",
             Self::DispatcherOfAJob => "dispatcher of a job",
+            Self::DispatcherAtTheLimit => "dispatcher at the limit",
             Self::Deliverer => "deliverer",
+            Self::JobTrigger => "job-trigger",
             Self::Sweeper => "sweeper",
         }
     }
@@ -95,43 +78,134 @@ impl Scenario {
         self != Self::Dispatcher
     }
 
-    /// The process that dies.
-    pub(crate) fn victim(self, stage: &Stage, died: bool) -> Role {
+    /// The process that dies. The job is the one of the scenarios that have one.
+    pub(crate) fn victim(self, stage: &Stage, job: &Job, died: bool) -> Role {
         let dispatcher = |records| Role::Dispatcher {
             stream_arn: stage.stream_arn().to_owned(),
             records,
         };
         match self {
-            Self::Api => Role::Api,
-            Self::RunnerWithRetry | Self::RunnerWithoutRetry => Role::Runner,
-            Self::DispatcherThatLosesRecords if died => dispatcher(Records::New),
-            Self::Dispatcher | Self::DispatcherThatLosesRecords | Self::DispatcherOfAJob => {
-                dispatcher(Records::All)
+            Self::Api | Self::ApiThatCancelsAndRetries => Role::Api,
+            Self::RunnerWithRetry | Self::RunnerWithoutRetry | Self::RunnerAtTheLimit => {
+                Role::Runner
             }
+            Self::DispatcherThatLosesRecords if died => dispatcher(Records::New),
+            Self::Dispatcher
+            | Self::DispatcherThatLosesRecords
+            | Self::DispatcherOfAJob
+            | Self::DispatcherAtTheLimit => dispatcher(Records::All),
             Self::Deliverer => Role::Deliverer,
+            Self::JobTrigger => Role::trigger(job, job.created_at),
             Self::Sweeper => Role::Sweeper {
                 ahead: Duration::from_secs(61),
             },
         }
     }
 
-    pub(crate) fn kills_the_runner(self) -> bool {
-        matches!(self, Self::RunnerWithRetry | Self::RunnerWithoutRetry)
+    pub(crate) fn kills_the_api(self) -> bool {
+        matches!(self, Self::Api | Self::ApiThatCancelsAndRetries)
     }
 
-    /// How often the run may be executed.
-    pub(crate) fn max_attempts(self) -> u32 {
-        if self == Self::RunnerWithoutRetry {
-            1
-        } else {
-            2
+    pub(crate) fn kills_the_runner(self) -> bool {
+        matches!(
+            self,
+            Self::RunnerWithRetry | Self::RunnerWithoutRetry | Self::RunnerAtTheLimit
+        )
+    }
+
+    pub(crate) fn kills_the_dispatcher(self) -> bool {
+        matches!(
+            self,
+            Self::Dispatcher
+                | Self::DispatcherThatLosesRecords
+                | Self::DispatcherOfAJob
+                | Self::DispatcherAtTheLimit
+        )
+    }
+
+    /// Whether the process that dies does one thing and ends, if nobody kills it.
+    pub(crate) fn victim_ends_by_itself(self) -> bool {
+        matches!(self, Self::JobTrigger | Self::Sweeper)
+    }
+
+    /// How many runs of the organization may be queued or in work at the same time.
+    pub(crate) fn concurrent_runs(self) -> u32 {
+        match self {
+            Self::RunnerAtTheLimit | Self::DispatcherAtTheLimit => 1,
+            _ => 20,
         }
     }
 
-    pub(crate) fn workflow(self) -> String {
+    /// How many runs there are in the end; the sweeper's have a count of their own.
+    pub(crate) fn runs(self) -> usize {
         match self {
-            Self::DispatcherOfAJob | Self::Sweeper => ALONE.to_owned(),
-            _ => EVERYTHING.replace("ATTEMPTS", &self.max_attempts().to_string()),
+            Self::ApiThatCancelsAndRetries
+            | Self::RunnerAtTheLimit
+            | Self::DispatcherOfAJob
+            | Self::DispatcherAtTheLimit
+            | Self::JobTrigger => 2,
+            _ => 1,
+        }
+    }
+
+    /// The runs' workflow. A run that is executed again does not wait: what takes its worker away is the test.
+    pub(crate) fn workflow(self) -> String {
+        const AT_ONCE: &str = "0s";
+        match self {
+            Self::DispatcherOfAJob | Self::JobTrigger | Self::Sweeper => {
+                workflows::alone(2, AT_ONCE)
+            }
+            Self::RunnerWithoutRetry => workflows::everything(1, AT_ONCE),
+            _ => workflows::everything(2, AT_ONCE),
+        }
+    }
+
+    /// Whether a call is one at which its process is killed on one side, in one form of the matrix.
+    pub(crate) fn kills_at(self, call: &str, side: Side, extent: Extent) -> bool {
+        if let Some(own) = self.own_calls()
+            && !own.contains(&call)
+        {
+            return false;
+        }
+        // Deliveries are gone through in the scenarios of a single run.
+        let is_of_a_delivery = call.contains("DLV#") || call.ends_with(" deliveries");
+        if self == Self::DispatcherOfAJob && extent == Extent::Short && is_of_a_delivery {
+            return false;
+        }
+        match (extent, side) {
+            (Extent::Full, Side::Before) => !call.starts_with("SQS ReceiveMessage"),
+            (Extent::Full, Side::After) => true,
+            // Between a delivery's last read and its write is the POST, which no call of AWS stands for.
+            (Extent::Short, Side::Before) => {
+                self == Self::Deliverer && call.starts_with("DynamoDB PutItem DLV")
+            }
+            (Extent::Short, Side::After) => Call::is_effect(call),
+        }
+    }
+
+    /// The calls for which a scenario is there that is otherwise like another one, which has all others.
+    fn own_calls(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::ApiThatCancelsAndRetries => Some(&[
+                "DynamoDB GetItem RUN",
+                "DynamoDB PutItem RUN FAILED",
+                "DynamoDB BatchGetItem INPUT OUTPUT RUN",
+                "DynamoDB TransactWriteItems IDEMPOTENCY RUN PENDING INPUT",
+                "SQS SendMessage runs",
+            ]),
+            Self::RunnerAtTheLimit => Some(&[
+                "DynamoDB GetItem RUN",
+                "DynamoDB Query byStatus",
+                "DynamoDB PutItem RUN PENDING",
+                "SQS DeleteMessage runs",
+            ]),
+            Self::DispatcherAtTheLimit => Some(&[
+                "DynamoDB Query byStatus",
+                "DynamoDB PutItem RUN PENDING",
+                "SQS SendMessage runs",
+                "DynamoDB UpdateItem RUN",
+            ]),
+            _ => None,
         }
     }
 
@@ -142,6 +216,11 @@ impl Scenario {
                 "DynamoDB TransactWriteItems IDEMPOTENCY RUN PENDING INPUT",
                 "SQS SendMessage runs",
                 "DynamoDB TransactWriteItems RUN IN_PROGRESS ANSWER#",
+            ],
+            Self::ApiThatCancelsAndRetries => &[
+                "DynamoDB PutItem RUN FAILED",
+                "DynamoDB TransactWriteItems IDEMPOTENCY RUN PENDING INPUT",
+                "SQS SendMessage runs",
             ],
             Self::RunnerWithRetry | Self::RunnerWithoutRetry => &[
                 "SQS ReceiveMessage runs with a message",
@@ -156,6 +235,7 @@ impl Scenario {
                 "DynamoDB PutItem OUTPUT",
                 "DynamoDB PutItem RUN COMPLETED",
             ],
+            Self::RunnerAtTheLimit => &["DynamoDB PutItem RUN PENDING", "SQS DeleteMessage runs"],
             Self::Dispatcher | Self::DispatcherThatLosesRecords => &[
                 "DynamoDB PutItem DLV#workflow_run.created",
                 "DynamoDB PutItem DLV#workflow_run.awaiting_user_input",
@@ -169,13 +249,17 @@ impl Scenario {
                 "DynamoDB PutItem JOBRUN IN_PROGRESS",
                 "DynamoDB PutItem JOBRUN COMPLETED",
             ],
+            Self::DispatcherAtTheLimit => &["DynamoDB PutItem RUN PENDING", "SQS SendMessage runs"],
             Self::Deliverer => &[
                 "SQS ReceiveMessage deliveries with a message",
                 "DynamoDB PutItem DLV#workflow_run.completed",
                 "SQS DeleteMessage deliveries",
             ],
+            Self::JobTrigger => &["DynamoDB TransactWriteItems OCCURRENCE# JOBRUN PENDING"],
             Self::Sweeper => &[
                 "SQS SendMessage runs",
+                "DynamoDB TransactWriteItems RUN PENDING LEASE",
+                "DynamoDB TransactWriteItems RUN FAILED LEASE",
                 "SQS SendMessage deliveries",
                 "DynamoDB PutItem RUN PENDING",
                 "DynamoDB PutItem RUN FAILED",

@@ -1,6 +1,7 @@
 //! What goes wrong with the calls of AWS, by chance, and how often it did.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,19 +14,32 @@ use crate::dice::Dice;
 
 /// The faults that were caused, by kind.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Caused(Arc<Mutex<BTreeMap<String, usize>>>);
+pub(crate) struct Caused {
+    kinds: Arc<Mutex<BTreeMap<String, usize>>>,
+    /// Whether AWS refuses everything, to everybody.
+    outage: Arc<AtomicBool>,
+}
 
 impl Caused {
     pub(crate) fn count(&self, kind: impl Into<String>) {
-        let mut caused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut caused = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         *caused.entry(kind.into()).or_default() += 1;
     }
 
     pub(crate) fn all(&self) -> BTreeMap<String, usize> {
-        self.0
+        self.kinds
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// From here on AWS refuses everything, or nothing any more.
+    pub(crate) fn set_outage(&self, is_on: bool) {
+        self.outage.store(is_on, Ordering::Relaxed);
+    }
+
+    fn is_outage(&self) -> bool {
+        self.outage.load(Ordering::Relaxed)
     }
 }
 
@@ -70,6 +84,10 @@ impl Chance {
 
 impl Policy for Chance {
     fn before(&mut self, call: &Call) -> Before {
+        if self.caused.is_outage() {
+            self.caused.count("call refused while AWS was down");
+            return Before::Cut;
+        }
         if self.kills(&call.to_string()) {
             return Before::Kill;
         }

@@ -8,25 +8,27 @@
 //! faults hit the same calls of each process, as far as the processes make the same calls. The executable is its own
 //! harness, since it is also the processes that are killed.
 //!
-//! Clocks: what a process reads is the machine's clock, and no setting moves it, since a setting that did could be set
-//! in production. The sweeper takes its time as an argument, so its clock is what is moved here: it runs ahead of the
-//! runners', for up to half a lease and, once it is quiet, for far more. Between two machines, only the difference
-//! counts. What clocks of workers can do is in the model (`shared/domain/tests/protocol`).
+//! Clocks: each process reads one that is ahead or behind by chance ([`clocks`]); the sweeper's is ahead by up to a third
+//! of a lease more, and, once it is quiet and nobody works, by far more.
 #![expect(clippy::print_stdout, reason = "the report is the result")]
 
 #[path = "../chaos/mod.rs"]
 #[expect(dead_code, reason = "the crash matrix uses what this doesn't")]
 mod chaos;
 
+mod clocks;
 mod dice;
 mod faults;
 mod parts;
 mod report;
 
+use std::collections::HashSet;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
+use domain::run::{Run, Status};
 use domain::{RunId, WorkflowId};
 use platform::configuration::Environment;
 use serde_json::{Value, json};
@@ -42,58 +44,26 @@ use crate::chaos::policy::Quiet;
 use crate::chaos::proxy::Proxy;
 use crate::chaos::roles::{self, Records, Role};
 use crate::chaos::stage::Stage;
+use crate::chaos::workflows;
+use crate::clocks::Clocks;
 use crate::dice::Dice;
 use crate::faults::{Caused, Chance};
 use crate::parts::Part;
 
-/// Asks a person, uses a secret, and may be executed three times.
-const ASKING: &str = r#"
-name: Asking
-retry: { maxAttempts: 3 }
-input:
-  type: object
-  properties: { site: { type: string } }
-  required: [site]
-states:
-  - name: signing_in
-    steps:
-      - goto: "{{ input.site }}/login"
-      - fill: { label: Password, value: "{{ secrets.password }}" }
-  - name: entering_code
-    steps:
-      - askUser: { prompt: Code sent to your phone, as: code, timeout: 5m }
-      - fill: { label: Code, value: "{{ answers.code }}" }
-  - name: extracting
-    steps:
-      - extract: { rows: tr, fields: { name: td }, as: people }
-output: { count: "{{ people | length }}" }
-"#;
-
-/// Asks nobody, and may be executed once.
-const ONCE: &str = r#"
-name: Once
-input:
-  type: object
-  properties: { site: { type: string } }
-  required: [site]
-states:
-  - name: extracting
-    steps:
-      - goto: "{{ input.site }}/login"
-      - extract: { rows: tr, fields: { name: td }, as: people }
-output: { count: "{{ people | length }}" }
-"#;
-
-/// How long it may take until all is well, once it is quiet.
+/// How many runs may be queued or in work at the same time: fewer than are asked for, so that some wait.
+const CONCURRENT_RUNS: u32 = 6;
+/// Of so many customers, one has a job of several workflows.
+const JOB_ONE_OF: u64 = 8;
+/// How long a run waits before it is executed again.
+const RETRY_DELAY: &str = "1s";
+/// How long nothing may get better, once it is quiet, until what isn't well counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How often the sweeper comes.
 const SWEEPS_EVERY: Duration = Duration::from_secs(2);
-/// How far its clock is ahead at most while there is chaos: half a lease.
-const AHEAD_MILLIS: u64 = 3000;
+/// How far its clock is ahead at most while there is chaos: a third of a lease.
+const AHEAD_MILLIS: u64 = 2000;
 /// What it is told once it is quiet, instead of waiting for that long: after this, what is lost is overdue.
 const OVERDUE_AFTER: Duration = Duration::from_secs(61);
-/// How many sweeps come before that, so that those that live can end.
-const SWEEPS_IN_TIME: u32 = 4;
 /// How far ahead it goes, in the same steps.
 const FURTHEST_AHEAD: u32 = 20;
 
@@ -112,6 +82,7 @@ fn main() -> ExitCode {
             runs: number("LEGWORK_SOAK_RUNS", 40)?,
             seconds: number("LEGWORK_SOAK_SECONDS", 15)?,
             seed: number("LEGWORK_SOAK_SEED", 1)?,
+            outage: number("LEGWORK_SOAK_OUTAGE_SECONDS", 3)?,
         };
         tokio::runtime::Runtime::new()?.block_on(soak(plan))
     })();
@@ -128,15 +99,22 @@ fn main() -> ExitCode {
 /// How much of it.
 #[derive(Debug, Clone, Copy)]
 struct Plan {
+    /// How many customers; most have one run.
     runs: u64,
+    /// How long the chaos lasts.
     seconds: u64,
     seed: u64,
+    /// For how long AWS is down, in the middle of it.
+    outage: u64,
 }
 
 /// Soaks, prints the report, and answers whether everything holds.
 async fn soak(plan: Plan) -> anyhow::Result<bool> {
     let began = Instant::now();
-    let stage = Arc::new(Stage::set().await?);
+    let mut stage = Stage::set(CONCURRENT_RUNS).await?;
+    stage.clocks_differ_by = Duration::from_millis(2 * clocks::OFF_BY_MILLIS.unsigned_abs());
+    let stage = Arc::new(stage);
+    let clocks = Clocks::build(stage.folder()).await?;
     let caused = Caused::default();
     let (api_url, api) = watch::channel(String::new());
     let stop = CancellationToken::new();
@@ -144,38 +122,59 @@ async fn soak(plan: Plan) -> anyhow::Result<bool> {
     let mut living = JoinSet::new();
     for (number, part) in (0..).zip(&parts) {
         let (part, stage, stop) = (Arc::clone(part), Arc::clone(&stage), stop.clone());
-        let (api_url, dice) = (api_url.clone(), Dice::new(plan.seed, 100 + number));
-        living.spawn(async move { part.live(&stage, &api_url, dice, stop).await });
+        let (api_url, clocks) = (api_url.clone(), clocks.clone());
+        let dice = Dice::new(plan.seed, 100 + number);
+        living.spawn(async move { part.live(&stage, &api_url, &clocks, dice, stop).await });
     }
 
-    let asking = stage.save_workflow(ASKING).await?;
-    let once = stage.save_workflow(ONCE).await?;
+    let workflows = Workflows {
+        asking: stage
+            .save_workflow(&workflows::everything(3, RETRY_DELAY))
+            .await?,
+        alone: stage
+            .save_workflow(&workflows::alone(3, RETRY_DELAY))
+            .await?,
+        once: stage
+            .save_workflow(&workflows::alone(1, RETRY_DELAY))
+            .await?,
+    };
     let customer = Customer::new(api, stage.api_key.clone());
     let created: Created = Arc::default();
     let mut customers = JoinSet::new();
     for number in 0..plan.runs {
-        let workflow_id = if number % 2 == 0 { asking } else { once };
         let (stage, customer) = (Arc::clone(&stage), customer.clone());
-        let created = Arc::clone(&created);
+        let (created, caused) = (Arc::clone(&created), caused.clone());
         let at = Duration::from_millis(plan.seconds * 900 * number / plan.runs.max(1));
         customers.spawn(async move {
             tokio::time::sleep(at).await;
+            if number % JOB_ONE_OF == JOB_ONE_OF - 1 {
+                let chance =
+                    Chance::new(Dice::new(plan.seed, 2000 + number), "job-trigger", caused);
+                return run_job(&stage, &customer, workflows, number, chance, &created).await;
+            }
+            let workflow_id = if number % 2 == 0 {
+                workflows.asking
+            } else {
+                workflows.once
+            };
             ask(&stage, &customer, workflow_id, number, &created).await
         });
     }
 
-    let chaos = chaos(&stage, &parts, &created, plan, &caused);
+    let mut waited = HashSet::new();
+    let chaos = chaos(&stage, &parts, &created, plan, &caused, &mut waited);
     let quiet = async {
         for part in &parts {
             part.calm();
         }
-        settle(&stage).await
+        settle(&stage, &created).await
     };
     let became = async {
         // A sweep that can't even be started or doesn't end is a finding; that the time is over is not.
         if let Ok(ended) = timeout(Duration::from_secs(plan.seconds), chaos).await {
             ended?;
         }
+        caused.set_outage(false);
         println!(
             "the chaos is over after {:.0} s",
             began.elapsed().as_secs_f64()
@@ -207,7 +206,15 @@ async fn soak(plan: Plan) -> anyhow::Result<bool> {
             plan.runs
         ));
     }
-    report::print(&stage, &asked, &caused, &wrong, began.elapsed(), plan.seed).await
+    println!(
+        "\nseed {}, {} customers, {:.0} s; {} runs were seen to wait because {CONCURRENT_RUNS} others were queued or in work",
+        plan.seed,
+        plan.runs,
+        began.elapsed().as_secs_f64(),
+        waited.len()
+    );
+    let created = lock(&created).clone();
+    report::print(&stage, &asked, &created, &caused, &wrong).await
 }
 
 async fn parts(stage: &Stage, seed: u64, caused: &Caused) -> anyhow::Result<Vec<Arc<Part>>> {
@@ -233,11 +240,22 @@ async fn parts(stage: &Stage, seed: u64, caused: &Caused) -> anyhow::Result<Vec<
     Ok(parts)
 }
 
-/// A run that was asked for, and the pages that are its own.
+/// What there are runs of.
+#[derive(Debug, Clone, Copy)]
+struct Workflows {
+    /// Asks a person, uses a secret, and may be executed three times.
+    asking: WorkflowId,
+    /// Asks nobody, and may be executed three times.
+    alone: WorkflowId,
+    /// Asks nobody, and may be executed once.
+    once: WorkflowId,
+}
+
+/// What one customer asked for, and the page that is its own.
 #[derive(Debug)]
 pub(crate) struct Asked {
-    pub(crate) run: RunId,
-    pub(crate) site: String,
+    pub(crate) runs: Vec<RunId>,
+    pub(crate) page: String,
 }
 
 /// The runs that there are.
@@ -255,7 +273,7 @@ async fn ask(
     number: u64,
     created: &Created,
 ) -> anyhow::Result<Asked> {
-    let site = format!("{}/{number}", stage.world.site_url);
+    let site = site_of(stage, number);
     let mut body: Value = stage.run_of(workflow_id);
     body["input"] = json!({ "site": site });
     let id = customer.create_run(&format!("run {number}"), &body).await?;
@@ -266,17 +284,88 @@ async fn ask(
     customer
         .accompany(&stage.world, &id, Learns::ByPolling, &|| true)
         .await?;
-    let path = format!("/site/{number}/login");
-    Ok(Asked { run, site: path })
+    Ok(Asked {
+        runs: vec![run],
+        page: page_of(number),
+    })
 }
 
-/// Sweeps by a clock that is ahead, sends messages that nobody has asked for, and kills browsers, until it is dropped.
+/// The same with a job of three workflows, two of them side by side, whose schedule fires.
+async fn run_job(
+    stage: &Stage,
+    customer: &Customer,
+    workflows: Workflows,
+    number: u64,
+    chance: Chance,
+    created: &Created,
+) -> anyhow::Result<Asked> {
+    let groups = [
+        (workflows.asking, 1),
+        (workflows.alone, 1),
+        (workflows.alone, 2),
+    ];
+    let job = stage.save_job(&groups, &site_of(stage, number)).await?;
+    let scheduled_at = store::now();
+    parts::fire(stage, &job, scheduled_at, chance).await?;
+    // It fires once more, as schedules may; whoever asks is told which job run there is.
+    let started =
+        job_trigger::start_job(stage.store(), &job, "customer", Some(scheduled_at)).await?;
+    anyhow::ensure!(!started.created, "one occurrence made two job runs");
+    let job_run = stage.store().job_run(started.job_run_id).await?;
+    let job_run = job_run.context("a job run that was started is there")?;
+    let runs: Vec<RunId> = job_run.runs.iter().map(|managed| managed.run_id).collect();
+    lock(created).extend(&runs);
+    let accompanied = runs.iter().map(async |run| {
+        let id = run.to_string();
+        customer.await_run(&id).await?;
+        customer
+            .accompany(&stage.world, &id, Learns::ByPolling, &|| true)
+            .await
+    });
+    futures::future::try_join_all(accompanied).await?;
+    Ok(Asked {
+        runs,
+        page: page_of(number),
+    })
+}
+
+fn site_of(stage: &Stage, number: u64) -> String {
+    format!("{}/{number}", stage.world.site_url)
+}
+
+fn page_of(number: u64) -> String {
+    format!("/site/{number}/{}", workflows::PAGE)
+}
+
+/// Sweeps by a clock that is ahead, sends messages that nobody has asked for, kills browsers, and once has AWS refuse
+/// everything, until it is dropped. It notes which runs it saw waiting for their organization's others.
 async fn chaos(
     stage: &Stage,
     parts: &[Arc<Part>],
     created: &Created,
     plan: Plan,
     caused: &Caused,
+    waited: &mut HashSet<RunId>,
+) -> anyhow::Result<()> {
+    let outage = async {
+        let middle = plan.seconds.saturating_sub(plan.outage) / 2;
+        tokio::time::sleep(Duration::from_secs(middle)).await;
+        caused.set_outage(true);
+        tokio::time::sleep(Duration::from_secs(plan.outage)).await;
+        caused.set_outage(false);
+        Ok(())
+    };
+    let rest = cause_faults(stage, parts, created, plan, caused, waited);
+    tokio::try_join!(outage, rest).map(drop)
+}
+
+async fn cause_faults(
+    stage: &Stage,
+    parts: &[Arc<Part>],
+    created: &Created,
+    plan: Plan,
+    caused: &Caused,
+    waited: &mut HashSet<RunId>,
 ) -> anyhow::Result<()> {
     let mut dice = Dice::new(plan.seed, 1000);
     let chance = Chance::new(Dice::new(plan.seed, 1001), "sweeper", caused.clone());
@@ -286,10 +375,16 @@ async fn chaos(
         let ahead = Duration::from_millis(dice.below(AHEAD_MILLIS));
         parts::sweep(stage, &proxy, ahead).await?;
         caused.count("sweep by a clock that is ahead");
-        let runs = lock(created).clone();
+        let ids = lock(created).clone();
+        let runs = stage.store().runs(&ids).await?;
+        waited.extend(
+            runs.iter()
+                .filter(|run| run.waits_for_admission())
+                .map(|run| run.id),
+        );
         for _ in 0..3 {
-            let chosen = usize::try_from(dice.below(runs.len() as u64))?;
-            let Some(run_id) = runs.get(chosen) else {
+            let chosen = usize::try_from(dice.below(ids.len() as u64))?;
+            let Some(run_id) = ids.get(chosen) else {
                 break;
             };
             let message = RunMessage {
@@ -309,18 +404,30 @@ async fn chaos(
     }
 }
 
-/// Sweeps until everything is well, or for too long; answers what isn't.
-async fn settle(stage: &Stage) -> anyhow::Result<Vec<String>> {
-    let began = Instant::now();
+/// Sweeps until everything is well, or for too long; answers what isn't. The sweeper's clock is right while anybody
+/// works, so that those who live can end, and how long it takes to notice those who don't is as it would be. Else it
+/// goes ahead: what is lost is overdue then.
+async fn settle(stage: &Stage, created: &Created) -> anyhow::Result<Vec<String>> {
     let proxy = Arc::new(Proxy::start(stage.aws_url()?).await?);
     proxy.set_policy(Quiet);
-    let mut sweeps = 0_u32;
+    let mut sweeps_ahead = 0_u32;
+    let (mut changes, mut changed_at) = (0, Instant::now());
     loop {
-        let late = sweeps.saturating_sub(SWEEPS_IN_TIME).min(FURTHEST_AHEAD);
-        parts::sweep(stage, &proxy, OVERDUE_AFTER * late).await?;
-        sweeps += 1;
+        let ids = lock(created).clone();
+        let runs = stage.store().runs(&ids).await?;
+        let count = runs.iter().map(|run| run.sequence).sum();
+        if count != changes {
+            (changes, changed_at) = (count, Instant::now());
+        }
+        let is_in_work = |run: &Run| run.status() != Status::Pending && !run.status().is_final();
+        let mut ahead = Duration::ZERO;
+        if !runs.iter().any(is_in_work) {
+            sweeps_ahead += 1;
+            ahead = OVERDUE_AFTER * sweeps_ahead.min(FURTHEST_AHEAD);
+        }
+        parts::sweep(stage, &proxy, ahead).await?;
         // The whole check reads everything that there is: it is worth it only when nothing is due.
-        let is_over = began.elapsed() > PATIENCE;
+        let is_over = changed_at.elapsed() > PATIENCE;
         if is_over || !is_anything_due(stage).await? {
             let wrong = check::violations(stage).await?;
             if is_over || wrong.is_empty() {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use domain::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
+use store::Job;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +17,7 @@ use crate::chaos::process::Process;
 use crate::chaos::proxy::Proxy;
 use crate::chaos::roles::{Records, Role};
 use crate::chaos::stage::Stage;
+use crate::clocks::Clocks;
 use crate::dice::Dice;
 use crate::faults::{Caused, Chance};
 
@@ -24,6 +27,9 @@ const HEARTBEAT: u32 = 1;
 
 /// How long a part that has died stays away, at most.
 const AWAY_MILLIS: u64 = 1000;
+
+/// When a schedule invokes a function again that has failed.
+const FIRES_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// A sweep begins nothing new after 40 s.
 const SWEEP_ENDS_WITHIN: Duration = Duration::from_secs(60);
@@ -68,6 +74,7 @@ impl Part {
         &self,
         stage: &Stage,
         api_url: &watch::Sender<String>,
+        clocks: &Clocks,
         mut dice: Dice,
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
@@ -80,6 +87,8 @@ impl Part {
         let mut role = self.role.clone();
         let log_file = stage.log_file(&self.log);
         loop {
+            let mut settings = settings.clone();
+            settings.extend(clocks.off_by_chance(&mut dice));
             // An API that dies before it has said where it serves is started again, too.
             let started = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
@@ -161,4 +170,29 @@ pub(crate) async fn sweep(
     proxy.client_has_ended();
     ended.context("a sweep did not end in time")??;
     Ok(())
+}
+
+/// Has the schedule of a job fire, until the job-trigger has heard of it.
+pub(crate) async fn fire(
+    stage: &Stage,
+    job: &Job,
+    scheduled_at: Timestamp,
+    chance: Chance,
+) -> anyhow::Result<()> {
+    let proxy = Proxy::start(stage.aws_url()?).await?;
+    proxy.set_policy(chance);
+    let settings = stage.settings(LEASE, HEARTBEAT);
+    let role = Role::trigger(job, scheduled_at);
+    let log_file = stage.log_file("job-trigger");
+    loop {
+        let ended = Process::start(&role, &settings, &proxy, &log_file)
+            .await?
+            .ended()
+            .await?;
+        proxy.client_has_ended();
+        if ended.success() {
+            return Ok(());
+        }
+        tokio::time::sleep(FIRES_AGAIN_AFTER).await;
+    }
 }

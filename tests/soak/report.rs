@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::FailureCode;
 use domain::run::{Phase, Run, Status};
+use domain::{FailureCode, RunId};
 
 use crate::Asked;
 use crate::chaos::check;
@@ -15,15 +15,14 @@ use crate::faults::Caused;
 pub(crate) async fn print(
     stage: &Stage,
     asked: &[Asked],
+    created: &[RunId],
     caused: &Caused,
     wrong: &[String],
-    took: Duration,
-    seed: u64,
 ) -> anyhow::Result<bool> {
     let runs = check::runs(stage.store()).await?;
     let visits = stage.world.visits();
     let mut outcomes: BTreeMap<String, usize> = BTreeMap::new();
-    let (mut lost, mut stuck, mut double, mut odd) = (0, 0, 0, Vec::new());
+    let (mut stuck, mut double, mut odd) = (0, 0, Vec::new());
     for run in &runs {
         *outcomes.entry(outcome(run)).or_default() += 1;
         stuck += usize::from(!run.status().is_final() || run.due_at.is_some());
@@ -32,25 +31,29 @@ pub(crate) async fn print(
         }
     }
     for asked in asked {
-        let Some(run) = runs.iter().find(|run| run.id == asked.run) else {
-            lost += 1;
-            continue;
-        };
-        let times = visits.iter().filter(|page| **page == asked.site).count();
-        if times > usize::try_from(run.executions)? {
+        let of_it: Vec<&Run> = runs
+            .iter()
+            .filter(|run| asked.runs.contains(&run.id))
+            .collect();
+        let executions: u32 = of_it.iter().map(|run| run.executions).sum();
+        let times = visits.get(&asked.page).copied().unwrap_or_default();
+        if times > executions {
             double += 1;
             odd.push(format!(
-                "run {}: its site was visited {times} times in {} executions",
-                run.id, run.executions
+                "runs {:?}: their page was visited {times} times in {executions} executions",
+                asked.runs
             ));
         }
     }
+    let is_lost = |id: &&RunId| !runs.iter().any(|run| run.id == **id);
+    let lost = created.iter().filter(is_lost).count();
     // A run that nobody asked for is one that was made twice.
-    double += runs.len().saturating_sub(asked.len());
+    double += runs.len().saturating_sub(created.len());
     println!(
-        "\nseed {seed}, {} runs in {:.0} s",
+        "{} runs, {} of them of jobs; at most {} were in work at the same time",
         runs.len(),
-        took.as_secs_f64()
+        runs.iter().filter(|run| run.job_run_id.is_some()).count(),
+        most_in_work(&runs)
     );
     for (outcome, count) in &outcomes {
         println!("  {count:>6}  {outcome}");
@@ -82,14 +85,36 @@ fn outcome(run: &Run) -> String {
     }
 }
 
-/// How a run may end whose workers and browsers are killed. What AWS does to a call is no reason to fail.
+/// How many runs were in some worker's hands at the same time, as their histories say, by clocks that differ.
+fn most_in_work(runs: &[Run]) -> i32 {
+    let mut changes = Vec::new();
+    for run in runs {
+        let mut is_in_work = false;
+        for entry in &run.history {
+            let was = is_in_work;
+            is_in_work = entry.status != Status::Pending && !entry.status.is_final();
+            changes.push((entry.at, i32::from(is_in_work) - i32::from(was)));
+        }
+    }
+    // Of what happened at the same time, ends come first.
+    changes.sort_unstable();
+    let in_work = changes.iter().scan(0, |count, (_, change)| {
+        *count += change;
+        Some(*count)
+    });
+    in_work.max().unwrap_or_default()
+}
+
+/// How a run may end whose workers and browsers are killed, and whose job run is stopped by such an end. What AWS does to a call is no reason to fail.
 fn is_expected(run: &Run) -> bool {
     match &run.phase {
         Phase::Completed => true,
-        Phase::Failed(failure) => matches!(
-            failure.code,
-            FailureCode::WorkerLost | FailureCode::BrowserCrashed
-        ),
+        Phase::Failed(failure) => {
+            matches!(
+                failure.code,
+                FailureCode::WorkerLost | FailureCode::BrowserCrashed
+            ) || (failure.code == FailureCode::JobRunStopped && run.job_run_id.is_some())
+        }
         _ => false,
     }
 }
