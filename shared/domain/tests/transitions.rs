@@ -636,6 +636,31 @@ fn each_execution_waits_longer_than_the_one_before_and_not_longer_than_the_workf
 }
 
 #[test]
+fn a_definition_says_how_long_a_run_waits_and_the_default_gives_way_to_what_it_says() {
+    let backoff = |retry| {
+        let definition = json!({
+            "name": "T",
+            "retry": retry,
+            "states": [{"name": "first", "steps": [{"click": "a"}]}],
+        });
+        let definition = Definition::parse_json(&definition).expect("it is a definition");
+        Policy::of(&definition).backoff
+    };
+    let seconds = |delay, doubles, max_delay| Backoff {
+        delay: Duration::from_secs(delay),
+        doubles,
+        max_delay: Duration::from_secs(max_delay),
+    };
+    assert_eq!(backoff(json!({"maxAttempts": 2})), Backoff::default());
+    let whole = json!({"maxAttempts": 2, "delay": "0s", "backoff": "fixed", "maxDelay": "15m"});
+    assert_eq!(backoff(whole), seconds(0, false, 900));
+    let short = json!({"maxAttempts": 2, "maxDelay": "5s"});
+    assert_eq!(backoff(short), seconds(5, true, 5));
+    let long = json!({"maxAttempts": 2, "delay": "10m"});
+    assert_eq!(backoff(long), seconds(600, true, 600));
+}
+
+#[test]
 fn a_run_that_waits_for_its_next_execution_is_not_claimed_before() {
     let run = lose(&in_its_first_execution(Backoff::default()));
     let at = may_be_claimed_at(&run);
