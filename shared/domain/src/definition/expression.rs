@@ -3,7 +3,10 @@
 //! Secrets never enter minijinja. An expression that is exactly `secrets.NAME` or `answers.NAME` names a secret, any
 //! other mention of the two is refused when the definition is read, and the context of an evaluation holds neither.
 
+mod arguments;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
@@ -277,16 +280,28 @@ fn secret_name(source: &str) -> Option<SecretName> {
     }
 }
 
-/// Refuses unknown filters, unknown tests and calls, which minijinja itself would notice only while it runs.
+/// Refuses unknown filters, unknown tests, wrong numbers of arguments, and calls, which minijinja itself would notice
+/// only while it runs.
 fn check_names(source: &str) -> Result<(), WrongExpression> {
+    let tokens: Vec<Token<'_>> = tokens(source).collect();
     let mut before = Token::Start;
-    for token in tokens(source) {
+    for (index, token) in tokens.iter().copied().enumerate() {
+        let rest = tokens.get(index + 1..).unwrap_or_default();
         match (before, token) {
-            (Token::Symbol('|'), Token::Word(name)) if !FILTERS.contains(&name) => {
-                return Err(unknown("filter", name, FILTERS));
+            (Token::Symbol('|'), Token::Word(name)) => {
+                if !FILTERS.contains(&name) {
+                    return Err(unknown("filter", name, FILTERS));
+                }
+                check_arguments("filter", name, arguments::of_filter(name), rest)?;
             }
-            (Token::Word("is"), Token::Word(name)) if name != "not" && !TESTS.contains(&name) => {
-                return Err(unknown("test", name, TESTS));
+            (Token::Word("is"), Token::Word(name)) if name != "not" => {
+                if !TESTS.contains(&name) {
+                    return Err(unknown("test", name, TESTS));
+                }
+                // The one argument of a test need not stand in parentheses.
+                if matches!(rest.first(), Some(Token::Symbol('('))) {
+                    check_arguments("test", name, arguments::of_test(name), rest)?;
+                }
             }
             (Token::Word("totp"), Token::Symbol('(')) => {
                 return Err(wrong(
@@ -321,6 +336,27 @@ fn check_names(source: &str) -> Result<(), WrongExpression> {
     Ok(())
 }
 
+fn check_arguments(
+    what: &str,
+    name: &str,
+    takes: RangeInclusive<usize>,
+    rest: &[Token<'_>],
+) -> Result<(), WrongExpression> {
+    let Some(given) = arguments::count(rest).filter(|given| !takes.contains(given)) else {
+        return Ok(());
+    };
+    let (least, most) = (*takes.start(), *takes.end());
+    let wanted = match (least, most) {
+        (0, 0) => "no arguments".to_owned(),
+        (1, 1) => "1 argument".to_owned(),
+        (least, most) if least == most => format!("{least} arguments"),
+        (least, usize::MAX) => format!("{least} or more arguments"),
+        (least, most) => format!("{least} to {most} arguments"),
+    };
+    let message = format!("the {what} `{name}` takes {wanted}, and here are {given}");
+    Err(wrong(Rule::BadExpression, message))
+}
+
 fn unknown(what: &str, name: &str, known: &'static [&'static str]) -> WrongExpression {
     let suggestion = closest(name, known.iter().copied());
     let message = match suggestion {
@@ -340,7 +376,7 @@ fn is_operator(word: &str) -> bool {
     matches!(word, "and" | "or" | "not" | "in" | "if" | "else" | "is")
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Token<'s> {
     Start,
     Word(&'s str),
