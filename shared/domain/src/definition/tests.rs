@@ -231,6 +231,20 @@ fn a_wrong_input_schema_is_an_error_at_its_place() {
 }
 
 #[test]
+fn a_text_in_json_is_read_whatever_its_escapes() {
+    let json = r#"{"name": "\ud83d\ude00 \u00fc", "states": [{"name": "a", "steps": [{"back": null}]}]}"#;
+    let definition = Definition::parse_yaml(json).expect("a definition");
+    assert_eq!(definition.name, "😀 ü");
+    let found = errors(&json.replace("back", "bakc"));
+    assert_eq!(
+        (found.len(), found[0].rule, found[0].place.pointer.as_str()),
+        (1, Rule::UnknownStep, "/states/0/steps/0/bakc"),
+        "{found:?}"
+    );
+    errors(&json.replace("\\ude00", ""));
+}
+
+#[test]
 fn a_default_that_its_own_schema_refuses_is_an_error_at_its_place() {
     let text = with_steps("      - click: a\n")
         + "input:\n  properties:\n    month: { type: string, default: May }\n    year: { type: integer, default: this }\n";
