@@ -11,13 +11,15 @@ use platform::telemetry::metrics::Measurement;
 use store::{JustNow, Queue, QueueMessage, RunMessage, Transition, now};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{Id, JoinSet};
-use tokio::time::Instant;
 use tracing::Instrument;
 
+use crate::lease::Moment;
 use crate::{Worker, execution};
 
-/// How long one receive waits for a message: the longest that SQS allows.
-const WAIT: Duration = Duration::from_secs(20);
+/// How long one receive waits for a message at most, which is the longest that SQS allows, and at least. In between, it
+/// waits as long as the runner has for stopping, since it is not given up then.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
 /// How long to wait before the next message after something failed (the queue, the table, a browser's start), growing up
 /// to the last one.
@@ -31,8 +33,8 @@ const BACK_OFF: [Duration; 4] = [
 /// A run that was claimed, with what executing it needs.
 pub(crate) struct Claimed {
     pub(crate) run: Run,
-    /// When the claim was made, by the monotonic clock, before it was asked for.
-    pub(crate) at: Instant,
+    /// When the claim was made, before it was asked for.
+    pub(crate) at: Moment,
     /// Dropping it frees the slot, also when the run panics.
     pub(crate) slot: OwnedSemaphorePermit,
 }
@@ -123,15 +125,7 @@ pub(crate) async fn take_runs(worker: &Arc<Worker>) {
 /// Waits for the answer to the receive that is open, and returns the message that it brings: whoever hung up would hide
 /// it from other runners for as long as a receiver may take.
 async fn hand_back(worker: &Worker, receiving: impl Future<Output = Received>) {
-    let too_late = async {
-        worker.orders.stop.cancelled().await;
-        tokio::time::sleep(worker.settings.stop_timeout).await;
-    };
-    let received = tokio::select! {
-        received = receiving => received,
-        () = too_late => return,
-    };
-    if let Ok(Some((message, _))) = received
+    if let Ok(Some((message, _))) = receiving.await
         && let Err(error) = worker.store.return_message(Queue::Runs, &message).await
     {
         tracing::warn!(%error, "A message could not be returned");
@@ -160,8 +154,12 @@ async fn next_message(
     if failures > 0 {
         tokio::time::sleep(BACK_OFF[failures.min(BACK_OFF.len()) - 1]).await;
     }
+    let wait = worker
+        .settings
+        .stop_timeout
+        .clamp(SHORTEST_WAIT, LONGEST_WAIT);
     is_receiving.store(true, Ordering::Relaxed);
-    let messages = worker.store.receive(Queue::Runs, 1, WAIT).await?;
+    let messages = worker.store.receive(Queue::Runs, 1, wait).await?;
     Ok(messages.into_iter().next().map(|message| (message, slot)))
 }
 
@@ -187,7 +185,7 @@ async fn claim(
         }
         return Ok(None);
     };
-    let at = Instant::now();
+    let at = Moment::now();
     let (run, may_work) = tokio::try_join!(
         worker.store.run(named.run_id),
         worker.store.may_work(named.org_id)
