@@ -375,7 +375,12 @@ impl Execution<'_> {
         let began = Instant::now();
         // The steps around this one have notes of their own.
         let outer = std::mem::take(&mut self.note);
-        let result = self.do_step(position, step).await;
+        let mut result = self.do_step(position, step).await;
+        // A step can keep what it has read without evaluating anything.
+        if result.is_ok() && !self.scope.is_within_bounds() {
+            let message = "the run's variables together are too large";
+            result = Err(Fault::lasting(FailureCode::WorkflowInvalid, message).into());
+        }
         let note = std::mem::replace(&mut self.note, outer);
         let (event, message) = match &result {
             Ok(event) => (*event, None),

@@ -118,6 +118,12 @@ impl Scope {
         self.evaluate_within(expression, &mut Room::new(MOST_VALUE_BYTES))
     }
 
+    /// Whether all variables together are small enough to go on.
+    #[must_use]
+    pub fn is_within_bounds(&self) -> bool {
+        self.weights.values().sum::<usize>() <= MOST_VARIABLES_BYTES
+    }
+
     /// Evaluates an expression that isn't a secret, as a part of something whose size is bounded.
     pub(super) fn evaluate_within(
         &self,
@@ -127,7 +133,7 @@ impl Scope {
         if expression.secret().is_some() {
             return Err(expression.fail("a secret can't be used here"));
         }
-        if self.weights.values().sum::<usize>() > MOST_VARIABLES_BYTES {
+        if !self.is_within_bounds() {
             return Err(expression.fail("the run's variables together are too large"));
         }
         expression.evaluate(&self.variables, room)

@@ -795,3 +795,21 @@ async fn a_navigation_whose_document_goes_away_is_a_navigation_that_failed() {
         assert!(found.retryable, "{step}");
     }
 }
+
+#[tokio::test]
+async fn what_steps_keep_is_bounded_also_where_nothing_is_evaluated() {
+    let mut stage = Stage::new();
+    stage.browser.evaluates_to = Value::from("x".repeat(1_000_000));
+    let reads: Vec<_> = (0..300)
+        .map(|n| format!("evaluate: {{ script: text, as: text_{n} }}"))
+        .collect();
+    let reads: Vec<_> = reads.iter().map(String::as_str).collect();
+    let found = failure(stage.run(&steps(&reads)).await);
+    assert_eq!(
+        (found.code, found.message.as_str()),
+        (
+            FailureCode::WorkflowInvalid,
+            "the run's variables together are too large"
+        )
+    );
+}
