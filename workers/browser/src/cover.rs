@@ -72,7 +72,9 @@ impl Page {
     ) -> Result<(), Error> {
         let scope = self.frame_scope(frame, deadline).await?;
         self.enter_closed_roots(&scope, deadline).await?;
-        let showing: Showing = self.ask(&scope, "showing", &json!([]), deadline).await?;
+        let showing: String = self.ask(&scope, "showing", &json!([]), deadline).await?;
+        let showing: Showing =
+            serde_json::from_str(&showing).map_err(|error| Error::unreadable("showing", &error))?;
         let places = |pieces: &[String]| {
             let joined = pieces.concat();
             by_piece(pieces, &redaction.places(&joined))

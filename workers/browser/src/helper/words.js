@@ -7,7 +7,7 @@ const [CUT, AT, END] = ["\ue0f0", "\ue0f1", "\ue0f2"];
 
 /** A text that is too long is cut by the client, once it has taken out what must not be seen: half a secret is one, too. */
 const shorten = (text, length) =>
-  text.length > length ? `${CUT}${length}${AT}${text.slice(0, 4000 + length).replace(/[\ue0f0-\ue0f2]/g, "")}${END}` : text;
+  text.length > length ? `${CUT}${length}${AT}${text.slice(0, 10000 + length).replace(/[\ue0f0-\ue0f2]/g, "")}${END}` : text;
 
 /** Whether a text is the wanted one: equal with `exact`, else contained without case. */
 const fits = (text, wanted, exact) =>

@@ -265,3 +265,16 @@ async fn messages_quote_no_half_of_what_must_not_be_seen() {
     );
     assert!(!after.contains("swor"), "{after}");
 }
+
+#[tokio::test]
+async fn frames_without_a_document_of_their_own_keep_no_picture_from_being_taken() {
+    let html = "<p>swordfish-1</p><iframe></iframe><iframe src='http://127.0.0.1:1/'></iframe><iframe sandbox srcdoc='<p>swordfish-1</p>'></iframe>
+        <iframe loading=lazy style='margin-top: 9000px' src='/late'></iframe><iframe src='javascript:1'></iframe><iframe src='data:text/html,swordfish-1'></iframe>
+        <iframe src='/none.pdf'></iframe><object data='/none'></object><embed src='/none.pdf'><iframe src='/gone' id=gone></iframe><script>onload = () => gone.remove()</script>";
+    let stage = Stage::at(&[("/", html)]).await;
+    let plain = stage.page.screenshot(&Screenshot::default()).await.unwrap();
+    stage.page.redact(redaction());
+    let covered = stage.page.screenshot(&Screenshot::default()).await.unwrap();
+    assert_ne!(plain, covered);
+    stage.page.pdf().await.unwrap();
+}

@@ -55,6 +55,8 @@ pub(crate) struct ScriptedBrowser {
     pub(crate) url: String,
     pub(crate) filled: HashMap<String, String>,
     pub(crate) masks: Vec<String>,
+    /// Files that were downloaded: they go with the browser.
+    downloads: Vec<tempfile::NamedTempFile>,
     /// What scripts give, and what stands in responses.
     pub(crate) evaluates_to: Value,
 }
@@ -74,6 +76,7 @@ impl ScriptedBrowser {
             url: "https://portal.test/employees".to_owned(),
             filled: HashMap::new(),
             masks: Vec::new(),
+            downloads: Vec::new(),
             evaluates_to: Value::Null,
         }
     }
@@ -262,8 +265,12 @@ impl Browser for ScriptedBrowser {
 
     async fn download(&mut self, click: &Locator, _: Duration) -> Result<Download, Error> {
         self.call(format!("download {click}"))?;
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(file.path(), "scripted")?;
+        let path = file.path().to_owned();
+        self.downloads.push(file);
         Ok(Download {
-            path: "downloaded".into(),
+            path,
             suggested_file_name: "from site.csv".to_owned(),
             url: self.url.clone(),
             size_bytes: 3,
@@ -387,7 +394,7 @@ impl RecordingHost {
         }
     }
 
-    /// The text of an artifact's bytes; of a file that is not there, its path.
+    /// The text of an artifact's bytes; of a file, its path.
     pub(crate) fn bytes(&self, artifact: &NewArtifact) -> String {
         match &artifact.body {
             ArtifactBody::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
@@ -438,10 +445,9 @@ impl Host for RecordingHost {
 
     async fn store_artifact(&mut self, mut artifact: NewArtifact) -> Result<(), Interrupted> {
         self.story.tell(format!("store {}", artifact.name));
-        // The browser's files go with it; a scripted one has none.
-        if let ArtifactBody::File(path) = &artifact.body
-            && let Ok(bytes) = tokio::fs::read(path).await
-        {
+        // The browser's files go with it.
+        if let ArtifactBody::File(path) = &artifact.body {
+            let bytes = tokio::fs::read(path).await.expect("the file is there");
             artifact.body = ArtifactBody::Bytes(bytes);
         }
         self.artifacts.push(artifact);
