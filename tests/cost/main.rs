@@ -303,7 +303,8 @@ async fn execute(runner_store: Store, store: &Store, id: RunId) -> Run {
     .expect("settings");
     let sessions = runner::chromium(&settings, AllowAddresses::AndLoopback).expect("a browser");
     let stop = CancellationToken::new();
-    let running = runner::run(settings, runner_store, sessions, stop.clone());
+    // Boxed: without optimization, a runner inside of all the rest is too much for a test's stack.
+    let running = Box::pin(runner::run(settings, runner_store, sessions, stop.clone()));
     let ended = async {
         loop {
             let run = store.run(id).await.expect("the store answers");

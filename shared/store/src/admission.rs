@@ -142,7 +142,7 @@ impl Store {
     pub async fn admit_written(&self, run: &Run, taken_by: &[RunId], now: Timestamp) -> Result<()> {
         let limit = self.limit();
         if !limit.leaves_room(taken_by.len()) {
-            let there = self.readable(run.organization_id, taken_by).await?;
+            let there = Box::pin(self.readable(run.organization_id, taken_by)).await?;
             let still_there = there.iter().filter(|run| run.has_place()).count();
             if !limit.leaves_room(still_there) {
                 return Ok(());
@@ -178,7 +178,6 @@ impl Store {
         just_now: JustNow,
         now: Timestamp,
     ) -> Result<usize> {
-        let waiting = [Standing::Waiting];
         let (ended, waits) = match just_now {
             JustNow::Nothing => (None, None),
             JustNow::Ended(id) => (Some(id), None),
@@ -187,12 +186,24 @@ impl Store {
         // Nearly always nobody waits: one cheap look tells.
         if waits.is_none()
             && self
-                .standing(organization_id, &waiting, 1, None)
+                .standing(organization_id, &[Standing::Waiting], 1, None)
                 .await?
                 .is_empty()
         {
             return Ok(0);
         }
+        // What is rarely gone into takes no room in what is made each time.
+        Box::pin(self.let_in(organization_id, ended, waits, now)).await
+    }
+
+    async fn let_in(
+        &self,
+        organization_id: OrganizationId,
+        ended: Option<RunId>,
+        waits: Option<RunId>,
+        now: Timestamp,
+    ) -> Result<usize> {
+        let waiting = [Standing::Waiting];
         let counted = self
             .counted(organization_id, &WITH_PLACE, Run::has_place, ended)
             .await?;
@@ -268,7 +279,7 @@ impl Store {
         if limit.leaves_room(shown.len()) {
             return Ok(shown);
         }
-        let runs = self.readable(organization_id, &shown).await?;
+        let runs = Box::pin(self.readable(organization_id, &shown)).await?;
         Ok(runs
             .iter()
             .filter(|run| counts(run))
