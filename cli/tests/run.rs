@@ -209,6 +209,51 @@ fn the_sample_runs_alone_asks_at_the_prompt_and_leaves_its_artifacts_in_a_folder
 }
 
 #[test]
+fn the_first_workflow_of_the_guide_runs_as_the_guide_says() {
+    let guide = include_str!("../../docs/workflows.md");
+    let example = |begin: &str| {
+        let (_, rest) = guide.split_once(begin).expect("an example");
+        rest.split_once("```").expect("its end").0
+    };
+    let site = practice_site();
+    let place = Place::new();
+    let workflow =
+        example("```yaml\n").replace("https://example.com", &format!("http://{site}/login"));
+    place.write("picture.yaml", &workflow);
+    let output = place.run(&["picture.yaml", "--allow-loopback"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for line in example("$ legwork run picture.yaml\n").lines() {
+        assert!(said.lines().any(|known| known == line), "{line}: {said}");
+    }
+    for name in [
+        "run.json",
+        "artifacts/screenshot.png",
+        "artifacts/log.jsonl",
+    ] {
+        assert!(place.path("legwork-run").join(name).is_file(), "{name}");
+    }
+}
+
+#[test]
+fn a_question_that_nobody_can_answer_ends_the_run_with_a_record() {
+    let place = Place::new();
+    place.write(
+        "asks.yaml",
+        "name: T\nstates: [{ name: asking, steps: [{ askUser: { prompt: Code, as: code } }] }]\n",
+    );
+    let output = place.run(&["asks.yaml"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("standard input has ended"), "{said}");
+    let record = std::fs::read_to_string(place.path("legwork-run/run.json")).expect("the record");
+    let record: Value = serde_json::from_str(&record).expect("JSON");
+    assert_eq!(record["status"], "FAILED", "{record:#}");
+    assert_eq!(record["failure"]["state"], "asking", "{record:#}");
+    place.assert_is_clean();
+}
+
+#[test]
 fn the_exit_code_says_how_it_ended() {
     let site = practice_site();
     let place = Place::new();

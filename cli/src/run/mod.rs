@@ -126,9 +126,19 @@ pub(crate) async fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     held.close().await;
     let report = match ended {
         Some(Ok(report)) => report,
-        Some(Err(Interrupted::Fault(error))) => return Err(anyhow::Error::from_boxed(error)),
-        Some(Err(interrupted)) => return Err(interrupted.into()),
-        None => ended_at_once(state.clone()),
+        // A question that nobody can answer, or a folder that can't be written.
+        Some(Err(interrupted)) => {
+            let why = match interrupted {
+                Interrupted::Fault(error) => format!("{:#}", anyhow::Error::from_boxed(error)),
+                Interrupted::TakenAway | Interrupted::Canceled => interrupted.to_string(),
+            };
+            unsaid(FailureCode::Internal, why, state.clone())
+        }
+        None => unsaid(
+            FailureCode::Canceled,
+            "the run was ended at once".to_owned(),
+            state.clone(),
+        ),
     };
     let code = match &report.outcome {
         Outcome::Completed { .. } => ExitCode::SUCCESS,
@@ -145,10 +155,10 @@ pub(crate) async fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// What is said of a run that could not even say how it ended.
-fn ended_at_once(state: Option<String>) -> Report {
+fn unsaid(code: FailureCode, message: String, state: Option<String>) -> Report {
     let failure = Failure {
         state,
-        ..Failure::outside_of_steps(FailureCode::Canceled, "the run was ended at once")
+        ..Failure::outside_of_steps(code, message)
     };
     Report {
         outcome: Outcome::Failed(failure),
