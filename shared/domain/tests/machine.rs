@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use damage::{mutate, mutation};
 use domain::definition::{Definition, Scope, Verb};
+use domain::input_schema::{InputSchema, wrong_defaults};
 use domain::recording::{ImportError, import};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -253,6 +254,82 @@ static RECORDINGS: LazyLock<Vec<Value>> = LazyLock::new(|| {
     vec![all]
 });
 
+/// Names that schemas and inputs share, some of which have to be written in another way in a pointer.
+fn property() -> impl Strategy<Value = String> + Clone {
+    select(vec!["a", "b", "a/b", "ü ~%"]).prop_map(str::to_owned)
+}
+
+/// Schemas of the kind that people write, and worse.
+fn schemas() -> impl Strategy<Value = Value> {
+    let leaf = select(vec![
+        json!({}),
+        json!({ "type": "string", "default": "x" }),
+        json!({ "type": "integer", "default": 1.5 }),
+        json!({ "default": null }),
+        json!({ "default": { "a": {}, "b": [{}] } }),
+        json!({ "$ref": "#/$defs/one" }),
+        json!({ "$ref": "#/$defs/one", "default": { "a/b": 1 } }),
+        json!({ "$ref": "#" }),
+        json!(true),
+    ]);
+    let tree = leaf.prop_recursive(4, 24, 4, |inner| {
+        let properties = prop::collection::btree_map(property(), inner.clone(), 0..4);
+        prop_oneof![
+            properties
+                .clone()
+                .prop_map(|all| json!({ "properties": all })),
+            properties.prop_map(|all| json!({ "properties": all, "default": {} })),
+            inner
+                .clone()
+                .prop_map(|of| json!({ "items": of, "default": [{}, {}] })),
+            (inner.clone(), inner.clone())
+                .prop_map(|(a, b)| json!({ "prefixItems": [a], "items": b })),
+            (inner.clone(), inner).prop_map(|(a, b)| json!({ "allOf": [a, b] })),
+        ]
+    });
+    (tree.clone(), tree).prop_map(|(mut schema, one)| {
+        if let Some(keywords) = schema.as_object_mut() {
+            keywords.insert("$defs".to_owned(), json!({ "one": one }));
+        }
+        schema
+    })
+}
+
+fn inputs() -> impl Strategy<Value = Value> {
+    let leaf = select(vec![
+        json!(null),
+        json!(1),
+        json!("x"),
+        json!({}),
+        json!([{}, {}]),
+    ]);
+    leaf.prop_recursive(4, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::btree_map(property(), inner.clone(), 0..4).prop_map(|all| json!(all)),
+            prop::collection::vec(inner, 0..4).prop_map(Value::from),
+        ]
+    })
+}
+
+/// Whether nothing of a value has changed or gone, whatever has come.
+fn has_all_of(whole: &Value, part: &Value) -> bool {
+    match (whole, part) {
+        (Value::Object(whole), Value::Object(part)) => part.iter().all(|(name, value)| {
+            whole
+                .get(name)
+                .is_some_and(|whole| has_all_of(whole, value))
+        }),
+        (Value::Array(whole), Value::Array(part)) => {
+            whole.len() == part.len()
+                && whole
+                    .iter()
+                    .zip(part)
+                    .all(|(whole, part)| has_all_of(whole, part))
+        }
+        (whole, part) => whole == part,
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -315,8 +392,29 @@ proptest! {
             mutate(&mut recording, place, mutation);
         }
         match import(&recording.to_string()) {
-            Ok(_) | Err(ImportError::NothingLeft(_) | ImportError::NotARecording(_)) => {}
+            Ok(_)
+            | Err(
+                ImportError::Empty | ImportError::NothingLeft(_) | ImportError::NotARecording(_),
+            ) => {}
             Err(error) => prop_assert!(false, "{error:#?}\n{recording:#}"),
+        }
+        prop_assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn defaults_are_filled_in_once_and_change_nothing_that_was_given(
+        schema in schemas(),
+        input in inputs(),
+    ) {
+        let began = Instant::now();
+        if let Ok(checked) = InputSchema::new(&schema) {
+            for (pointer, _) in wrong_defaults(&schema) {
+                prop_assert!(schema.pointer(&pointer).is_some(), "{pointer} in {schema:#}");
+            }
+            if let Ok(whole) = checked.complete(input.clone()) {
+                prop_assert!(has_all_of(&whole, &input), "{input:#} became {whole:#}");
+                prop_assert_eq!(checked.complete(whole.clone()), Ok(whole));
+            }
         }
         prop_assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
     }
