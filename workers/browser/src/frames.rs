@@ -253,8 +253,8 @@ impl State {
                     let known = Some(Context {
                         session: session.to_owned(),
                         id: id.to_owned(),
-                    });
                         number: context["id"].as_i64().unwrap_or_default(),
+                    });
                     let frame = self.frame_mut(frame, session);
                     if context["name"] == WORLD {
                         frame.context = known;

@@ -620,6 +620,11 @@ impl Execution<'_> {
     /// To be called when the run has got to know another secret, before that goes anywhere.
     pub(crate) fn renew_mask(&mut self) {
         self.masking.set(Mask::new(self.scope.secret_values()));
+        // Looking for secrets in a page costs time, which a run without any need not spend.
+        if !self.is_concealing && self.scope.secret_values().next().is_some() {
+            self.is_concealing = true;
+            self.browser.conceal(self.masking.redaction());
+        }
     }
 
     fn output(&mut self, definition: &Definition) -> Result<Option<Value>, Stop> {
@@ -633,11 +638,6 @@ impl Execution<'_> {
             output.insert(name.clone(), self.mask().apply_to_value(value));
         }
         let output = Value::Object(output);
-        // Looking for secrets in a page costs time, which a run without any need not spend.
-        if !self.is_concealing && self.scope.secret_values().next().is_some() {
-            self.is_concealing = true;
-            self.browser.conceal(self.masking.redaction());
-        }
         let size_bytes = output.to_string().len();
         if size_bytes > MOST_OUTPUT_BYTES {
             let message = format!(
@@ -728,7 +728,7 @@ impl Execution<'_> {
         }
         if let Some(har) = self.browser.end_har().await {
             // What was recorded before a secret was known went through an older mask.
-            let har = self.mask().apply_to_value(har);
+            let har = self.mask().apply_to_recording(har);
             let body = ArtifactBody::Bytes(har.to_string().into_bytes());
             self.store(ArtifactType::Har, "network.har", body).await?;
         }
@@ -749,7 +749,7 @@ impl Execution<'_> {
             ..Entry::default()
         });
         let log = std::mem::replace(&mut self.log, RunLog::begin()).into_text();
-        let body = ArtifactBody::Bytes(self.mask().apply(&log).into_bytes());
+        let body = ArtifactBody::Bytes(self.mask().apply_to_log(&log).into_bytes());
         self.store(ArtifactType::Log, "log.jsonl", body).await?;
         Ok(Report {
             outcome,

@@ -669,6 +669,7 @@ impl Execution<'_> {
         Ok(condition.map_or(Ok(true), |condition| self.scope.holds(condition))?)
     }
 }
+
 /// Takes the values of secrets out of a file that is text; any other stays as the site sent it. Gives its size.
 async fn mask_file(mask: &Mask, download: &Download) -> Result<u64, Stop> {
     if mask.is_empty() || download.size_bytes > MOST_MASKED_BYTES {
@@ -686,7 +687,6 @@ async fn mask_file(mask: &Mask, download: &Download) -> Result<u64, Stop> {
     written.map_err(failed)?;
     Ok(u64::try_from(masked.len()).unwrap_or(u64::MAX))
 }
-
 
 /// The result of a navigation, which acts on no element: a document that went away under it is a
 /// navigation that failed.

@@ -63,9 +63,18 @@ impl Mask {
         Self::new([])
     }
 
-    /// Gives a value of which no text, and no name in it, holds the values.
+    /// Gives a value of which no text, no number, and no name in it, holds the values.
     #[must_use]
     pub fn apply_to_value(&self, value: Value) -> Value {
+        self.apply_to_parts(value, true)
+    }
+
+    /// Gives a recording of which no text, and no name in it, holds the values. Its numbers are measures of its own.
+    pub(crate) fn apply_to_recording(&self, value: Value) -> Value {
+        self.apply_to_parts(value, false)
+    }
+
+    fn apply_to_parts(&self, value: Value, with_numbers: bool) -> Value {
         if self.needles.is_empty() {
             return value;
         }
@@ -73,16 +82,18 @@ impl Mask {
             Value::String(text) => Value::String(self.apply(&text)),
             Value::Array(items) => items
                 .into_iter()
-                .map(|item| self.apply_to_value(item))
+                .map(|item| self.apply_to_parts(item, with_numbers))
                 .collect(),
             Value::Object(entries) => Value::Object(
                 entries
                     .into_iter()
-                    .map(|(name, value)| (self.apply(&name), self.apply_to_value(value)))
+                    .map(|(name, value)| {
+                        (self.apply(&name), self.apply_to_parts(value, with_numbers))
+                    })
                     .collect(),
             ),
             // A code of digits comes back as a number where a page or a script makes one of it.
-            Value::Number(number) => {
+            Value::Number(number) if with_numbers => {
                 let text = number.to_string();
                 if self.next(&text, 0).is_some() {
                     Value::String(self.apply(&text))
@@ -169,9 +180,29 @@ impl Mask {
     /// Gives the text without the values. Tags that stand between the characters of one stay.
     #[must_use]
     pub fn apply(&self, text: &str) -> String {
+        self.apply_except(text, |_| false)
+    }
+
+    /// Gives JSON lines of the run's own without the values in their texts. Their numbers are times and counts.
+    pub(crate) fn apply_to_log(&self, lines: &str) -> String {
+        self.apply_except(lines, |found| {
+            let is_digit = |c: char| c.is_ascii_digit();
+            let before = lines[..found.start].trim_end_matches(is_digit);
+            let name = before.strip_suffix("\":");
+            lines[found.clone()].chars().all(is_digit)
+                && name.is_some_and(|name| name.ends_with(|c: char| c.is_ascii_alphabetic()))
+        })
+    }
+
+    fn apply_except(&self, text: &str, is_kept: impl Fn(&Range<usize>) -> bool) -> String {
         let mut masked = String::with_capacity(text.len());
         let mut at = 0;
         while let Some((found, needle)) = self.next(text, at) {
+            if is_kept(&found) {
+                masked.push_str(&text[at..found.end]);
+                at = found.end;
+                continue;
+            }
             masked.push_str(&text[at..found.start]);
             masked.push_str(MASKED);
             if !self.needles[needle].has_brackets {
@@ -250,6 +281,12 @@ impl Mask {
                     .map(|byte| char::from(*byte))
                     .collect();
                 for (found, _) in self.ranges(&text) {
+                    // Numbers outside of strings are the PDF's own: places of its parts, lengths, sizes.
+                    let is_own = |byte: u8| byte.is_ascii_digit() || b" .-".contains(&byte);
+                    let is_own = text[found.clone()].bytes().all(is_own);
+                    if step == 1 && is_own && !is_in_string(&text[..found.start]) {
+                        continue;
+                    }
                     for index in found {
                         pdf[start + index * step] = b'*';
                     }
@@ -327,6 +364,12 @@ fn push_parts<'v>(value: &'v mut Value, parts: &mut Vec<&'v mut Value>) {
         Value::String(_) | Value::Number(_) => parts.push(value),
         Value::Null | Value::Bool(_) => {}
     }
+}
+
+/// Whether what follows this text of a PDF is inside of the brackets of a string.
+fn is_in_string(before: &str) -> bool {
+    let bracket = before.rfind(['(', ')']);
+    bracket.is_some_and(|at| before[at..].starts_with('(') || before[..at].ends_with('\\'))
 }
 
 /// The tags in a text.

@@ -394,3 +394,30 @@ fn the_key_in_an_authenticators_url_is_masked_by_itself() {
     assert_eq!(mask.apply(&format!("<{url}>")), "<•••>");
     assert_eq!(mask.apply("gezd gnbv gy3t qojq, Portal"), "•••, Portal");
 }
+
+#[test]
+fn a_short_number_is_masked_in_the_strings_of_a_pdf_and_not_in_its_structure() {
+    let mask = Mask::new(["123456"]);
+    let pdf =
+        "0000123456 00000 n\n/Length 123456 /URI (http://a.test/\\(?t=123456) /Title (Code 123456)";
+    let masked = mask.apply_to_pdf(pdf.as_bytes().to_vec());
+    assert_eq!(
+        String::from_utf8_lossy(&masked),
+        "0000123456 00000 n\n/Length 123456 /URI (http://a.test/\\(?t=******) /Title (Code ******)"
+    );
+}
+
+#[test]
+fn the_numbers_of_a_log_and_of_a_recording_are_no_secrets() {
+    let mask = Mask::new(["1234"]);
+    assert_eq!(
+        mask.apply_to_log(
+            "{\"atMs\":51234,\"message\":\"1234, \\\":1234 \",\"found\":\":1234\"}\n"
+        ),
+        "{\"atMs\":51234,\"message\":\"•••, \\\":••• \",\"found\":\":•••\"}\n"
+    );
+    assert_eq!(
+        mask.apply_to_recording(json!({"time": 1234, "url": "/1234", "a1234": []})),
+        json!({"time": 1234, "url": "/•••", "a•••": []})
+    );
+}

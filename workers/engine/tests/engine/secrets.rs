@@ -1,6 +1,8 @@
 //! A secret's value leaves a run nowhere: not by anything that a definition can say, and not by what a site does with
 //! it once it has it.
 
+use std::sync::Mutex;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use browser::Error;
@@ -445,6 +447,77 @@ fn assert_not_encoded(text: &str, values: &[&str], what: &str) {
                 String::from_utf8_lossy(&text.as_bytes()[near]).into_owned()
             });
             assert!(found.is_none(), "{what}: {shape} in {found:?}");
+        }
+    }
+}
+
+/// One-time codes that the encoder's page was given, as it told its site.
+static CODES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_one_time_code_is_a_secret_like_any_other() {
+    let site = Site::start(|path| {
+        let told = path.strip_prefix("/beacon?plain=");
+        if let Some((code, _)) = told.and_then(|told| told.split_once('&')) {
+            CODES
+                .lock()
+                .expect("no panic while it is held")
+                .push(code.to_owned());
+        }
+        Some(html(ENCODER))
+    })
+    .await;
+    let yaml = r##"
+name: Code
+har: always
+states:
+  - name: entering
+    steps:
+      - goto: "{{ input.url }}/"
+      - waitFor:
+          response: { url: "*/beacon*" }
+          during: [{ fill: { label: Value, value: "{{ totp(secrets.key) }}" } }]
+          as: reply
+      - evaluate: { script: "[all, Number(value.value), document.cookie]", as: all }
+      - get: { css: "#value", type: value, as: field }
+      - get: { css: ".plain", type: number, as: number }
+        onError: continue
+      - get: { css: "#bold", type: html, as: html }
+      - download: { click: "#blob" }
+      - assert: { hasText: nowhere, message: "{{ all }} {{ field }} {{ html }}" }
+"##;
+    let key = [("key", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")];
+    let yaml = yaml.replace("{{ all }} {{ field }}", "{{ all | string }} {{ field }}");
+    let (outcome, host) = run(&site, &yaml, key, []).await;
+    let Outcome::Failed(failure) = &outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(
+        failure.step.as_deref(),
+        Some("entering/steps/7 (assert)"),
+        "{failure:?}"
+    );
+    let mut codes = CODES.lock().expect("no panic while it is held").clone();
+    codes.dedup();
+    let [code] = codes.as_slice() else {
+        panic!("{codes:?}")
+    };
+    assert_eq!(code.len(), 6, "{code}");
+    let mut left = vec![("the outcome", format!("{outcome:?}"))];
+    left.extend(
+        host.artifacts
+            .iter()
+            .map(|artifact| (artifact.name.as_str(), host.bytes(artifact))),
+    );
+    for (what, text) in left {
+        let text = text.to_lowercase();
+        // A short value is not looked for backwards.
+        let backwards: String = code.chars().rev().collect();
+        for shape in encodings(code).iter().filter(|shape| **shape != backwards) {
+            assert!(
+                !text.contains(&shape.to_lowercase()),
+                "{what}: {shape} in {text}"
+            );
         }
     }
 }
