@@ -1,5 +1,5 @@
 //! A gate before AWS (here the emulator), through which a runner's calls go: while it is closed to an operation, that is
-//! answered as AWS answers when it has no room.
+//! answered as AWS answers when it has no room, or waits.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,9 +23,17 @@ pub(crate) struct Gate {
     _serving: JoinSet<()>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Door {
+    Open,
+    Refuses(&'static str),
+    Holds(&'static str),
+}
+
 struct Guard {
     upstream: String,
-    closed_to: Mutex<Option<&'static str>>,
+    door: watch::Sender<Door>,
+    held: watch::Sender<usize>,
     refused: watch::Sender<usize>,
     passed: watch::Sender<HashSet<String>>,
     passing: Mutex<JoinSet<()>>,
@@ -35,7 +43,8 @@ impl Gate {
     pub(crate) async fn before(upstream: &str) -> Self {
         let guard = Arc::new(Guard {
             upstream: upstream.trim_end_matches('/').to_owned(),
-            closed_to: Mutex::new(None),
+            door: watch::Sender::new(Door::Open),
+            held: watch::Sender::new(0),
             refused: watch::Sender::new(0),
             passed: watch::Sender::default(),
             passing: Mutex::default(),
@@ -54,11 +63,25 @@ impl Gate {
 
     /// Closes it to an operation, such as `TrentService.Decrypt`.
     pub(crate) fn close_to(&self, operation: &'static str) {
-        self.guard.set(Some(operation));
+        self.guard.door.send_replace(Door::Refuses(operation));
+    }
+
+    /// Has the calls of an operation wait until it is open again.
+    pub(crate) fn hold(&self, operation: &'static str) {
+        self.guard.door.send_replace(Door::Holds(operation));
+    }
+
+    /// Waits until it holds a call.
+    pub(crate) async fn holds_one(&self) {
+        let mut held = self.guard.held.subscribe();
+        let waiting = held.wait_for(|held| *held > 0);
+        in_time("a call to hold", waiting)
+            .await
+            .expect("the gate is there");
     }
 
     pub(crate) fn open(&self) {
-        self.guard.set(None);
+        self.guard.door.send_replace(Door::Open);
     }
 
     /// Waits until a call of an operation has passed; its answer may be a while under way.
@@ -93,16 +116,6 @@ impl Guard {
         let body: Bytes = answer.bytes().await.expect("a body");
         (status, headers, Body::from(body)).into_response()
     }
-
-    fn set(&self, closed_to: Option<&'static str>) {
-        *self.lock() = closed_to;
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<&'static str>> {
-        self.closed_to
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// Hands a call on, and goes on with it even if whoever made it hangs up: AWS doesn't notice that at once either.
@@ -113,10 +126,19 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request) -> Response {
         .and_then(|target| target.to_str().ok())
         .unwrap_or_default()
         .to_owned();
-    let is_closed = (*guard.lock()).is_some_and(|closed_to| operation == closed_to);
-    if is_closed {
-        guard.refused.send_modify(|refused| *refused += 1);
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    let door = *guard.door.borrow();
+    match door {
+        Door::Refuses(closed_to) if operation == closed_to => {
+            guard.refused.send_modify(|refused| *refused += 1);
+            return StatusCode::SERVICE_UNAVAILABLE.into_response();
+        }
+        Door::Holds(closed_to) if operation == closed_to => {
+            guard.held.send_modify(|held| *held += 1);
+            let mut door = guard.door.subscribe();
+            let opened = door.wait_for(|door| *door == Door::Open);
+            opened.await.expect("the gate is there");
+        }
+        Door::Open | Door::Refuses(_) | Door::Holds(_) => {}
     }
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX)

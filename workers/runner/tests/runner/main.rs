@@ -17,7 +17,7 @@ use domain::run::{Event, Phase, Status};
 use platform::upstream::Upstream;
 use runner::{NoSession, Session, Sessions};
 use serde_json::json;
-use store::{Lease, Queue, now};
+use store::{JustNow, Lease, Queue, now};
 
 use crate::setting::{Setting, failure_code};
 
@@ -643,6 +643,49 @@ async fn a_runner_that_drains_hands_back_what_its_open_receive_still_brings() {
         .receive(Queue::Runs, 1, Duration::from_secs(5))
         .await;
     assert_eq!(messages.expect("the queue answers").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admission_that_loses_a_race_with_the_sweeper_lets_the_run_in_all_the_same() {
+    let setting = Setting::start().await;
+    let run = setting.waiting(VISIT).await;
+    let gate = setting.gate().await;
+    gate.hold("DynamoDB_20120810.PutItem");
+    let store = setting.store_behind(&gate).await;
+    let admission = store.admit_waiting(run.organization_id, JustNow::Nothing, now());
+    let race = async {
+        gate.holds_one().await;
+        // What the sweeper writes about a run that goes on waiting.
+        let looked_at = run.enqueued_again(now());
+        let postponed = setting.store.postpone_run(&run, &looked_at).await;
+        assert!(postponed.expect("the store answers"));
+        gate.open();
+    };
+    let (admitted, ()) = tokio::join!(admission, race);
+    assert_eq!(admitted.expect("the store answers"), 1);
+    let runner = setting.runner(&[]);
+    setting.site.visit().await.let_go();
+    assert_eq!(setting.ended(run.id).await.status(), Status::Completed);
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_just_began_to_wait_is_let_in_although_the_index_does_not_show_it_yet() {
+    let setting = Setting::start().await;
+    let run = setting.waiting(VISIT).await;
+    let pk = format!("RUN#{}", run.id);
+    let held = format!("ORG#{}#STATUS#PENDING#HELD", run.organization_id);
+    store::local::set_attribute(&setting.store, &pk, "RUN", "byStatus", &held)
+        .await
+        .expect("the attribute is written");
+    for (just_now, admitted) in [(JustNow::Nothing, 0), (JustNow::Waits(run.id), 1)] {
+        let found = setting
+            .store
+            .admit_waiting(run.organization_id, just_now, now())
+            .await;
+        assert_eq!(found.expect("the store answers"), admitted, "{just_now:?}");
+    }
+    assert!(!setting.fresh(run.id).await.waits_for_admission());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -97,6 +97,16 @@ impl Setting {
         self.runner_through(&connection, Box::new(Scripted::new()), &[])
     }
 
+    /// A store all of whose calls go through a gate.
+    pub(crate) async fn store_behind(&self, gate: &Gate) -> Store {
+        let connection = Connection::to_emulator(&gate.url, "eu-central-1", "test", "test").await;
+        let environment: Environment = settings_of(&self.outputs).into_iter().collect();
+        Store::new(
+            &connection,
+            Resources::read(&environment).expect("resources"),
+        )
+    }
+
     fn runner_through(
         &self,
         connection: &Connection,
@@ -252,6 +262,17 @@ impl Setting {
         let of = self.fresh(run).await.organization_id;
         let found = self.store.run_with_values_of(of, run).await;
         found.expect("the store answers").and_then(|run| run.output)
+    }
+
+    /// A run that waits until there is room for it.
+    pub(crate) async fn waiting(&self, definition: &str) -> Run {
+        let new = self.planned(definition).await;
+        let created = Run::create(new, now(), fresh_commit());
+        let run = created.admitted(false, now());
+        let input = json!({ "url": self.site.url });
+        let written = self.store.create_run(&run, &input, None).await;
+        written.expect("the run is written");
+        run
     }
 
     /// A run whose worker died in its first state, by whatever way: it is ready for its second execution.
