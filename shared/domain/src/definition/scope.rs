@@ -207,9 +207,10 @@ fn shown(value: &Value) -> String {
         (ValueKind::Map, _) => "a map".to_owned(),
         (ValueKind::String, _) => {
             let text = value.as_str().unwrap_or_default();
+            // As JSON writes it, which masks know.
             match text.char_indices().nth(MOST_CHARS) {
-                Some((end, _)) => format!("{:?}…", &text[..end]),
-                None => format!("{text:?}"),
+                Some((end, _)) => format!("{}…", serde_json::Value::from(&text[..end])),
+                None => serde_json::Value::from(text).to_string(),
             }
         }
         _ => value.to_string(),
@@ -248,5 +249,31 @@ mod tests {
         assert_eq!(records, alike);
         assert_eq!(serde_json::to_value(records).ok(), Some(maps));
         assert_eq!(scope.weights["records"], scope.weights["maps"]);
+    }
+
+    #[test]
+    fn what_an_expression_has_read_is_told_shortly() {
+        let mut scope = Scope::new(
+            &json!({ "a": { "b": 1.5 } }),
+            &json!({}),
+            BTreeMap::from([("token".to_owned(), Secret::new("hunter22"))]),
+        );
+        scope.set("text", &json!("x\"y".repeat(100)));
+        scope.set("rows", &json!([1, 2]));
+        scope.set("nobody", &json!(null));
+        let told = |source: &str| {
+            let expression = Expression::parse(source).expect("an expression");
+            scope.explain(&expression)
+        };
+        assert_eq!(
+            told("rows | length > input.a.b and nobody and input.a.c"),
+            "input.a.b is 1.5, input.a.c is not defined, nobody is nothing, rows is a list of 2"
+        );
+        assert_eq!(told("input.a"), "input.a is a map");
+        let text = told("text");
+        assert!(text.starts_with(r#"text is "x\"yx"#), "{text}");
+        assert!(text.ends_with("\"…") && text.len() < 250, "{text}");
+        assert_eq!(told("1 == 2"), "");
+        assert_eq!(told("secrets.token"), "");
     }
 }
