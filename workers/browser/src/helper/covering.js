@@ -99,12 +99,16 @@ function showing() {
 /** Lays an opaque box over a place, on top of everything, dialogs too. */
 function layBox({ x, y, width, height }) {
   if (!width || !height) return;
-  const box = document.createElement("div");
+  const box = document.createElementNS("http://www.w3.org/1999/xhtml", "div");
   box.popover = "manual";
   box.style.cssText = `all: initial; position: absolute; inset: auto; left: ${x + scrollX}px; top: ${y + scrollY}px; width: ${width}px; height: ${height}px; background: #f0f; z-index: 2147483647;`;
   document.documentElement.append(box);
-  box.showPopover?.();
   masks.push(box);
+  try {
+    box.showPopover();
+  } catch {
+    // A listener of the page's was in the way: the box is there all the same.
+  }
 }
 
 /** Makes an element invisible: a box over it would not follow it onto paper. */

@@ -105,6 +105,10 @@ async fn what_must_not_be_seen_is_covered_wherever_a_page_shows_it() {
             d.attachShadow({mode: 'closed'}).append(open);</script>",
         ),
         (
+            "a page that wants no boxes",
+            "<p>SECRET</p><script>addEventListener('beforetoggle', (event) => event.preventDefault(), true)</script>",
+        ),
+        (
             "a root's own text",
             "<div id=d></div><script>d.attachShadow({mode: 'open'}).textContent = 'SECRET'</script>",
         ),
