@@ -1,6 +1,8 @@
 //! How long it takes from the death of a runner until what it had in hand is ended, or ready for another one, with all
 //! settings as they are by default.
 
+use std::time::Duration;
+
 use domain::Timestamp;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -8,7 +10,10 @@ use serde_json::{Value, json};
 use crate::stack::{Stack, signal};
 
 /// How many runners are killed, one after the other, each at another moment between two sweeps.
-const ROUNDS: usize = 4;
+const ROUNDS: u32 = 4;
+
+/// How much later after the sweep before than the last one: a round ends with a sweep.
+const LATER_EACH_TIME: Duration = Duration::from_secs(15);
 
 /// By default: a lease of 30 s, and a sweep each minute.
 const LEASE_AND_SWEEP_SECONDS: f64 = 90.0;
@@ -24,7 +29,9 @@ pub(crate) fn report() {
     let without = stack.register(&workflow(""));
     let with = stack.register(&workflow("retry: { maxAttempts: 2 }\n"));
     let mut worst = 0_f64;
-    for round in 1..=ROUNDS {
+    for round in 0..ROUNDS {
+        let later = LATER_EACH_TIME * round;
+        stack.block_on(async move { tokio::time::sleep(later).await });
         let [ends, is_retried] = [&without, &with].map(|workflow| begin(&mut stack, workflow));
         let runner = stack.workers()[0];
         signal(runner, Signal::KILL);
@@ -32,8 +39,9 @@ pub(crate) fn report() {
         let ended = after_loss(&mut stack, &ends, killed_at, "FAILED");
         let ready = after_loss(&mut stack, &is_retried, killed_at, "PENDING");
         println!(
-            "killed runner {round}: a run without retry FAILED after {ended:.1} s, one with retry PENDING again after \
-             {ready:.1} s"
+            "killed runner {}: a run without retry FAILED after {ended:.1} s, one with retry PENDING again after \
+             {ready:.1} s",
+            round + 1
         );
         worst = worst.max(ended).max(ready);
         let (status, _) = stack.call(
@@ -77,7 +85,7 @@ fn after_loss(stack: &mut Stack, id: &str, killed_at: Timestamp, status: &str) -
             .next()
     };
     let run = stack.run_within(
-        std::time::Duration::from_secs(180),
+        Duration::from_secs(180),
         id,
         "the run is taken from its runner",
         |run| taken(run).is_some(),
