@@ -635,9 +635,9 @@ impl Execution<'_> {
         for (name, template) in &definition.output {
             self.position = Some(format!("output/{name}"));
             let value = template.value(&self.scope)?;
-            output.insert(name.clone(), self.mask().apply_to_value(value));
+            output.insert(name.clone(), value);
         }
-        let output = Value::Object(output);
+        let output = self.mask().apply_to_read(Value::Object(output));
         let size_bytes = output.to_string().len();
         if size_bytes > MOST_OUTPUT_BYTES {
             let message = format!(

@@ -657,6 +657,31 @@ output: {{ one: {}, two: {} }}
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_that_was_read_in_two_steps_is_masked_where_its_parts_come_together() {
+    let site = Site::start(|_| Some(html("<label>Value <input id=value></label>"))).await;
+    let yaml = r##"
+name: Parts
+states:
+  - name: reading
+    steps:
+      - goto: "{{ input.url }}/"
+      - fill: { label: Value, value: "{{ secrets.token }}" }
+      - evaluate: { script: "value.value.slice(0, 7)", as: one }
+      - evaluate: { script: "value.value.slice(7)", as: two }
+      - set: { whole: "{{ one }}{{ two }}", length: "{{ (one ~ two) | length }}" }
+      - screenshot: { fileName: "{{ one }}{{ two }}.png" }
+output: { one: "{{ one }}", list: ["{{ two }}"], whole: "{{ whole }}", joined: "{{ one ~ two }}" }
+"##;
+    let (outcome, host) = run(&site, yaml, [("token", "swordfish-4711")], []).await;
+    let Outcome::Completed { output } = &outcome else {
+        panic!("{outcome:?}")
+    };
+    let masked = json!({"one": "•••", "list": ["•••"], "whole": "•••", "joined": "•••"});
+    assert_eq!(output.as_ref(), Some(&masked));
+    assert_eq!(host.names()[0], "•••.png");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_picture_tells_one_secret_from_another() {
     let site = Site::start(|path| {
         (path == "/").then(|| {
