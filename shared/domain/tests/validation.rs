@@ -357,3 +357,27 @@ fn a_time_zone_that_there_is_not_is_found_with_what_was_meant() {
         assert!(errors[0].message.contains("there is no time zone"));
     }
 }
+
+#[test]
+fn an_expression_that_takes_too_much_work_whatever_happens_is_found() {
+    for expression in [
+        "'x' * 10 ** 9",
+        "('ab' * 100000) | replace('a', 'b' * 100000)",
+    ] {
+        let text = workflow(&[&format!("set: {{ x: \"{{{{ {expression} }}}}\" }}")]);
+        let errors = errors_of(&text);
+        assert_eq!(errors.len(), 1, "{expression}: {errors:?}");
+        assert_eq!(errors[0].rule, Rule::BadExpression);
+        assert!(errors[0].message.contains("too much work"), "{errors:?}");
+    }
+    assert_right(&["set: { x: \"{{ ('a,' * 10000) | split(',') | length }}\" }"]);
+    // Finding out has a bound, too.
+    let many = vec!["set: { x: \"{{ ('x' * 20000000) | length }}\" }"; 500];
+    let began = std::time::Instant::now();
+    assert_right(&many);
+    assert!(
+        began.elapsed() < std::time::Duration::from_secs(10),
+        "{:?}",
+        began.elapsed()
+    );
+}

@@ -38,7 +38,12 @@ pub(super) struct Decoder<'p> {
     pub(super) is_in_frame: bool,
     /// Where a run may go, if some origins are named and all are known beforehand.
     pub(super) origins: Option<Vec<url::Origin>>,
+    /// How many laborious expressions may still be evaluated.
+    pub(super) laborious: u8,
 }
+
+/// How many expressions that take much work are evaluated when a definition is checked, which can hold thousands.
+const MOST_LABORIOUS: u8 = 8;
 
 /// Decodes a whole definition. What is wrong is reported; the answer is complete only if nothing was.
 pub(super) fn definition(node: &Node, problems: &mut Problems) -> Option<Definition> {
@@ -49,6 +54,7 @@ pub(super) fn definition(node: &Node, problems: &mut Problems) -> Option<Definit
         has_final_states: false,
         is_in_frame: false,
         origins: None,
+        laborious: MOST_LABORIOUS,
     };
     decoder.definition(node)
 }

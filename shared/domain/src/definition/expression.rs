@@ -201,10 +201,23 @@ impl Expression {
             return None;
         }
         let evaluated = self.run(&CHECKS, &BTreeMap::new());
-        if matches!(&evaluated, Err(error) if error.kind() == ErrorKind::OutOfFuel) {
+        if is_out_of_fuel(&evaluated) {
             return None;
         }
         Some(self.read(evaluated, &mut Room::new(MOST_VALUE_BYTES)))
+    }
+
+    /// Whether it reads nothing, and takes more work than [`Expression::constant`] does.
+    pub(super) fn is_laborious(&self) -> bool {
+        self.secret.is_none()
+            && self.reads.is_empty()
+            && is_out_of_fuel(&self.run(&CHECKS, &BTreeMap::new()))
+    }
+
+    /// Why an expression that reads nothing fails, if it does, with all the work that a run would do.
+    pub(super) fn failure(&self) -> Option<EvaluationError> {
+        let evaluated = self.run(&ENVIRONMENT, &BTreeMap::new());
+        evaluated.err().map(|error| self.failed(&error))
     }
 
     /// Gives its value with these variables, which takes from the room that is left.
@@ -231,18 +244,22 @@ impl Expression {
         evaluated: Result<Value, minijinja::Error>,
         room: &mut Room,
     ) -> Result<serde_json::Value, EvaluationError> {
-        let value = evaluated.map_err(|error| match error.kind() {
+        let value = evaluated.map_err(|error| self.failed(&error))?;
+        if value.is_undefined() {
+            return Err(self.fail("it has no value"));
+        }
+        room.read(&value).map_err(|why| self.fail(why))
+    }
+
+    fn failed(&self, error: &minijinja::Error) -> EvaluationError {
+        match error.kind() {
             ErrorKind::OutOfFuel => self.fail("it takes too much work"),
             kind => self.fail(
                 error
                     .detail()
                     .map_or_else(|| kind.to_string(), str::to_owned),
             ),
-        })?;
-        if value.is_undefined() {
-            return Err(self.fail("it has no value"));
         }
-        room.read(&value).map_err(|why| self.fail(why))
     }
 
     /// The names that it reads, with the attributes that are known beforehand, such as `input.baseUrl`.
@@ -257,6 +274,10 @@ impl Expression {
             message: message.into(),
         }
     }
+}
+
+fn is_out_of_fuel(evaluated: &Result<Value, minijinja::Error>) -> bool {
+    matches!(evaluated, Err(error) if error.kind() == ErrorKind::OutOfFuel)
 }
 
 /// Whether this is a name that expressions can read: a letter or `_`, then letters, digits and `_`.

@@ -126,12 +126,23 @@ impl Decoder<'_> {
                     if let Some(Err(error)) = expression.constant() {
                         self.report(&node.place, Rule::BadExpression, error.to_string());
                     }
+                    self.check_labour(expression, node);
                 }
                 Some(template)
             }
             Err(wrong) => {
                 self.suggest(&node.place, wrong.rule, wrong.message, wrong.suggestion);
                 None
+            }
+        }
+    }
+
+    /// Reports a constant expression that takes much work, and fails all the same.
+    fn check_labour(&mut self, expression: &Expression, node: &Node) {
+        if self.laborious > 0 && expression.is_laborious() {
+            self.laborious -= 1;
+            if let Some(error) = expression.failure() {
+                self.report(&node.place, Rule::BadExpression, error.to_string());
             }
         }
     }
@@ -165,6 +176,7 @@ impl Decoder<'_> {
                     }
                     Some(Ok(_)) | None => {}
                 }
+                self.check_labour(&expression, node);
                 Some(expression)
             }
             Err(wrong) => {
