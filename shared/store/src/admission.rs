@@ -119,15 +119,21 @@ impl Store {
         if !limit.leaves_room(counted.len()) {
             return Ok(Room::Taken(counted));
         }
-        let (in_work, waiting) = tokio::try_join!(
-            self.standing(organization_id, &IN_WORK, limit.0, None),
-            self.standing(organization_id, &[Standing::Waiting], 1, None)
-        )?;
-        counted.extend(in_work);
+        counted.extend(
+            self.standing(organization_id, &IN_WORK, limit.0, None)
+                .await?,
+        );
         counted.sort_unstable();
         counted.dedup();
-        // Nobody goes ahead of those that wait: where runs are created all the time, their turn would never come.
-        Ok(if limit.leaves_room(counted.len()) && waiting.is_empty() {
+        if !limit.leaves_room(counted.len()) {
+            return Ok(Room::Taken(counted));
+        }
+        // Nobody goes ahead of those that wait: where runs are created all the time, their turn would never come. They
+        // are asked for last: while many wait there is rarely room, and a local emulator reads all of them.
+        let waiting = self
+            .standing(organization_id, &[Standing::Waiting], 1, None)
+            .await?;
+        Ok(if waiting.is_empty() {
             Room::Free
         } else {
             Room::Taken(counted)
