@@ -526,11 +526,13 @@ impl Execution<'_> {
             return Ok(());
         };
         let target = self.target(target)?;
-        let on_page = FieldSpec {
+        // A list has one item for each element, and the browser reads each as a row of its own.
+        let each = FieldSpec {
             locator: None,
+            is_list: false,
             ..spec.clone()
         };
-        let fields = [field(variable, &on_page, &self.resolver())?];
+        let fields = [field(variable, &each, &self.resolver())?];
         let failed = |error: Error| Fault::from_browser(&error, FailureCode::ElementNotFound);
         let found = self
             .browser
@@ -542,19 +544,24 @@ impl Execution<'_> {
             .read_rows(&target, &fields)
             .await
             .map_err(failed)?;
-        let [row] = rows.as_slice() else {
+        if rows.len() != 1 && !spec.is_list {
             let message = format!(
-                "{} elements match {target}, and `get` reads one",
+                "{} elements match {target}, and `get` reads one: add `nth`, or `type: list` for all",
                 rows.len()
             );
             return Err(Fault::lasting(FailureCode::ElementNotFound, message).into());
-        };
+        }
         let page = self.browser.url().await.map_err(failed)?;
         let mask = self.mask();
-        let cell = row.first().and_then(Option::as_deref);
-        let cell = cell.map(|cell| mask.apply(cell));
+        let mut texts = rows.into_iter().map(|row| row.into_iter().next().flatten());
+        let cell = if spec.is_list {
+            Some(Value::from_iter(texts).to_string())
+        } else {
+            texts.next().flatten()
+        };
+        let cell = cell.map(|cell| mask.apply(&cell));
         let page = url::Url::parse(&page).ok();
-        let value = convert(cell, &on_page, page.as_ref()).map_err(|why| {
+        let value = convert(cell, spec, page.as_ref()).map_err(|why| {
             Fault::lasting(FailureCode::ExtractionFailed, format!("{target}: {why}"))
         })?;
         // A number or a date may be a secret only as it is kept, and a list may have the parts of one.

@@ -96,7 +96,11 @@ const PAGES: &[(&str, &str, &str)] = &[
         "",
         "<ul id=list><li><h3>a</h3></li></ul><a href='#' onclick='list.innerHTML = \"<li><h3>b</h3></li>\"; this.remove()'>2</a><button onclick='list.insertAdjacentHTML(\"beforeend\", \"<li><h3>c</h3></li>\"); this.remove()'>More</button>",
     ),
-    ("- get: { css: \"#total\"", "", "<b id=total>1,200</b>"),
+    (
+        "- get: { css: \"#total\"",
+        "",
+        "<b id=total>1,200</b><ul class=months><li>April</li><li>May</li></ul>",
+    ),
     (
         "- askUser:",
         "",

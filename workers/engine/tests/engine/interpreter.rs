@@ -663,6 +663,35 @@ async fn an_interrupted_run_stores_nothing_more() {
 }
 
 #[tokio::test]
+async fn get_reads_a_list_of_all_that_match_and_otherwise_only_one() {
+    let read = async |kind: &str| {
+        let mut stage = stage_with_pages(&[&[&["$1,200"], &["$3"]]]);
+        let get = format!("get: {{ css: table, {kind}, as: prices }}");
+        let yaml = steps(&[&get]) + "output: { prices: '{{ prices }}' }\n";
+        stage.run(&yaml).await
+    };
+    let output = |prices: Value| Outcome::Completed {
+        output: Some(json!({ "prices": prices })),
+    };
+    assert_eq!(
+        read("type: list, of: number").await,
+        output(json!([1200, 3]))
+    );
+    assert_eq!(read("type: list").await, output(json!(["$1,200", "$3"])));
+    let found = failure(read("type: number").await);
+    assert_eq!(
+        found.message,
+        "2 elements match css=table, and `get` reads one: add `nth`, or `type: list` for all"
+    );
+    let found = failure(read("type: list, of: date").await);
+    assert!(
+        found.message.contains("css=table: item 1: `$1,200` is not"),
+        "{}",
+        found.message
+    );
+}
+
+#[tokio::test]
 async fn set_get_assert_and_fail_do_what_they_say() {
     let mut stage = stage_with_pages(&[&[&["$1,234.50"]]]);
     let total = "get: { css: table, type: number, as: total }";
