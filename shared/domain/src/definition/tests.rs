@@ -232,7 +232,8 @@ fn a_wrong_input_schema_is_an_error_at_its_place() {
 
 #[test]
 fn a_text_in_json_is_read_whatever_its_escapes() {
-    let json = r#"{"name": "\ud83d\ude00 \u00fc", "states": [{"name": "a", "steps": [{"back": null}]}]}"#;
+    let json =
+        r#"{"name": "\ud83d\ude00 \u00fc", "states": [{"name": "a", "steps": [{"back": null}]}]}"#;
     let definition = Definition::parse_yaml(json).expect("a definition");
     assert_eq!(definition.name, "😀 ü");
     let found = errors(&json.replace("back", "bakc"));

@@ -47,7 +47,9 @@ pub enum ImportError {
     #[error("this is not a recording of the Chrome DevTools Recorder: {0}")]
     NotARecording(&'static str),
     /// Nothing was recorded.
-    #[error("the recording has no steps: record what is to be done, end the recording, and export it again")]
+    #[error(
+        "the recording has no steps: record what is to be done, end the recording, and export it again"
+    )]
     Empty,
     /// Nothing in it can be translated.
     #[error("nothing of the recording can be translated: {}", .0.join("; "))]
