@@ -243,9 +243,11 @@ impl Caller {
                 request: request.clone(),
             },
         ] {
+            // One that waits to be executed again is claimed when it may be.
+            let at = now().plus(run.waits_for_retry(now()));
             run = match self
                 .store
-                .transition(run, &event, now())
+                .transition(run, &event, at)
                 .await
                 .expect("the store answers")
             {
