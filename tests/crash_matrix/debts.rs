@@ -44,10 +44,6 @@ pub(crate) async fn run_up(
     };
 
     create(MESSAGE_LOST, &policy).await?;
-    let waiting = create(WAITING, &policy).await?;
-    store
-        .postpone_run(&waiting, &waiting.admitted(false, at))
-        .await?;
     claimed(store, create(NEVER_BEGUN, &policy).await?, at).await?;
     begun(store, create(BEGUN, &policy).await?, at).await?;
     let short = Policy {
@@ -85,6 +81,12 @@ pub(crate) async fn run_up(
             lose_messages(store).await?;
         }
     }
+
+    // After the end above, which would have let it into the queue.
+    let waiting = create(WAITING, &policy).await?;
+    store
+        .postpone_run(&waiting, &waiting.admitted(false, at))
+        .await?;
 
     job_trigger::start_job(store, job, "customer", None).await?;
     Ok(())
