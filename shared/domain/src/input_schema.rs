@@ -45,6 +45,11 @@ const DRAFTS: &[&str] = &[
     "https://json-schema.org/draft/2020-12/schema",
 ];
 
+/// The types of JSON Schema.
+pub(crate) const TYPES: &[&str] = &[
+    "array", "boolean", "integer", "null", "number", "object", "string",
+];
+
 /// A schema that inputs can be checked against.
 #[derive(Debug)]
 pub struct InputSchema {
@@ -68,33 +73,19 @@ impl InputSchema {
     /// Builds what checks inputs.
     ///
     /// # Errors
-    /// What is wrong with the schema, for the person who wrote it: it is none, or asks for more than a schema may.
-    pub fn new(schema: &Value) -> Result<Self, String> {
-        let mut survey = Survey {
-            root: schema,
-            subschemas: 0,
-            unevaluated: 0,
-        };
-        survey.visit(schema, 0)?;
-        if let Some(Value::String(draft)) = schema.get("$schema")
-            && !DRAFTS.contains(&draft.strip_suffix('#').unwrap_or(draft))
-        {
-            return Err(format!(
-                "$schema ({:?}) is no draft of JSON Schema that is known here; leave it out, or name {}",
-                shortened(draft),
-                DRAFTS[DRAFTS.len() - 1]
-            ));
-        }
-        if let Err(error) = jsonschema::meta::validate(schema) {
-            return Err(format!(
-                "this is no JSON Schema: {}",
-                shortened(&error.to_string())
-            ));
+    /// What is wrong with the schema, for the person who wrote it, each with its JSON pointer into the schema: it is
+    /// none, or asks for more than a schema may.
+    pub fn new(schema: &Value) -> Result<Self, Vec<(String, String)>> {
+        let of_all = |message| vec![(String::new(), message)];
+        let size = bounded_size(schema).map_err(of_all)?;
+        let wrong = departures(schema);
+        if !wrong.is_empty() {
+            return Err(wrong);
         }
         Ok(Self {
             schema: schema.clone(),
-            validator: build(schema)?,
-            size: survey.subschemas,
+            validator: build(schema).map_err(of_all)?,
+            size,
         })
     }
 
@@ -134,6 +125,49 @@ impl InputSchema {
             .take(MOST_ERRORS)
             .collect()
     }
+}
+
+/// How many parts a schema has, if it asks for no more than a schema may.
+fn bounded_size(schema: &Value) -> Result<usize, String> {
+    let mut survey = Survey {
+        root: schema,
+        subschemas: 0,
+        unevaluated: 0,
+    };
+    survey.visit(schema, 0)?;
+    if let Some(Value::String(draft)) = schema.get("$schema")
+        && !DRAFTS.contains(&draft.strip_suffix('#').unwrap_or(draft))
+    {
+        return Err(format!(
+            "$schema ({:?}) is no draft of JSON Schema that is known here; leave it out, or name {}",
+            shortened(draft),
+            DRAFTS[DRAFTS.len() - 1]
+        ));
+    }
+    Ok(survey.subschemas)
+}
+
+/// Where a schema departs from what JSON Schema is, each place once.
+fn departures(schema: &Value) -> Vec<(String, String)> {
+    let meta = match jsonschema::meta::validator_for(schema) {
+        Ok(meta) => meta,
+        Err(error) => return vec![(String::new(), shortened(&error.to_string()))],
+    };
+    let mut wrong: Vec<(String, String)> = Vec::new();
+    for error in meta.iter_errors(schema).take(MOST_ERRORS) {
+        let pointer = error.instance_path().to_string();
+        if wrong.iter().any(|(known, _)| *known == pointer) {
+            continue;
+        }
+        let message = match error.instance().as_str() {
+            Some(name) if pointer.ends_with("/type") && !TYPES.contains(&name) => {
+                format!("there is no type `{name}`")
+            }
+            _ => format!("this is no JSON Schema: {error}"),
+        };
+        wrong.push((pointer, shortened(&message)));
+    }
+    wrong
 }
 
 fn build(schema: &Value) -> Result<Validator, String> {
@@ -273,7 +307,8 @@ mod tests {
     use super::*;
 
     fn refused(schema: &Value) -> String {
-        InputSchema::new(schema).expect_err("it must be refused")
+        let wrong = InputSchema::new(schema).expect_err("it must be refused");
+        wrong[0].1.clone()
     }
 
     fn errors(schema: &InputSchema, input: Value) -> Vec<InputError> {
@@ -385,6 +420,6 @@ mod tests {
         let text = json!(format!("{}!", "a".repeat(100_000)));
         assert_eq!(errors(&schema, text).len(), 1);
         assert!(refused(&json!({ "pattern": "(?=a)b" })).contains("can't be used"));
-        assert!(refused(&json!({ "type": "sting" })).contains("no JSON Schema"));
+        assert!(refused(&json!({ "type": "sting" })).contains("no type `sting`"));
     }
 }

@@ -18,7 +18,7 @@ use super::proxy::{Proxy, ProxyAddress};
 use super::step::{RetryPolicy, Step, Verb};
 use super::template::Template;
 use super::{BrowserSettings, Definition, KeepHar, State};
-use crate::input_schema::{InputSchema, wrong_defaults};
+use crate::input_schema::{InputSchema, TYPES, wrong_defaults};
 use crate::run::{Backoff, HISTORY_ENTRIES};
 
 /// The working time of a run whose definition names none.
@@ -155,14 +155,20 @@ impl Decoder<'_> {
             return;
         }
         let schema = node.to_value();
-        match InputSchema::new(&schema) {
-            Err(message) => self.report(&node.place, Rule::BadInputSchema, message),
-            Ok(_) => {
-                for (pointer, message) in wrong_defaults(&schema) {
-                    let place = &node.at(&pointer).unwrap_or(node).place;
-                    self.report(place, Rule::BadInputSchema, message);
-                }
-            }
+        let wrong = match InputSchema::new(&schema) {
+            Err(wrong) => wrong,
+            Ok(_) => wrong_defaults(&schema),
+        };
+        for (pointer, message) in wrong {
+            let found = node.at(&pointer).unwrap_or(node);
+            let near = if let Kind::String(text) = &found.kind
+                && pointer.ends_with("/type")
+            {
+                closest(text, TYPES.iter().copied())
+            } else {
+                None
+            };
+            self.suggest(&found.place, Rule::BadInputSchema, message, near);
         }
         self.names.input = Some(schema);
     }

@@ -220,14 +220,22 @@ fn names_must_be_defined_before_they_are_read_and_may_not_be_the_languages_own()
 }
 
 #[test]
-fn a_wrong_input_schema_is_an_error_at_its_place() {
-    let text = with_steps("      - click: a\n") + "input: { type: strnig }\n";
+fn each_mistake_in_an_input_schema_is_an_error_at_its_place() {
+    let text = with_steps("      - click: a\n")
+        + "input:\n  type: object\n  properties: { url: { type: strin }, n: { minimum: low } }\n  required: url\n";
     let found = errors(&text);
-    assert_eq!(
-        (found[0].rule, found[0].place.pointer.as_str()),
-        (Rule::BadInputSchema, "/input"),
-        "{found:?}"
-    );
+    let of_pointer = |pointer: &str| {
+        let error = found.iter().find(|error| error.place.pointer == pointer);
+        let error = error.unwrap_or_else(|| panic!("{pointer}: {found:#?}"));
+        assert_eq!(error.rule, Rule::BadInputSchema);
+        (error.message.as_str(), error.suggestion.as_deref())
+    };
+    let (message, suggestion) = of_pointer("/input/properties/url/type");
+    assert!(message.contains("there is no type `strin`"), "{message}");
+    assert_eq!(suggestion, Some("string"));
+    assert_eq!(of_pointer("/input/properties/n/minimum").1, None);
+    assert_eq!(of_pointer("/input/required").1, None);
+    assert_eq!(found.len(), 3, "{found:#?}");
 }
 
 #[test]
