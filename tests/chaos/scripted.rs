@@ -181,6 +181,10 @@ impl Browser for ScriptedBrowser {
         Ok(vec![vec![Some(CELL.to_owned()); fields.len()]])
     }
 
+    async fn check_syntax(&mut self, _: &str, _: Duration) -> Result<(), Error> {
+        Ok(())
+    }
+
     async fn evaluate(
         &mut self,
         _: &str,

@@ -60,6 +60,19 @@ impl Page {
             .await
     }
 
+    /// Checks the syntax of an expression, without evaluating it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Script`] with what V8 says about it.
+    pub async fn check_syntax(&self, expression: &str, timeout: Duration) -> Result<(), Error> {
+        let params = json!({ "expression": expression, "sourceURL": "", "persistScript": false });
+        let connection = &self.target.connection;
+        let (session, deadline) = (&self.target.session, Deadline::after(timeout));
+        let answer = connection.call(session, "Runtime.compileScript", params, deadline);
+        value(answer.await?).map(drop)
+    }
+
     /// Calls a function of the caller's, awaits what it gives if that is a promise, and gives its
     /// value as JSON.
     ///

@@ -237,6 +237,10 @@ impl Browser for Chromium {
         self.page.read_rows(rows, fields).await
     }
 
+    async fn check_syntax(&mut self, expression: &str, timeout: Duration) -> Result<(), Error> {
+        self.page.check_syntax(expression, timeout).await
+    }
+
     async fn evaluate(
         &mut self,
         function: &str,

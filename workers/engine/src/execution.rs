@@ -178,6 +178,11 @@ pub(crate) struct Execution<'e> {
     artifacts: Duration,
 }
 
+/// A script as a function that may wait for something. The lines of its own let it end in a comment.
+pub(crate) fn as_expression(script: &str) -> String {
+    format!("(args) => (async () => (\n{script}\n))()")
+}
+
 /// A time within which something must be done.
 struct Limit {
     /// What it is, in the words of a failure.
@@ -197,11 +202,25 @@ impl Execution<'_> {
             told.map_err(|error| Fault::from_browser(&error, FailureCode::Internal))?;
         }
         self.origins = Some(origins);
+        self.check_scripts(definition).await?;
         for state in definition.states.iter().filter(|state| !state.is_final) {
             self.execute_state(state).await?;
         }
         self.position = Some("output".to_owned());
         self.output(definition)
+    }
+
+    /// Finds what only a browser can find beforehand, before a step has changed anything.
+    async fn check_scripts(&mut self, definition: &Definition) -> Result<(), Stop> {
+        for script in definition.scripts() {
+            self.position = Some(script.pointer.clone());
+            let expression = as_expression(&script.text);
+            let checked = self.browser.check_syntax(&expression, DEFAULT_STEP_TIMEOUT);
+            checked
+                .await
+                .map_err(|error| Fault::from_browser(&error, FailureCode::Internal))?;
+        }
+        Ok(())
     }
 
     /// Says how the run ends, and keeps the page if it ends by a failure.

@@ -105,6 +105,8 @@ pub trait Browser: Send {
         rows: &Locator,
         fields: &[Field],
     ) -> Result<Vec<Vec<Option<String>>>, Error>;
+    /// Checks the syntax of a JavaScript expression, without evaluating it.
+    async fn check_syntax(&mut self, expression: &str, timeout: Duration) -> Result<(), Error>;
     /// Calls a JavaScript function in the page, or in an iframe, and gives its value.
     async fn evaluate(
         &mut self,

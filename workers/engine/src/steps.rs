@@ -15,7 +15,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use crate::cells::convert;
-use crate::execution::{Execution, without_query};
+use crate::execution::{Execution, as_expression, without_query};
 use crate::extraction::field;
 use crate::failures::{Fault, Stop};
 use crate::host::ArtifactBody;
@@ -427,7 +427,7 @@ impl Execution<'_> {
             .iter()
             .map(|(name, data)| Ok((name.clone(), data.value(&self.scope)?)))
             .collect::<Result<Map<_, _>, EvaluationError>>()?;
-        // The line of its own lets the script end in a comment. What is too large stays in the page, and so does what
+        // What is too large stays in the page, and so does what
         // nobody asked for, which may be no JSON.
         let given = if variable.is_some() {
             format!(
@@ -440,7 +440,7 @@ impl Execution<'_> {
         } else {
             "() => {}".to_owned()
         };
-        let function = format!("(args) => (async () => (\n{script}\n))().then({given})");
+        let function = format!("{}.then({given})", as_expression(script));
         let value = self
             .browser
             .evaluate(

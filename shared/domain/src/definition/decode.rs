@@ -40,6 +40,8 @@ pub(super) struct Decoder<'p> {
     pub(super) origins: Option<Vec<url::Origin>>,
     /// How many laborious expressions may still be evaluated.
     pub(super) laborious: u8,
+    /// The scripts so far.
+    pub(super) scripts: Vec<super::Script>,
 }
 
 /// How many expressions that take much work are evaluated when a definition is checked, which can hold thousands.
@@ -55,6 +57,7 @@ pub(super) fn definition(node: &Node, problems: &mut Problems) -> Option<Definit
         is_in_frame: false,
         origins: None,
         laborious: MOST_LABORIOUS,
+        scripts: Vec::new(),
     };
     decoder.definition(node)
 }
@@ -135,6 +138,7 @@ impl Decoder<'_> {
             states: states?,
             output: output.unwrap_or_default(),
             secrets: self.names.take_secrets(),
+            scripts: std::mem::take(&mut self.scripts),
             source: node.to_value(),
         };
         let entries = definition.max_history_entries();

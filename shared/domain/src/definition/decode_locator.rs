@@ -236,6 +236,10 @@ impl Decoder<'_> {
             );
             return None;
         }
+        self.scripts.push(super::Script {
+            pointer: node.place.place().pointer,
+            text: script.to_owned(),
+        });
         Some(script.to_owned())
     }
 

@@ -103,7 +103,17 @@ pub struct Definition {
     /// What the run's `output` holds.
     pub output: IndexMap<String, Data>,
     secrets: BTreeSet<String>,
+    scripts: Vec<Script>,
     source: Value,
+}
+
+/// A script of a definition, whose syntax only a browser can check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// Where it stands, as a JSON pointer into the definition.
+    pub pointer: String,
+    /// A JavaScript expression.
+    pub text: String,
 }
 
 /// How the browser presents itself. What is `None` is the runner's to decide.
@@ -223,6 +233,12 @@ impl Definition {
     #[must_use]
     pub fn secret_names(&self) -> &BTreeSet<String> {
         &self.secrets
+    }
+
+    /// All its scripts, in the order of the text.
+    #[must_use]
+    pub fn scripts(&self) -> &[Script] {
+        &self.scripts
     }
 
     /// How many entries a run's history can get: one for each state, two for each try of a question (in each turn of the loops around it) and two for the

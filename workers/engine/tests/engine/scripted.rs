@@ -278,6 +278,10 @@ impl Browser for ScriptedBrowser {
         })
     }
 
+    async fn check_syntax(&mut self, _: &str, _: Duration) -> Result<(), Error> {
+        Ok(())
+    }
+
     async fn evaluate(
         &mut self,
         function: &str,

@@ -62,6 +62,40 @@ async fn output(site: &Site, steps: &str, output: &str) -> (Value, RecordingHost
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_with_a_wrong_syntax_ends_a_run_before_its_first_step() {
+    for wrong in [
+        "evaluate: { script: \"document.title +\" }",
+        "waitFor: { any: [{ visible: p }, { script: \"window.(ready)\" }] }",
+        "if: { script: \"let x\", then: [{ press: Enter }] }",
+    ] {
+        let site = Site::start(|_| Some(html("<p>Here</p>"))).await;
+        let yaml = format!(
+            r#"
+name: Wrong script
+states:
+  - name: opening
+    steps:
+      - goto: "{{{{ input.url }}}}/"
+      - evaluate: "await Promise.resolve(/[/*]/.test(document.title)) // right"
+  - name: computing
+    steps:
+      - {wrong}
+"#
+        );
+        let (outcome, host) = run(&site, &yaml, [], []).await;
+        let Outcome::Failed(failure) = outcome else {
+            panic!("{wrong}: {outcome:?}");
+        };
+        assert_eq!(failure.code, FailureCode::WorkflowInvalid, "{failure:?}");
+        assert!(failure.message.contains("SyntaxError"), "{failure:?}");
+        assert_eq!(failure.state, None, "{wrong}");
+        let step = failure.step.unwrap_or_default();
+        assert!(step.starts_with("/states/1/steps/0/"), "{step}");
+        assert_eq!(host.story.lines(), ["store log.jsonl"], "{wrong}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fields_lists_boxes_keys_and_files_get_what_the_steps_say() {
     let site = Site::start(|path| {
