@@ -220,6 +220,7 @@ impl Decoder<'_> {
                 if !is_header_value(value) {
                     decoder.report(&node.place, Rule::BadFormat, "this is not a header's value");
                 }
+                decoder.refuse_template(node, value);
                 Some(value.to_owned())
             })
         });
@@ -294,6 +295,7 @@ impl Decoder<'_> {
             let message = format!("`{text}` is not {wanted}");
             self.report(&node.place, Rule::BadFormat, message);
         }
+        self.refuse_template(node, text);
         Some(text.to_owned())
     }
 

@@ -158,7 +158,7 @@ impl Decoder<'_> {
     fn field_in(&mut self, fields: &mut Fields<'_>, locator: Option<Locator>) -> Option<FieldSpec> {
         let attribute = fields
             .take("attribute")
-            .and_then(|node| self.short_text(node, 200));
+            .and_then(|node| self.fixed_text(node, 200));
         let written = fields.take("type");
         let name = written
             .and_then(|node| self.word(node, FIELD_TYPES))
@@ -238,7 +238,7 @@ impl Decoder<'_> {
 
     /// Reads the format of a date, which must be able to read again what it writes.
     fn date_format(&mut self, node: &Node) -> Option<String> {
-        let format = self.short_text(node, 100)?;
+        let format = self.fixed_text(node, 100)?;
         let sample = DateTime::constant(2026, 11, 23, 14, 5, 9, 0);
         let is_right = strtime::format(&format, sample)
             .and_then(|written| strtime::parse(&format, written))

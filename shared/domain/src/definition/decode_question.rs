@@ -117,7 +117,7 @@ impl Decoder<'_> {
         let kind = self.question_kind_in(&mut fields, QuestionKind::Text);
         let label = fields
             .take("label")
-            .and_then(|node| self.short_text(node, MOST_LABEL_CHARS));
+            .and_then(|node| self.fixed_text(node, MOST_LABEL_CHARS));
         let options = self.options_in(&mut fields, kind);
         let name = name?;
         Some(QuestionField {
@@ -140,7 +140,7 @@ impl Decoder<'_> {
         let place = fields.place;
         let options = fields.take("options").map(|node| {
             let options = self.list(node, |decoder, node| {
-                decoder.short_text(node, MOST_LABEL_CHARS)
+                decoder.fixed_text(node, MOST_LABEL_CHARS)
             });
             if matches!(&node.kind, Kind::Sequence(items) if items.len() < 2) {
                 self.report(

@@ -49,7 +49,7 @@ impl Decoder<'_> {
         }
         let id = fields
             .take("id")
-            .and_then(|node| self.short_text(node, 100));
+            .and_then(|node| self.fixed_text(node, 100));
         let when_node = fields.take("when");
         let when = when_node.and_then(|node| self.when(node));
         self.refuse_never(when.as_ref(), when_node, "the step");

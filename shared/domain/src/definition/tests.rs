@@ -220,6 +220,35 @@ fn names_must_be_defined_before_they_are_read_and_may_not_be_the_languages_own()
 }
 
 #[test]
+fn a_template_where_it_would_be_taken_for_text_is_found() {
+    for step in [
+        "{ id: 'a{{ input }}', click: a }",
+        "get: { css: a, attribute: '{{ input.name }}', as: x }",
+        "get: { css: a, type: date, format: '{{ input.format }}', as: x }",
+        "askUser: { prompt: p, fields: [{ name: a, label: '{{ input }}' }] }",
+        "askUser: { prompt: p, as: a, type: choice, options: [x, '{{ input }}'] }",
+    ] {
+        let errors = errors(&with_steps(&format!("      - {step}\n")));
+        assert!(
+            errors.iter().any(|error| error.rule == Rule::BadExpression),
+            "{step}: {errors:?}"
+        );
+    }
+    for browser in [
+        "locale: '{{ input.locale }}'",
+        "userAgent: 'Agent {{ input }}'",
+        "headers: { X-Key: '{{ secrets.key }}' }",
+    ] {
+        let text = with_steps("      - click: a\n") + &format!("browser: {{ {browser} }}\n");
+        let errors = errors(&text);
+        assert!(
+            errors.iter().any(|error| error.rule == Rule::BadExpression),
+            "{browser}: {errors:?}"
+        );
+    }
+}
+
+#[test]
 fn each_mistake_in_an_input_schema_is_an_error_at_its_place() {
     let text = with_steps("      - click: a\n")
         + "input:\n  type: object\n  properties: { url: { type: strin }, n: { minimum: low } }\n  required: url\n";

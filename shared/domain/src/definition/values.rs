@@ -106,6 +106,24 @@ impl Decoder<'_> {
         Some(text.to_owned())
     }
 
+    /// Reads a text of bounded length that is the same in every run.
+    pub(super) fn fixed_text(&mut self, node: &Node, most_chars: usize) -> Option<String> {
+        let text = self.short_text(node, most_chars)?;
+        self.refuse_template(node, &text);
+        Some(text)
+    }
+
+    /// Reports a template where it would be taken for text.
+    pub(super) fn refuse_template(&mut self, node: &Node, text: &str) {
+        if text.contains("{{") {
+            self.report(
+                &node.place,
+                Rule::BadExpression,
+                "this can't be a template: it is the same in every run",
+            );
+        }
+    }
+
     /// Reads a template that may not hold secrets.
     pub(super) fn template(&mut self, node: &Node) -> Option<Template> {
         let template = self.sensitive_template(node)?;
