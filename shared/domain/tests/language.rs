@@ -67,6 +67,8 @@ fn the_schema_is_itself_valid_and_refuses_what_is_wrong() {
     jsonschema::meta::validate(&json_schema()).expect("a JSON Schema");
     let step = |step: Value| json!({"name": "T", "states": [{"name": "a", "steps": [step]}]});
     assert!(SCHEMA.is_valid(&step(json!({"click": "a"}))));
+    assert!(SCHEMA.is_valid(&step(json!({"click": {"role": "{{ input.role }}"}}))));
+    assert!(!SCHEMA.is_valid(&step(json!({"click": {"role": "buton"}}))));
     for wrong in [
         json!([]),
         json!({"name": "T"}),

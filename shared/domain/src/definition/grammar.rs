@@ -342,7 +342,7 @@ pub(super) static OPTIONAL_LOCATOR: Shape = Shape {
 const LOCATOR_KEYS: &[Key] = &[
     may(
         "role",
-        Form::Template,
+        Form::Role,
         "The ARIA role, such as `button`; with `name`, its accessible name.",
     ),
     may(

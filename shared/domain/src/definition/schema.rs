@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::expression::MOST_BYTES as MOST_EXPRESSION_BYTES;
 use super::grammar::{CONDITION, DEFINITION, LOCATOR, RETRY, RETRY_GROUP, STEP, WHEN};
 use super::grammar_steps::VERBS;
+use super::roles::ROLES;
 use super::shape::{Choice, Form, Shape};
 use super::typed::Bounds;
 
@@ -37,6 +38,11 @@ pub fn json_schema() -> Value {
             {"$ref": "#/definitions/locatorMap"},
             {"type": "array", "minItems": 1, "items": {"$ref": "#/definitions/locator"}},
         ]),
+    );
+    also(
+        "role",
+        "An ARIA role, or a template that makes one.",
+        json!([{"enum": ROLES}, template()]),
     );
     for (name, map) in [("condition", "conditionMap"), ("when", "whenMap")] {
         also(
@@ -110,9 +116,9 @@ impl Schemas {
     }
 
     fn form(&mut self, form: &'static Form) -> Value {
-        let template = || json!({"type": "string", "pattern": "\\{\\{"});
         match form {
             Form::Text | Form::Template => json!({"type": "string"}),
+            Form::Role => json!({"$ref": "#/definitions/role"}),
             Form::Expression => {
                 json!({"type": "string", "minLength": 1, "maxLength": MOST_EXPRESSION_BYTES + 4})
             }
@@ -191,6 +197,10 @@ fn one_verb() -> Value {
         "then": {"oneOf": verbs, "properties": retry(RETRY.name)},
         "else": {"required": ["retry"], "properties": retry(RETRY_GROUP.name)},
     })
+}
+
+fn template() -> Value {
+    json!({"type": "string", "pattern": "\\{\\{"})
 }
 
 fn count(bounds: &Bounds) -> Value {

@@ -38,6 +38,8 @@ pub(super) enum Form {
     Text,
     /// A text that may hold `{{ expressions }}`.
     Template,
+    /// An ARIA role, or a template that makes one.
+    Role,
     /// A bare expression.
     Expression,
     /// A duration, written out.
