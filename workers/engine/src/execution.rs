@@ -278,6 +278,7 @@ impl Execution<'_> {
             event: "cut",
             state: self.state.as_deref(),
             step: self.position.as_deref(),
+            code: Some(fault.code),
             message: Some(&fault.message),
             ..Entry::default()
         });
@@ -401,11 +402,15 @@ impl Execution<'_> {
             result = Err(Fault::lasting(FailureCode::WorkflowInvalid, message).into());
         }
         let note = std::mem::replace(&mut self.note, outer);
-        let (event, message) = match &result {
-            Ok(event) => (*event, None),
-            Err(Stop::Failed(fault)) => ("step_failed", Some(fault.message.as_str())),
-            Err(Stop::NoAction { reason }) => ("ended_with_no_action", Some(reason.as_str())),
-            Err(Stop::Interrupted(_)) => ("interrupted", None),
+        let (event, code, message) = match &result {
+            Ok(event) => (*event, None, None),
+            Err(Stop::Failed(fault)) => (
+                "step_failed",
+                Some(fault.code),
+                Some(fault.message.as_str()),
+            ),
+            Err(Stop::NoAction { reason }) => ("ended_with_no_action", None, Some(reason.as_str())),
+            Err(Stop::Interrupted(_)) => ("interrupted", None, None),
         };
         self.log.write(Entry {
             event,
@@ -415,6 +420,7 @@ impl Execution<'_> {
             target: note.target.as_deref(),
             awaited: note.awaited.as_deref(),
             found: note.found.as_deref(),
+            code,
             message,
         });
         let Some(on_error) = &step.on_error else {
@@ -490,6 +496,7 @@ impl Execution<'_> {
             state: self.state.as_deref(),
             step: Some(position),
             duration_ms: Some(milliseconds(wait)),
+            code: Some(fault.code),
             message: Some(&fault.message),
             ..Entry::default()
         });
@@ -755,17 +762,24 @@ impl Execution<'_> {
     }
 
     async fn report(&mut self, outcome: Outcome) -> Result<Report, Interrupted> {
-        let (event, message) = match &outcome {
-            Outcome::Completed { .. } => ("completed", None),
-            Outcome::NoAction { reason } => {
-                ("completed_with_no_action_taken", Some(reason.as_str()))
-            }
-            Outcome::Failed(failure) => ("failed", Some(failure.message.as_str())),
-        };
-        self.log.write(Entry {
-            event,
-            message,
-            ..Entry::default()
+        self.log.write(match &outcome {
+            Outcome::Completed { .. } => Entry {
+                event: "completed",
+                ..Entry::default()
+            },
+            Outcome::NoAction { reason } => Entry {
+                event: "completed_with_no_action_taken",
+                message: Some(reason),
+                ..Entry::default()
+            },
+            Outcome::Failed(failure) => Entry {
+                event: "failed",
+                state: failure.state.as_deref(),
+                step: failure.step.as_deref(),
+                code: Some(failure.code),
+                message: Some(&failure.message),
+                ..Entry::default()
+            },
         });
         let log = std::mem::replace(&mut self.log, RunLog::begin()).into_text();
         let body = ArtifactBody::Bytes(self.mask().apply_to_log(&log).into_bytes());

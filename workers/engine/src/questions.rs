@@ -60,6 +60,7 @@ impl Execution<'_> {
             let message = "the run is over, and nobody can be asked any more";
             return Err(Fault::lasting(FailureCode::UserInputTimeout, message).into());
         }
+        self.note.awaited = Some(format!("an answer to \"{}\"", asked.prompt));
         let screenshot = self.picture_for_question().await;
         let began = Instant::now();
         let answer = self.host.ask_user(asked, screenshot).await;

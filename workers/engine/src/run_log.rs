@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use domain::FailureCode;
 use serde::Serialize;
 
 /// How large a log may become, in bytes; what comes after is counted, not kept.
@@ -34,6 +35,9 @@ pub(crate) struct Entry<'e> {
     /// What it found, or made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) found: Option<&'e str>,
+    /// What kind of failure it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<FailureCode>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) message: Option<&'e str>,
 }

@@ -406,7 +406,17 @@ async fn a_failing_step_says_where_and_why_and_leaves_picture_dom_and_log() {
         stage.host.names(),
         ["failure.png", "failure.html", "log.jsonl"]
     );
-    assert!(stage.host.text("log.jsonl").contains("step_failed"));
+    let log = stage.host.text("log.jsonl");
+    for event in ["step_failed", "failed"] {
+        let line = log
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
+            .find(|line| line["event"] == event)
+            .unwrap_or_else(|| panic!("{event}: {log}"));
+        assert_eq!(line["code"], "ELEMENT_NOT_FOUND");
+        assert_eq!(line["state"], "testing");
+        assert_eq!(line["step"], "testing/steps/1 start (click)");
+    }
 }
 
 #[tokio::test]
@@ -542,6 +552,18 @@ async fn a_refused_answer_is_asked_for_again_as_often_as_the_step_says() {
         Outcome::Completed { output: None }
     );
     assert_eq!(stage.host.asked.len(), 1);
+
+    let mut stage = Stage::new();
+    stage
+        .run(&steps(&[
+            "askUser: { prompt: 'The code of {{ input.month }}', as: code, timeout: 1s }",
+        ]))
+        .await;
+    let log = stage.host.text("log.jsonl");
+    assert!(
+        log.contains(r#""awaited":"an answer to \"The code of May\"""#),
+        "{log}"
+    );
 
     let mut stage = Stage::new();
     stage.host.answers.push_back(answer("111111"));
