@@ -387,6 +387,9 @@ impl Execution<'_> {
             let position = format!("{prefix}/steps/{index}{id} ({})", step.verb.name());
             self.position = Some(position.clone());
             self.execute_step(&position, step).await?;
+            // Not every step waits for something, and a long loop of those would keep the run from being cut, and its
+            // lease from being renewed.
+            tokio::task::yield_now().await;
         }
         Ok(())
     }

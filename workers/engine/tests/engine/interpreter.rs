@@ -278,6 +278,27 @@ async fn fails_and_cleans_up(cut: Cut, code: FailureCode) {
     );
 }
 
+#[tokio::test]
+async fn loops_that_wait_for_nothing_are_cut_all_the_same() {
+    let mut step = "set: { sum: '{{ a ~ b }}' }".to_owned();
+    for variable in ["d", "c", "b", "a"] {
+        step = format!("forEach: {{ in: '{{{{ xs }}}}', as: {variable}, steps: [{{ {step} }}] }}");
+    }
+    let yaml = steps(&["set: { xs: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10] }", &step]);
+    let over = async {
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+        Cut::DeadlineExceeded
+    };
+    let mut stage = Stage::new();
+    let report = stage.run_until(&yaml, over).await.expect("a failure");
+    let found = failure(report.outcome);
+    assert_eq!(found.code, FailureCode::DeadlineExceeded);
+    let step = found.step.expect("a step");
+    assert!(step.starts_with("testing/steps/1 (forEach)[0]"), "{step}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_run_that_is_cut_before_its_first_state_touches_nothing() {
     let mut stage = Stage::new();
