@@ -48,6 +48,9 @@ const OVERDUE_AFTER: Duration = Duration::from_secs(61);
 /// time. A question and a run's working time are not over by then.
 const FURTHEST_AHEAD: u32 = 4;
 
+/// The same among debts: a job run is looked at again after 5 minutes, and no question here is open that long.
+const FURTHEST_AHEAD_AMONG_DEBTS: u32 = 6;
+
 /// The lease of the runner that dies, in seconds: over when the sweeper comes.
 const LEASE: u32 = 30;
 
@@ -177,7 +180,12 @@ async fn go_on(
                     || (has_died && looked.is_multiple_of(SWEEPS_EVERY));
                 if is_its_turn && !is_at_work {
                     sweeps += 1;
-                    let ahead = OVERDUE_AFTER * sweeps.min(FURTHEST_AHEAD);
+                    let furthest = if scenario == Scenario::Sweeper {
+                        FURTHEST_AHEAD_AMONG_DEBTS
+                    } else {
+                        FURTHEST_AHEAD
+                    };
+                    let ahead = OVERDUE_AFTER * sweeps.min(furthest);
                     sweeper::handle(store, Stage::ahead(ahead)).await;
                 }
                 let calls = calls_that_count(proxy);
