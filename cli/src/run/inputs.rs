@@ -40,7 +40,9 @@ pub(super) fn input(
     }
     let input = Value::Object(input);
     if let Some(schema) = &definition.input {
-        let schema = InputSchema::new(schema).map_err(anyhow::Error::msg)?;
+        // It was checked with the rest of the definition.
+        let schema = InputSchema::new(schema).ok();
+        let schema = schema.context("the schema of the input can't be used")?;
         return schema.complete(input).or_else(|errors| {
             for error in &errors {
                 display::note(&format!("input{}: {}", error.pointer, error.message));

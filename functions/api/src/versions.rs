@@ -20,8 +20,8 @@ const MOST_VERSIONS: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Version {
     pub(crate) definition: Definition,
-    /// What inputs are checked against, if the definition says so; or why its schema can't be used.
-    pub(crate) input: Option<Result<InputSchema, String>>,
+    /// What inputs are checked against, if the definition says so.
+    pub(crate) input: Option<InputSchema>,
 }
 
 type Known = HashMap<(WorkflowId, u32), Arc<Version>>;
@@ -45,11 +45,16 @@ impl Versions {
             return Ok(None);
         };
         let json: Value = serde_json::from_str(&saved.definition).unwrap_or_default();
-        let definition = Definition::parse_json(&json).map_err(|errors| {
-            tracing::error!(workflow_id = %id, version = number, errors = errors.len(), "A saved definition can't be read");
+        let unreadable = |errors: usize| {
+            tracing::error!(workflow_id = %id, version = number, errors, "A saved definition can't be read");
             Problem::internal()
-        })?;
+        };
+        let definition =
+            Definition::parse_json(&json).map_err(|errors| unreadable(errors.len()))?;
         let input = definition.input.as_ref().map(InputSchema::new);
+        let input = input
+            .transpose()
+            .map_err(|errors| unreadable(errors.len()))?;
         let version = Arc::new(Version { definition, input });
         let mut known = self.lock();
         if known.len() >= MOST_VERSIONS {

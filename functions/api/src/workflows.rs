@@ -5,7 +5,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::definition::{Definition, ValidationError};
-use domain::input_schema::InputSchema;
 use domain::{Timestamp, WorkflowId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -438,16 +437,7 @@ fn check(body: &Body) -> Result<Result<Definition, Vec<FieldError>>, Problem> {
         }
         _ => return Err(body.unsupported("application/json or application/yaml")),
     };
-    let definition = match parsed {
-        Ok(definition) => definition,
-        Err(errors) => return Ok(Err(of_definition(errors, prefix))),
-    };
-    if let Some(schema) = &definition.input
-        && let Err(why) = InputSchema::new(schema)
-    {
-        return Ok(Err(vec![FieldError::new(format!("{prefix}/input"), why)]));
-    }
-    Ok(Ok(definition))
+    Ok(parsed.map_err(|errors| of_definition(errors, prefix)))
 }
 
 /// A definition that can be saved, with its text.

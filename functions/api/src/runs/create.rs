@@ -90,7 +90,7 @@ pub(crate) async fn create(
     };
     let mut errors = check_metadata(&asked.metadata);
     errors.extend(check_bindings(&asked.secret_bindings, &version.definition));
-    let input = match complete_input(input, &version)? {
+    let input = match complete_input(input, &version) {
         Ok(input) if errors.is_empty() => input,
         Ok(_) => return Err(Problem::of_fields(errors)),
         Err(more) => {
@@ -328,32 +328,21 @@ fn check_bindings(bindings: &BTreeMap<String, String>, definition: &Definition) 
 }
 
 /// The input as the run has it, or what is wrong with it.
-fn complete_input(
-    input: Value,
-    version: &Version,
-) -> Result<Result<Value, Vec<FieldError>>, Problem> {
+fn complete_input(input: Value, version: &Version) -> Result<Value, Vec<FieldError>> {
     if !input.is_object() {
         let error = FieldError::new("/input", "an input is an object");
-        return Ok(Err(vec![error]));
+        return Err(vec![error]);
     }
-    let schema = match &version.input {
-        None => return Ok(Ok(input)),
-        Some(Ok(schema)) => schema,
-        Some(Err(why)) => {
-            let message = format!("its input schema: {why}");
-            return Err(Problem::of_fields(vec![FieldError::new(
-                "/workflowId",
-                message,
-            )]));
-        }
+    let Some(schema) = &version.input else {
+        return Ok(input);
     };
     let completed = schema.complete(input);
-    Ok(completed.map_err(|errors| {
+    completed.map_err(|errors| {
         errors
             .into_iter()
             .map(|error| FieldError::new(format!("/input{}", error.pointer), error.message))
             .collect()
-    }))
+    })
 }
 
 #[cfg(test)]
