@@ -147,16 +147,32 @@ impl Store {
     /// [`StoreError`].
     pub async fn admit_written(&self, run: &Run, taken_by: &[RunId], now: Timestamp) -> Result<()> {
         let limit = self.limit();
-        if !limit.leaves_room(taken_by.len()) {
-            let there = Box::pin(self.readable(run.organization_id, taken_by)).await?;
-            let still_there = there.iter().filter(|run| run.has_place()).count();
-            if !limit.leaves_room(still_there) {
-                return Ok(());
-            }
+        if !limit.leaves_room(taken_by.len())
+            && (self.is_behind_another(run).await? || self.are_there(run, taken_by).await?)
+        {
+            return Ok(());
         }
         self.admit_waiting(run.organization_id, JustNow::Waits(run.id), now)
             .await
             .map(drop)
+    }
+
+    /// Whether an older one waits: who lets that in lets in this one in its turn. While many wait, this is all that the
+    /// writer of one more has to know.
+    async fn is_behind_another(&self, run: &Run) -> Result<bool> {
+        let mut oldest = self
+            .standing(run.organization_id, &[Standing::Waiting], 1, None)
+            .await?;
+        oldest.retain(|oldest| *oldest < run.id);
+        let oldest = self.readable(run.organization_id, &oldest).await?;
+        Ok(oldest.iter().any(Run::waits_for_admission))
+    }
+
+    /// Whether so many runs still have their places that there is no room.
+    async fn are_there(&self, run: &Run, taken_by: &[RunId]) -> Result<bool> {
+        let there = Box::pin(self.readable(run.organization_id, taken_by)).await?;
+        let still_there = there.iter().filter(|run| run.has_place()).count();
+        Ok(!self.limit().leaves_room(still_there))
     }
 
     /// Whether an organization may have one more run in work.

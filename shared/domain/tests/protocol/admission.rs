@@ -546,9 +546,17 @@ impl Admission {
                 if self.faults {
                     steps.push((Action::WriterDies(run), Ok(next)));
                 }
-                // One look at those that were in the way tells nearly always.
+                // Who has counted no room for a new run looks no further if an older one waits, since whoever lets that
+                // in lets in this one in its turn, or if those that were in the way are still there.
+                let was_full = !self.limit().leaves_room(in_the_way.count_ones() as usize);
+                let is_behind = (0..run).any(|older| {
+                    world.runs[older] == Stage::Waiting && world.shown[older] == Stage::Waiting
+                });
                 let still_there = (in_the_way & world.with_place()).count_ones() as usize;
-                if !self.limit().leaves_room(still_there) || self.has(Flaw::WritersDoNotLook) {
+                if (was_full && is_behind)
+                    || !self.limit().leaves_room(still_there)
+                    || self.has(Flaw::WritersDoNotLook)
+                {
                     steps.push((Action::FindsThemThere(run), Ok(next)));
                 } else {
                     self.begin_look(&next, run, By::Writer, steps);
