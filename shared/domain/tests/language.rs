@@ -2,6 +2,7 @@
 
 mod damage;
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -119,6 +120,36 @@ fn the_guide_explains_every_key_of_the_schema() {
             .any(|word| word == key);
         assert!(is_there, "the guide says nothing of `{key}`");
     }
+}
+
+#[test]
+fn each_key_of_the_schema_stands_in_an_example() {
+    fn collect(value: &Value, keys: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(fields) => {
+                for (key, value) in fields {
+                    keys.insert(key.clone());
+                    collect(value, keys);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| collect(item, keys)),
+            _ => {}
+        }
+    }
+    let mut written = BTreeSet::new();
+    for workflow in WORKFLOWS.iter() {
+        collect(workflow, &mut written);
+    }
+    let schema = json_schema();
+    let definitions = schema["definitions"].as_object().expect("definitions");
+    let missing: BTreeSet<_> = definitions
+        .values()
+        .chain([&schema])
+        .filter_map(|definition| definition["properties"].as_object())
+        .flat_map(serde_json::Map::keys)
+        .filter(|key| !written.contains(*key))
+        .collect();
+    assert!(missing.is_empty(), "no example shows {missing:?}");
 }
 
 #[test]

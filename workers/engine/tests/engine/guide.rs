@@ -89,7 +89,7 @@ const PAGES: &[(&str, &str, &str)] = &[
     (
         "locale: de-DE",
         "",
-        "<table id=employees aria-busy=false><tbody><tr data-key=1><td>Ada</td><td><ul class=teams><li>IT</li><li>HR</li></ul></td><td><input type=checkbox checked><a href=/details>more</a></td><td>31.05.2026</td><td>84.250,00 €</td></tr></tbody></table>",
+        "<table id=employees aria-busy=false><tbody><tr data-key=1><td>Ada</td><td><ul class=teams><li data-score=1>IT</li><li data-score=2.5>HR</li></ul></td><td><input type=checkbox checked><a href=/details>more</a></td><td>31.05.2026</td><td>84.250,00 €</td></tr></tbody></table>",
     ),
     (
         "pageNumber: { goto:",
@@ -124,7 +124,7 @@ const PAGES: &[(&str, &str, &str)] = &[
     (
         "- click: { text: Continue }",
         "",
-        "<div role=dialog><button>Continue</button></div><p>May</p><p id=status>overdue</p>",
+        "<div role=dialog><button>Continue</button></div><p>May</p><p id=status>overdue</p><label><input type=checkbox> Remember me</label><input placeholder=Search><button disabled>Save</button>",
     ),
 ];
 
