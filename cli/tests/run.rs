@@ -254,6 +254,43 @@ fn a_question_that_nobody_can_answer_ends_the_run_with_a_record() {
 }
 
 #[test]
+fn the_browser_presents_itself_as_the_workflow_says() {
+    let site = practice_site();
+    let place = Place::new();
+    let workflow = r#"
+name: Presented
+har: always
+browser:
+  viewport: { width: 640, height: 480 }
+  locale: de-DE
+  timeZone: Asia/Tokyo
+  userAgent: Presented/1.0
+  headers: { X-Purpose: trying }
+states:
+  - name: looking
+    steps:
+      - goto: "http://SITE/login"
+      - evaluate: { script: "[innerWidth, innerHeight, navigator.language, Intl.DateTimeFormat().resolvedOptions().timeZone, navigator.userAgent]", as: seen }
+output: { seen: "{{ seen }}" }
+"#;
+    place.write("workflow.yaml", &workflow.replace("SITE", &site));
+    let output = place.run(&["workflow.yaml", "--out", "results", "--allow-loopback"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let seen: Value = serde_json::from_slice(&output.stdout).expect("the output");
+    assert_eq!(
+        seen["seen"],
+        json!([640, 480, "de-DE", "Asia/Tokyo", "Presented/1.0"])
+    );
+    let har = place.path("results").join("artifacts").join("network.har");
+    let har: Value =
+        serde_json::from_slice(&std::fs::read(har).expect("it is kept")).expect("JSON");
+    let headers = har["log"]["entries"][0]["request"]["headers"].as_array();
+    let sent = json!({"name": "X-Purpose", "value": "trying"});
+    assert!(headers.expect("headers").contains(&sent), "{har:#}");
+}
+
+#[test]
 fn the_exit_code_says_how_it_ended() {
     let site = practice_site();
     let place = Place::new();
