@@ -11,7 +11,7 @@ use platform::retry::random_fraction;
 use platform::telemetry::metrics::Measurement;
 use platform::upstream::Upstream;
 use serde_json::Value;
-use store::{RunMessage, Transition, fresh_commit, now};
+use store::{RunMessage, StoreError, Transition, fresh_commit, now};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::Worker;
@@ -381,12 +381,29 @@ enum Unprepared {
     /// It never can: it ends.
     Failed(Failure),
     /// AWS did not answer: it may later, here or elsewhere.
-    Store(store::StoreError),
+    Store(StoreError),
 }
 
-impl From<store::StoreError> for Unprepared {
-    fn from(error: store::StoreError) -> Self {
-        Self::Store(error)
+impl Unprepared {
+    /// What was stored for the run is not there as it was stored: no other worker would find it otherwise, and somebody
+    /// must look at it.
+    fn spoilt(why: &str) -> Self {
+        tracing::error!(why, "A run can't begin");
+        Self::Failed(Failure::outside_of_steps(
+            FailureCode::Internal,
+            "what was stored for the run can't be read; the failure has been recorded",
+        ))
+    }
+}
+
+impl From<StoreError> for Unprepared {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Corrupt { .. } => Self::spoilt(&error.to_string()),
+            StoreError::Busy { .. } | StoreError::Fault { .. } | StoreError::NotConfigured(_) => {
+                Self::Store(error)
+            }
+        }
     }
 }
 
@@ -420,7 +437,8 @@ async fn prepare(
         .store
         .run_input(run.id)
         .await?
-        .unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+        // Each run was written with one. Without it, the run would do something else than it was asked for.
+        .ok_or_else(|| Unprepared::spoilt("the run's input is gone"))?;
 
     // The definition's names stand for the organization's secrets, under the same name where nothing is bound.
     let bound = |name: &String| run.secret_bindings.get(name).unwrap_or(name).clone();

@@ -126,3 +126,23 @@ pub async fn attribute(
     let value = answer.item.and_then(|mut item| item.remove(attribute));
     Ok(value.and_then(|value| value.as_s().ok().cloned()))
 }
+
+/// Deletes an item behind the store's back, for tests.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn delete(store: &Store, pk: &str, sk: &str) -> Result<()> {
+    let key = Key {
+        pk: pk.to_owned(),
+        sk: sk.to_owned(),
+    };
+    store
+        .dynamo
+        .delete_item()
+        .table_name(store.table()?)
+        .set_key(Some(key.to_attributes()))
+        .send()
+        .await
+        .map_err(|error| StoreError::from_sdk("DeleteItem", &error))?;
+    Ok(())
+}

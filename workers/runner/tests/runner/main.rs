@@ -628,6 +628,35 @@ async fn what_refuses_while_a_run_is_prepared_costs_it_no_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_input_is_gone_or_cannot_be_read_fails_at_once_and_visits_nothing() {
+    let setting = Setting::start().await;
+    let mut new = Vec::new();
+    for _ in 0..2 {
+        let planned = setting.planned(VISIT_AGAIN).await;
+        new.push(setting.write(planned).await);
+    }
+    let partition = |index: usize| format!("RUN#{}", new[index].id);
+    store::local::delete(&setting.store, &partition(0), "INPUT")
+        .await
+        .expect("the item is deleted");
+    store::local::set_attribute(&setting.store, &partition(1), "INPUT", "json", "{")
+        .await
+        .expect("the item is written");
+    let runner = setting.runner(&[]);
+    for run in &new {
+        setting.enqueue(run.id).await;
+        let ended = setting.ended(run.id).await;
+        assert_eq!(
+            (failure_code(&ended), ended.attempt),
+            (Some(FailureCode::Internal), 1),
+            "{ended:?}"
+        );
+    }
+    assert_eq!(setting.site.visits(), 0);
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_runner_that_drains_hands_back_what_its_open_receive_still_brings() {
     let setting = Setting::start().await;
     let gate = setting.gate().await;

@@ -200,14 +200,20 @@ impl Setting {
         }
     }
 
-    /// Writes a run, and puts it into the queue; of a job run, as one whose turn has come.
-    pub(crate) async fn begin(&self, new: NewRun) -> RunId {
+    /// Writes a run with its input.
+    pub(crate) async fn write(&self, new: NewRun) -> Run {
         let run = Run::create(new, now(), fresh_commit());
         let input = json!({ "url": self.site.url });
         self.store
             .create_run(&run, &input, None)
             .await
             .expect("the run is written");
+        run
+    }
+
+    /// Writes a run, and puts it into the queue; of a job run, as one whose turn has come.
+    pub(crate) async fn begin(&self, new: NewRun) -> RunId {
+        let run = self.write(new).await;
         if run.phase == Phase::Held {
             let released = self.commit(run.clone(), Event::Released).await;
             let just_now = JustNow::Waits(released.id);
