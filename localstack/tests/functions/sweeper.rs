@@ -309,6 +309,87 @@ async fn a_question_that_nobody_answers_in_time_fails_the_run_although_its_worke
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn sweeps_at_the_same_time_do_each_thing_once() {
+    let mut setting = Setting::start().await;
+    setting
+        .endpoint("http://127.0.0.1:9/", &EventType::ALL)
+        .await;
+    let at = seconds_ago(40);
+    let again = Policy {
+        max_attempts: 2,
+        backoff: Backoff {
+            delay: Duration::ZERO,
+            ..Backoff::default()
+        },
+        ..Policy::default()
+    };
+    let queue_time = Duration::from_secs(35);
+    let work_time = queue_time;
+    let mut lost = Vec::new();
+    let mut over = Vec::new();
+    let mut owing = Vec::new();
+    for _ in 0..4 {
+        let run = setting.run_created_at(at, again.clone()).await;
+        lost.push(setting.begun(run, at).await);
+        let brief = Policy {
+            queue_time,
+            ..Policy::default()
+        };
+        over.push(setting.run_created_at(at, brief).await);
+        let brief = Policy {
+            work_time,
+            ..Policy::default()
+        };
+        let run = setting.run_created_at(at, brief).await;
+        over.push(setting.begun(run, at).await);
+        let run = setting.run_created_at(at, Policy::default()).await;
+        let run = setting.begun(run, at).await;
+        owing.push(setting.finished(run, Finish::Completed, at).await);
+    }
+    setting.lose_stream_records().await;
+
+    let when = now();
+    let sweeps = [(); 5].map(|()| sweep(&setting, when));
+    let reports = futures::future::join_all(sweeps).await;
+    let sum = |of: fn(&Report) -> u32| reports.iter().map(of).sum::<u32>();
+    assert_eq!(
+        (
+            sum(|report| report.leases_expired),
+            sum(|report| report.queue_deadlines),
+            sum(|report| report.work_deadlines),
+            sum(|report| report.failed),
+        ),
+        (4, 4, 4, 0),
+        "{reports:?}"
+    );
+    for run in &lost {
+        let fresh = setting.fresh(run).await;
+        assert_eq!(fresh.sequence, run.sequence + 1);
+        assert!(matches!(fresh.phase, Phase::Ready { .. }), "{fresh:?}");
+    }
+    for run in &over {
+        let fresh = setting.fresh(run).await;
+        assert_eq!(fresh.sequence, run.sequence + 1);
+        assert_eq!(fresh.status(), Status::Failed);
+    }
+    // All that the ended runs owe, and each once.
+    sweep(&setting, in_seconds(40)).await;
+    let mut told = Vec::new();
+    for delivery in setting.take_deliveries().await {
+        told.push((delivery.key.run_id, delivery.key.key));
+    }
+    told.sort();
+    let all = told.len();
+    told.dedup();
+    assert_eq!(all, told.len(), "a delivery is in the queue twice");
+    for run in owing.iter().chain(&over) {
+        let changes = setting.fresh(run).await.history.len();
+        let of_run = told.iter().filter(|(id, _)| *id == run.id).count();
+        assert_eq!(of_run, changes);
+    }
+}
+
 #[tokio::test]
 async fn lost_stream_records_lose_no_event() {
     let mut setting = Setting::start().await;
