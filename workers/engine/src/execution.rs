@@ -109,6 +109,7 @@ pub async fn execute(
         limits: Vec::new(),
         position: None,
         masking: Masking::default(),
+        typed: Vec::new(),
         is_concealing: false,
         note: Note::default(),
         is_over: false,
@@ -163,6 +164,8 @@ pub(crate) struct Execution<'e> {
     pub(crate) position: Option<String>,
     /// What is masked now.
     masking: Masking,
+    /// The secrets that were typed key by key.
+    typed: Vec<Secret>,
     /// Whether the browser covers it on pictures.
     is_concealing: bool,
     /// What the log says about the present step.
@@ -646,9 +649,28 @@ impl Execution<'_> {
         self.masking.mask()
     }
 
+    /// To be called before a text with secrets is typed key by key: the page gets to know how they begin.
+    pub(crate) fn begin_to_type(&mut self, text: &Secret) {
+        let text = text.expose();
+        let typed: Vec<Secret> = self
+            .scope
+            .secret_values()
+            .filter(|value| {
+                text.contains(value) && self.typed.iter().all(|it| it.expose() != *value)
+            })
+            .map(Secret::new)
+            .collect();
+        if !typed.is_empty() {
+            self.typed.extend(typed);
+            self.renew_mask();
+        }
+    }
+
     /// To be called when the run has got to know another secret, before that goes anywhere.
     pub(crate) fn renew_mask(&mut self) {
-        self.masking.set(Mask::new(self.scope.secret_values()));
+        let typed = self.typed.iter().map(Secret::expose);
+        let mask = Mask::with_typed(self.scope.secret_values(), typed);
+        self.masking.set(mask);
         // Looking for secrets in a page costs time, which a run without any need not spend.
         if !self.is_concealing && self.scope.secret_values().next().is_some() {
             self.is_concealing = true;

@@ -237,6 +237,9 @@ impl Execution<'_> {
     ) -> Result<(), Stop> {
         let target = self.target(target)?;
         let text = self.text_to_enter(&target, value).await?;
+        if value.is_secret() {
+            self.begin_to_type(&text);
+        }
         let typed = self.browser.type_text(&target, &text, delay, timeout);
         acted(typed.await)
     }

@@ -36,7 +36,21 @@ pub struct Mask {
 impl Mask {
     /// Makes a mask for these values.
     pub fn new<'v>(values: impl IntoIterator<Item = &'v str>) -> Self {
-        let needles: Vec<Needle> = values.into_iter().flat_map(needles_of).collect();
+        Self::of(values.into_iter().flat_map(needles_of).collect())
+    }
+
+    /// Makes a mask for these values, of which some were typed key by key: a page that listens to keys has seen how they
+    /// begin, too.
+    pub(crate) fn with_typed<'v>(
+        values: impl IntoIterator<Item = &'v str>,
+        typed: impl IntoIterator<Item = &'v str>,
+    ) -> Self {
+        let whole = values.into_iter().flat_map(needles_of);
+        let begun = typed.into_iter().filter_map(Needle::beginning);
+        Self::of(whole.chain(begun).collect())
+    }
+
+    fn of(needles: Vec<Needle>) -> Self {
         let mut by_first: HashMap<char, Vec<usize>> = HashMap::new();
         for (index, needle) in needles.iter().enumerate() {
             by_first.entry(needle.first()).or_default().push(index);

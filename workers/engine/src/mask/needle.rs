@@ -42,6 +42,8 @@ enum Between {
 pub(super) struct Needle {
     /// Without white space. Folded, unless only this letter case counts.
     chars: Vec<char>,
+    /// How many of them there must be at least.
+    least: usize,
     /// For each character, what may stand before it.
     before: Vec<Between>,
     is_folded: bool,
@@ -149,6 +151,7 @@ impl Needle {
         let is_number = chars.iter().all(char::is_ascii_digit);
         let least_in_parts = if is_number { 12 } else { LEAST_CHARS_IN_PARTS };
         (chars.len() >= LEAST_CHARS).then(|| Self {
+            least: chars.len(),
             is_strong: chars.len() >= least_in_parts,
             has_brackets: chars.iter().any(|c| matches!(c, '<' | '>')),
             chars,
@@ -156,6 +159,14 @@ impl Needle {
             is_folded: true,
             has_ragged_ends: false,
         })
+    }
+
+    /// How a value begins, from half of it on.
+    pub(super) fn beginning(value: &str) -> Option<Self> {
+        let mut needle = Self::plain(value)?;
+        needle.least = needle.chars.len().div_ceil(2).max(LEAST_CHARS);
+        needle.is_strong = false;
+        Some(needle)
     }
 
     /// Each byte as two digits.
@@ -189,6 +200,7 @@ impl Needle {
         let chars: Vec<char> = text.chars().collect();
         Self {
             before: vec![Between::Nothing; chars.len()],
+            least: chars.len(),
             is_strong: false,
             has_brackets: false,
             chars,
@@ -253,8 +265,9 @@ impl Needle {
         let bytes = text.as_bytes();
         for (index, wanted) in self.chars.iter().enumerate() {
             let end = at + index;
+            let ends_here = ControlFlow::Break((index >= self.least).then_some(end));
             let Some(byte) = bytes.get(end).copied() else {
-                return ControlFlow::Break(None);
+                return ends_here;
             };
             let is_plain = byte.is_ascii() && !begins_escape(byte) && byte != b'"' && byte != b'\'';
             let is_wanted = |byte: u8| {
@@ -275,7 +288,7 @@ impl Needle {
                 && next.is_ascii_alphanumeric()
                 && !is_wanted(*next)
             {
-                return ControlFlow::Break(None);
+                return ends_here;
             }
             let may_go_on = !is_plain
                 || (byte == b'_' && is_replaced_in_names(*wanted))
@@ -284,7 +297,7 @@ impl Needle {
             return if may_go_on {
                 ControlFlow::Continue((index, end))
             } else {
-                ControlFlow::Break(None)
+                ends_here
             };
         }
         ControlFlow::Break(Some(at + self.chars.len()))
@@ -296,8 +309,10 @@ impl Needle {
         let mut last = None;
         // Each way only leads on, so what is first in order is reached by no other way any more.
         while let Some((index, end)) = open.pop_first() {
-            if index == self.chars.len() {
+            if index >= self.least {
                 last = last.max(Some(end));
+            }
+            if index == self.chars.len() {
                 continue;
             }
             let mut go = |index: usize, end: usize| {

@@ -421,3 +421,26 @@ fn the_numbers_of_a_log_and_of_a_recording_are_no_secrets() {
         json!({"time": 1234, "url": "/•••", "a•••": []})
     );
 }
+
+#[test]
+fn how_a_typed_secret_begins_is_masked_from_half_of_it_on() {
+    let mask = Mask::with_typed(
+        ["Geheim<7 Strasse", "entered-at-once"],
+        ["Geheim<7 Strasse"],
+    );
+    for shape in [
+        "Geheim<7",
+        "geheim%3C7 ",
+        "Geheim&lt;7 Str",
+        "geheim<7+Strass",
+        "<b>Ge</b>heim<7 Strasse",
+        "Geheim<7 Strasse",
+    ] {
+        let masked = mask.apply(&format!("q={shape}&x=1"));
+        let left = masked.replace("<b>", "").replace("</b>", "");
+        assert_eq!(left.replace(' ', ""), "q=•••&x=1", "{shape}: {masked}");
+    }
+    for shape in ["Geheim", "a geheim thing", "entered-at-onc"] {
+        assert_eq!(mask.apply(shape), shape);
+    }
+}

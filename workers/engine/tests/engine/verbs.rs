@@ -382,6 +382,38 @@ states:
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_listens_to_keys_tells_nobody_how_a_typed_secret_begins() {
+    let site = Site::start(|path| {
+        let page = "<label>Search <input id=q oninput='seen.textContent += \" \" + q.value; fetch(\"/suggest?q=\" + q.value)'></label><p id=seen></p>";
+        (path == "/" || path.starts_with("/suggest")).then(|| html(page))
+    })
+    .await;
+    let yaml = "name: Test
+har: always
+states:
+  - name: testing
+    steps:
+      - goto: '{{ input.url }}/'
+      - type: { label: Search, value: '{{ secrets.token }}' }
+      - waitFor: { load: networkIdle }
+      - get: { css: '#seen', as: seen }
+      - fail: { code: LEAVES_THE_DOM, message: 'seen: {{ seen }}' }
+output: { seen: '{{ seen }}' }
+";
+    let (outcome, host) = run(&site, yaml, SECRETS, []).await;
+    let Outcome::Failed(failure) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert!(failure.message.ends_with(" •••"), "{}", failure.message);
+    for artifact in &host.artifacts {
+        let shown = host.bytes(artifact);
+        // The value is canary-4711-value: 17 characters.
+        assert!(!shown.contains("canary-47"), "{}: {shown}", artifact.name);
+    }
+    assert!(host.text("network.har").contains("suggest?q=canary"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_secret_that_a_page_shows_again_leaves_it_masked_whatever_reads_it() {
     let site = Site::start(|path| {
         (path == "/").then(|| {
