@@ -28,6 +28,8 @@ const MOST_TAG_BYTES: usize = 2_000;
 /// What may stand between two characters.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Between {
+    /// Nothing at all.
+    Never,
     /// Nothing: in Base64, only the end of a line.
     Nothing,
     /// Tags, and what has no width.
@@ -166,6 +168,19 @@ impl Needle {
         let mut needle = Self::plain(value)?;
         needle.least = needle.chars.len().div_ceil(2).max(LEAST_CHARS);
         needle.is_strong = false;
+        // One beginning stands behind the other, and the first letter of the next may be what this one lacks.
+        let mut kind = Between::Never;
+        needle.before.clear();
+        for character in value.chars() {
+            if character.is_whitespace() {
+                kind = Between::Space;
+                continue;
+            }
+            for _ in fold(character) {
+                needle.before.push(kind);
+                kind = Between::Never;
+            }
+        }
         Some(needle)
     }
 
@@ -386,6 +401,7 @@ impl Between {
     fn may_begin_with(self, byte: u8) -> bool {
         let is_line_end = matches!(byte, b'\n' | b'\r');
         match self {
+            Self::Never => false,
             Self::Nothing => is_line_end || begins_escape(byte),
             Self::Tags => {
                 byte.is_ascii_whitespace()

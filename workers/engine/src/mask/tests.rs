@@ -443,4 +443,9 @@ fn how_a_typed_secret_begins_is_masked_from_half_of_it_on() {
     for shape in ["Geheim", "a geheim thing", "entered-at-onc"] {
         assert_eq!(mask.apply(shape), shape);
     }
+    let mask = Mask::with_typed(["SuperSecretPa55phrase"], ["SuperSecretPa55phrase"]);
+    for between in [" ", "\n", "</li><li>", "\u{200b}"] {
+        let text = ["SuperSecretPa55phra", "SuperSecretPa55phras"].join(between);
+        assert_eq!(mask.apply(&text), ["•••", "•••"].join(between));
+    }
 }
