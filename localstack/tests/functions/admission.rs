@@ -267,8 +267,14 @@ async fn a_new_run_does_not_go_ahead_of_one_that_waits() {
         .await;
     assert!(matches!(waits, Ok(true)), "{waits:?}");
 
-    // There is room for one, and it is the other's.
+    // There is room for one, and it is the other's, whoever lets that in.
     id_of(&caller.run(&workflow).await);
+    assert_eq!(taken_from(&caller.store).await, []);
+    let admitted = caller
+        .store
+        .admit_waiting(oldest.organization_id, JustNow::Nothing, now())
+        .await;
+    assert!(matches!(admitted, Ok(1)), "{admitted:?}");
     assert_eq!(taken_from(&caller.store).await, [oldest.id]);
 }
 

@@ -112,11 +112,13 @@ impl Store {
     /// [`StoreError`].
     pub async fn room(&self, organization_id: OrganizationId) -> Result<Room> {
         let limit = self.limit();
-        // Where many are created at once, the queue alone is full, and one look tells.
-        let mut counted = self
-            .standing(organization_id, &[Standing::Queued], limit.0, None)
-            .await?;
-        if !limit.leaves_room(counted.len()) {
+        // Nobody goes ahead of those that wait: where runs are created all the time, their turn would never come. And
+        // where many are created at once, the queue alone is full. So one look tells, mostly.
+        let (waiting, mut counted) = futures::try_join!(
+            self.standing(organization_id, &[Standing::Waiting], 1, None),
+            self.standing(organization_id, &[Standing::Queued], limit.0, None),
+        )?;
+        if !waiting.is_empty() || !limit.leaves_room(counted.len()) {
             return Ok(Room::Taken(counted));
         }
         counted.extend(
@@ -125,15 +127,7 @@ impl Store {
         );
         counted.sort_unstable();
         counted.dedup();
-        if !limit.leaves_room(counted.len()) {
-            return Ok(Room::Taken(counted));
-        }
-        // Nobody goes ahead of those that wait: where runs are created all the time, their turn would never come. They
-        // are asked for last: while many wait there is rarely room, and a local emulator reads all of them.
-        let waiting = self
-            .standing(organization_id, &[Standing::Waiting], 1, None)
-            .await?;
-        Ok(if waiting.is_empty() {
+        Ok(if limit.leaves_room(counted.len()) {
             Room::Free
         } else {
             Room::Taken(counted)
@@ -146,9 +140,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn admit_written(&self, run: &Run, taken_by: &[RunId], now: Timestamp) -> Result<()> {
-        let limit = self.limit();
-        if !limit.leaves_room(taken_by.len())
-            && (self.is_behind_another(run).await? || self.are_there(run, taken_by).await?)
+        let was_full = !self.limit().leaves_room(taken_by.len());
+        if self.is_behind_another(run).await? || (was_full && self.are_there(run, taken_by).await?)
         {
             return Ok(());
         }
@@ -158,7 +151,7 @@ impl Store {
     }
 
     /// Whether an older one waits: who lets that in lets in this one in its turn. While many wait, this is all that the
-    /// writer of one more has to know.
+    /// writer of one more has to know. (Who puts a run back gives up its place, and has to look for whom that is.)
     async fn is_behind_another(&self, run: &Run) -> Result<bool> {
         let mut oldest = self
             .standing(run.organization_id, &[Standing::Waiting], 1, None)

@@ -123,6 +123,15 @@ enum Room {
     Taken(u8),
 }
 
+/// Who wrote a run as one that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Written {
+    /// Whoever created it, and found these in the way.
+    New(u8),
+    /// A worker that may not work on it. It gives up the run's place.
+    PutBack,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct World {
     runs: [Stage; RUNS],
@@ -134,8 +143,8 @@ pub(crate) struct World {
     messages: u8,
     /// What was found for those that are about to be written.
     creating: [Option<Room>; RUNS],
-    /// Which were written as waiting by somebody who still is to look; with those that were in the way, if that is known.
-    to_look: [Option<u8>; RUNS],
+    /// Which were written as waiting by somebody who still is to look.
+    to_look: [Option<Written>; RUNS],
     claims: [Option<Claim>; AT_ONCE],
     looks: [Option<Look>; AT_ONCE],
     /// Whether this sweep has looked for the organization.
@@ -448,7 +457,7 @@ impl Admission {
                     }
                     match room {
                         Room::Free => next.messages |= bit(run),
-                        Room::Taken(by) => next.to_look[run] = Some(by),
+                        Room::Taken(by) => next.to_look[run] = Some(Written::New(by)),
                     }
                     steps.push((Action::Write(run), Ok(next)));
                 }
@@ -507,7 +516,7 @@ impl Admission {
             if is_ready && stage == read {
                 world.goes(run, Stage::Waiting, SOON);
             }
-            world.to_look[run] = Some(0);
+            world.to_look[run] = Some(Written::PutBack);
             return Ok(world);
         }
         // Letting in and out is no change of a run, so that a claim counts as what it was read as.
@@ -540,23 +549,25 @@ impl Admission {
 
     fn looks(&self, world: &World, steps: &mut Steps<Self>) {
         for run in 0..RUNS {
-            if let Some(in_the_way) = world.to_look[run] {
+            if let Some(written) = world.to_look[run] {
                 let mut next = *world;
                 next.to_look[run] = None;
                 if self.faults {
                     steps.push((Action::WriterDies(run), Ok(next)));
                 }
-                // Who has counted no room for a new run looks no further if an older one waits, since whoever lets that
-                // in lets in this one in its turn, or if those that were in the way are still there.
-                let was_full = !self.limit().leaves_room(in_the_way.count_ones() as usize);
+                // Who has created it looks no further if an older one waits, since whoever lets that in lets in this one
+                // in its turn, or if those that were in the way are still there.
                 let is_behind = (0..run).any(|older| {
                     world.runs[older] == Stage::Waiting && world.shown[older] == Stage::Waiting
                 });
-                let still_there = (in_the_way & world.with_place()).count_ones() as usize;
-                if (was_full && is_behind)
-                    || !self.limit().leaves_room(still_there)
-                    || self.has(Flaw::WritersDoNotLook)
-                {
+                let needs_no_look = match written {
+                    Written::PutBack => false,
+                    Written::New(in_the_way) => {
+                        let there = (in_the_way & world.with_place()).count_ones() as usize;
+                        is_behind || !self.limit().leaves_room(there)
+                    }
+                };
+                if needs_no_look || self.has(Flaw::WritersDoNotLook) {
                     steps.push((Action::FindsThemThere(run), Ok(next)));
                 } else {
                     self.begin_look(&next, run, By::Writer, steps);
