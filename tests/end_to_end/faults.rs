@@ -79,7 +79,7 @@ fn a_killed_runner_leaves_a_run_that_ends_failed_as_worker_lost_and_is_replaced(
 }
 
 #[test]
-fn a_runner_that_stops_gives_back_the_run_and_ctrl_c_leaves_nothing_behind() {
+fn ctrl_c_while_a_run_waits_for_a_person_leaves_nothing_behind() {
     let mut stack = Stack::start(&[]);
     let workflow = stack.register_sample();
     let id = stack.create_run(&workflow, "2fa=on");

@@ -197,6 +197,22 @@ impl Sessions for Broken {
     async fn close(&self) {}
 }
 
+/// Browsers take longer to start than any test.
+struct Starting;
+
+#[async_trait::async_trait]
+impl Sessions for Starting {
+    async fn keep_ready(&self) {
+        std::future::pending().await
+    }
+
+    async fn open(&self, _: &BrowserSettings, _: Option<Upstream>) -> Result<Session, NoSession> {
+        std::future::pending().await
+    }
+
+    async fn close(&self) {}
+}
+
 /// Sends on which upstream proxy it is asked for, and starts no browser.
 struct Noting(tokio::sync::mpsc::UnboundedSender<Option<Upstream>>);
 
@@ -426,6 +442,37 @@ async fn a_runner_that_stops_gives_back_by_the_retry_policy_what_does_not_fit() 
         (again.status(), again.executions),
         (Status::Completed, 2),
         "{again:?}"
+    );
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runner_that_stops_gives_back_at_once_what_has_not_begun_its_first_step() {
+    let setting = Setting::start().await;
+    let settings = [
+        ("LEGWORK_RUNNER_SLOTS", "1"),
+        ("LEGWORK_STOP_TIMEOUT_SECONDS", "3600"),
+    ];
+    let stopping = setting.runner_with(Box::new(Starting), &settings);
+    let run = setting.run(VISIT).await;
+    setting
+        .until(run, |run| run.status() == Status::InProgress)
+        .await;
+    stopping.stop().await;
+    let given_back = setting.fresh(run).await;
+    assert_eq!(
+        (given_back.status(), given_back.executions),
+        (Status::Pending, 0),
+        "{given_back:?}"
+    );
+    // It may be executed once only, and has not been yet.
+    let runner = setting.runner(&[]);
+    setting.site.visit().await.let_go();
+    let ended = setting.ended(run).await;
+    assert_eq!(
+        (ended.status(), ended.attempt, ended.executions),
+        (Status::Completed, 2, 1),
+        "{ended:?}"
     );
     runner.stop().await;
 }
