@@ -86,12 +86,22 @@ async fn a_run_that_no_worker_took_in_time_fails() {
         queue_time: Duration::from_secs(100),
         ..Policy::default()
     };
-    let run = setting.run_created_at(seconds_ago(101), policy).await;
-    assert_eq!(sweep(&setting, now()).await.queue_deadlines, 1);
-    assert_eq!(
-        failure_code(&setting.fresh(&run).await),
-        Some(FailureCode::QueueTimeout)
-    );
+    let at = seconds_ago(101);
+    let queued = setting.run_created_at(at, policy.clone()).await;
+    // One that its organization's limit keeps out of the queue waits no longer.
+    let waiting = setting.run_created_at(at, policy).await;
+    let left_out = setting
+        .store
+        .postpone_run(&waiting, &waiting.admitted(false, at))
+        .await;
+    assert!(left_out.expect("the store answers"));
+    assert_eq!(sweep(&setting, now()).await.queue_deadlines, 2);
+    for run in [queued, waiting] {
+        assert_eq!(
+            failure_code(&setting.fresh(&run).await),
+            Some(FailureCode::QueueTimeout)
+        );
+    }
 }
 
 #[tokio::test]
