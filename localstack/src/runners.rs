@@ -83,7 +83,13 @@ impl Runners {
         let ((number, status), ..) = futures::future::select_all(deaths).await;
         let status = status.context("a runner can't be waited for")?;
         let lived = self.running[number].started.elapsed();
-        tracing::warn!(number, %status, lived_ms = lived.as_millis(), "A runner died; starting it again");
+        let lived_ms = lived.as_millis();
+        if status.success() {
+            // It was told to drain or to stop.
+            tracing::info!(number, lived_ms, "A runner has stopped; starting another one");
+        } else {
+            tracing::warn!(number, %status, lived_ms, "A runner died; starting it again");
+        }
         if lived < TOO_SOON {
             sleep(TOO_SOON).await;
         }
