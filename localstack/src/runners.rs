@@ -86,7 +86,11 @@ impl Runners {
         let lived_ms = lived.as_millis();
         if status.success() {
             // It was told to drain or to stop.
-            tracing::info!(number, lived_ms, "A runner has stopped; starting another one");
+            tracing::info!(
+                number,
+                lived_ms,
+                "A runner has stopped; starting another one"
+            );
         } else {
             tracing::warn!(number, %status, lived_ms, "A runner died; starting it again");
         }
