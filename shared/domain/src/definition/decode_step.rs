@@ -53,9 +53,18 @@ impl Decoder<'_> {
         let when_node = fields.take("when");
         let when = when_node.and_then(|node| self.when(node));
         self.refuse_never(when.as_ref(), when_node, "the step");
-        let timeout = fields
-            .take("timeout")
-            .and_then(|node| self.time_limit(node));
+        let timeout_node = fields.take("timeout");
+        let timeout = timeout_node.and_then(|node| self.time_limit(node));
+        if let Some(node) = timeout_node
+            && verbs.iter().any(|entry| entry.key == "askUser")
+        {
+            // Beside it, it would not count while a person is awaited, which is what it was written for.
+            self.report(
+                &node.place,
+                Rule::KeysConflict,
+                "`askUser` has a `timeout` of its own: write it inside",
+            );
+        }
         let retry_node = fields.take("retry");
         let on_error = fields.take("onError").and_then(|node| self.on_error(node));
         let mut retry = None;

@@ -220,6 +220,13 @@ fn names_must_be_defined_before_they_are_read_and_may_not_be_the_languages_own()
 }
 
 #[test]
+fn a_timeout_beside_a_question_is_found() {
+    let error = error_of_step("{ askUser: { prompt: Code, as: code }, timeout: 5m }");
+    assert_eq!(error.rule, Rule::KeysConflict);
+    assert_eq!(error.place.pointer, "/states/0/steps/0/timeout");
+}
+
+#[test]
 fn a_template_where_it_would_be_taken_for_text_is_found() {
     for step in [
         "{ id: 'a{{ input }}', click: a }",
