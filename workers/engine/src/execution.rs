@@ -475,10 +475,15 @@ impl Execution<'_> {
                 }
             };
             self.limits.truncate(depth);
-            let stop = match result {
+            let mut stop = match result {
                 Ok(()) => return Ok("step_done"),
                 Err(stop) => stop,
             };
+            if let Stop::Failed(fault) = &mut stop
+                && fault.exceeded == Some(depth)
+            {
+                fault.exceeded = None;
+            }
             self.wait_for_retry(stop, waits.as_mut(), position).await?;
         }
     }
@@ -526,7 +531,7 @@ impl Execution<'_> {
     /// Cuts a time-out down to what is left to the state and to the groups of steps around.
     pub(crate) fn allow(&self, timeout: Duration) -> Result<Duration, Stop> {
         let mut least = timeout;
-        for limit in &self.limits {
+        for (index, limit) in self.limits.iter().enumerate() {
             let awaited = self.awaiting_user.saturating_sub(limit.awaited_before);
             let used = limit.began.elapsed().saturating_sub(awaited);
             let left = limit.limit.saturating_sub(used);
@@ -536,7 +541,9 @@ impl Execution<'_> {
                     limit.what,
                     limit.limit.as_millis()
                 );
-                return Err(Fault::passing(FailureCode::DeadlineExceeded, message).into());
+                let mut fault = Fault::passing(FailureCode::DeadlineExceeded, message);
+                fault.exceeded = Some(index);
+                return Err(fault.into());
             }
             least = least.min(left);
         }

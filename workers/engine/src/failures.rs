@@ -26,6 +26,8 @@ pub(crate) struct Fault {
     pub(crate) custom_code: Option<String>,
     /// Whether a person needs to know on which page it happened.
     pub(crate) is_about_page: bool,
+    /// Which of the limits around was exceeded, until the step that has it as its own has ended.
+    pub(crate) exceeded: Option<usize>,
 }
 
 impl Fault {
@@ -37,6 +39,7 @@ impl Fault {
             retryable: false,
             custom_code: None,
             is_about_page: false,
+            exceeded: None,
         }
     }
 
@@ -95,10 +98,12 @@ impl Fault {
 
     /// Whether the run can go on after it, if the workflow says so.
     pub(crate) fn can_be_passed_over(&self) -> bool {
-        !matches!(
+        let is_for_nobody = matches!(
             self.code,
-            FailureCode::BrowserCrashed | FailureCode::DeadlineExceeded | FailureCode::Internal
-        )
+            FailureCode::BrowserCrashed | FailureCode::Internal
+        );
+        // The time of a state, or of a group around, is no matter of a step in it.
+        !is_for_nobody && self.exceeded.is_none()
     }
 
     /// Whether doing the same again can help.

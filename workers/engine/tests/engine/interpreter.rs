@@ -842,6 +842,33 @@ async fn a_state_that_takes_too_long_fails_but_waiting_for_a_person_does_not_cou
 }
 
 #[tokio::test]
+async fn a_group_that_takes_too_long_is_passed_over_by_itself_and_by_nothing_in_it() {
+    let group = |inner: &str, beside: &str| {
+        format!(
+            "{{ timeout: 50ms{beside}, if: {{ expression: 1 == 1, then: [{{ waitFor: {{ time: 60ms }} }}, {{ click: a{inner} }}] }} }}"
+        )
+    };
+    let mut stage = Stage::new();
+    let passed_over = group("", ", onError: { as: late }");
+    let yaml = steps(&[&passed_over, "click: b"]) + "output: { code: '{{ late.code }}' }\n";
+    let outcome = stage.run(&yaml).await;
+    let output = Some(json!({"code": "DEADLINE_EXCEEDED"}));
+    assert_eq!(outcome, Outcome::Completed { output });
+    let clicked = |name: &str| format!("click {}", browser::Locator::css(name));
+    let lines = stage.story.lines();
+    assert!(lines.contains(&clicked("b")), "{lines:?}");
+    assert!(!lines.contains(&clicked("a")), "{lines:?}");
+
+    let mut stage = Stage::new();
+    let found = failure(
+        stage
+            .run(&steps(&[&group(", onError: continue", "")]))
+            .await,
+    );
+    assert_eq!(found.code, FailureCode::DeadlineExceeded);
+}
+
+#[tokio::test]
 async fn an_output_that_is_too_large_is_refused() {
     let mut stage = Stage::new();
     let yaml = steps(&["click: a"]) + "output: { text: \"{{ 'x' * 70000 }}\" }\n";
