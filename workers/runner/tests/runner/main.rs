@@ -617,6 +617,31 @@ async fn a_runner_that_lost_its_lease_to_another_stops_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_runner_that_can_renew_no_lease_stops_the_run_by_itself_and_works_on_when_it_can() {
+    let setting = Setting::start().await;
+    let gate = setting.gate().await;
+    let settings = [
+        ("LEGWORK_RUNNER_SLOTS", "1"),
+        ("LEGWORK_LEASE_SECONDS", "4"),
+        ("LEGWORK_HEARTBEAT_SECONDS", "2"),
+    ];
+    let runner = setting.runner_behind(&gate, &settings).await;
+    let run = setting.run(VISIT_AGAIN).await;
+    let visit = setting.site.visit().await;
+    let held = setting.until(run, |run| run.executions == 1).await;
+    gate.close_to("DynamoDB_20120810.PutItem");
+    // It lets the browser go before the page has answered, although nobody has taken the run from it.
+    visit.given_up().await;
+    assert_eq!(setting.fresh(run).await, held);
+    gate.open();
+    let next = setting.run(VISIT).await;
+    setting.site.visit().await.let_go();
+    assert_eq!(setting.ended(next).await.status(), Status::Completed);
+    runner.stop().await;
+    assert_eq!(setting.fresh(run).await, held);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_run_stops_within_two_seconds_and_frees_its_slot() {
     let setting = Setting::start().await;
     let runner = setting.runner(&[("LEGWORK_RUNNER_SLOTS", "1")]);
@@ -660,7 +685,7 @@ async fn what_refuses_while_a_run_is_prepared_costs_it_no_attempt() {
     setting.put_secret("password", "hunter22").await;
     let gate = setting.gate().await;
     gate.close_to("TrentService.Decrypt");
-    let runner = setting.runner_behind(&gate).await;
+    let runner = setting.runner_behind(&gate, &[]).await;
     let run = setting.run(USE_A_SECRET).await;
     // The SDK itself tries a call three times.
     gate.has_refused(4).await;
@@ -707,7 +732,7 @@ async fn a_run_whose_input_is_gone_or_cannot_be_read_fails_at_once_and_visits_no
 async fn a_runner_that_drains_hands_back_what_its_open_receive_still_brings() {
     let setting = Setting::start().await;
     let gate = setting.gate().await;
-    let runner = setting.runner_behind(&gate).await;
+    let runner = setting.runner_behind(&gate, &[]).await;
     gate.has_passed("AmazonSQS.ReceiveMessage").await;
     runner.begin_to_drain();
     let run = setting.run(VISIT).await;

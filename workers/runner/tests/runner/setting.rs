@@ -92,9 +92,9 @@ impl Setting {
     }
 
     /// Starts a runner all of whose calls go through a gate.
-    pub(crate) async fn runner_behind(&self, gate: &Gate) -> Runner {
+    pub(crate) async fn runner_behind(&self, gate: &Gate, settings: &[(&str, &str)]) -> Runner {
         let connection = Connection::to_emulator(&gate.url, "eu-central-1", "test", "test").await;
-        self.runner_through(&connection, Box::new(Scripted::new()), &[])
+        self.runner_through(&connection, Box::new(Scripted::new()), settings)
     }
 
     /// A store all of whose calls go through a gate.
