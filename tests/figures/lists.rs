@@ -29,8 +29,8 @@ pub(crate) async fn report(many: usize) {
     let service = Service::start().await;
     let small = service.organization().await;
     let large = service.organization().await;
-    fill(&service.store, small.id, FEW).await;
-    let took = fill(&service.store, large.id, many).await;
+    fill(&service.store, small.id, a_workflow(), FEW, created).await;
+    let took = fill(&service.store, large.id, a_workflow(), many, created).await;
     println!("{many} runs were written in {:.0} s", took.as_secs_f64());
 
     let few_cost = cost_of_a_page(&service.store, small.id).await;
@@ -59,16 +59,30 @@ pub(crate) async fn report(many: usize) {
     );
 }
 
-async fn fill(store: &Store, organization_id: OrganizationId, runs: usize) -> Duration {
+fn a_workflow() -> WorkflowId {
+    fresh_id(WorkflowId::new, now())
+}
+
+fn created(new: NewRun) -> Run {
+    Run::create(new, now(), fresh_commit())
+}
+
+/// Writes so many runs, as they are made, and says how long that took.
+pub(crate) async fn fill(
+    store: &Store,
+    organization_id: OrganizationId,
+    workflow_id: WorkflowId,
+    runs: usize,
+    make: fn(NewRun) -> Run,
+) -> Duration {
     let began = Instant::now();
-    let workflow_id = fresh_id(WorkflowId::new, now());
     let next = Arc::new(AtomicUsize::new(0));
     let mut writers = JoinSet::new();
     for _ in 0..WRITERS {
         let (store, next) = (store.clone(), Arc::clone(&next));
         writers.spawn(async move {
             while next.fetch_add(1, Ordering::Relaxed) < runs {
-                let run = run_of(organization_id, workflow_id);
+                let run = make(new_run(organization_id, workflow_id));
                 let written = store.create_run(&run, &json!({}), None).await;
                 written.expect("the run is written");
             }
@@ -80,8 +94,8 @@ async fn fill(store: &Store, organization_id: OrganizationId, runs: usize) -> Du
     began.elapsed()
 }
 
-fn run_of(organization_id: OrganizationId, workflow_id: WorkflowId) -> Run {
-    let new = NewRun {
+fn new_run(organization_id: OrganizationId, workflow_id: WorkflowId) -> NewRun {
+    NewRun {
         id: fresh_id(RunId::new, now()),
         organization_id,
         workflow_id,
@@ -93,8 +107,7 @@ fn run_of(organization_id: OrganizationId, workflow_id: WorkflowId) -> Run {
         secret_bindings: std::collections::BTreeMap::new(),
         policy: Policy::default(),
         trace_parent: None,
-    };
-    Run::create(new, now(), fresh_commit())
+    }
 }
 
 async fn cost_of_a_page(store: &Store, organization_id: OrganizationId) -> Usage {

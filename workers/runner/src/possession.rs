@@ -1,7 +1,8 @@
 //! The runs in a runner's hands, as the table has them.
 //!
 //! What can change from outside (a cancellation, an answer, the loss of the lease) is read once a second, for all of
-//! them in one request.
+//! them in one request; and for those that wait for a person once more in between, so that an answer is not only seen
+//! within a second, but its run goes on.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -45,29 +46,43 @@ impl Possessions {
         }
     }
 
-    /// Reads all runs in hand again, once a second, for ever.
+    /// Reads all runs in hand again, for ever.
     pub(crate) async fn follow(&self, store: &Store) {
         loop {
-            tokio::time::sleep(LOOK_EVERY).await;
-            let ids: Vec<RunId> = self.lock().keys().copied().collect();
-            if ids.is_empty() {
-                continue;
-            }
-            match store.each_run(&ids).await {
-                Ok(runs) => {
-                    for (id, run) in runs {
-                        match (run, self.lock().get(&id)) {
-                            (Ok(run), Some((_, sender))) => see(sender, run),
-                            (Ok(_), None) => {}
-                            (Err(error), _) => {
-                                tracing::error!(run_id = %id, %error, "A run in hand can't be read");
-                            }
+            tokio::time::sleep(LOOK_EVERY / 2).await;
+            self.look(store, |run| run.status() == Status::AwaitingUserInput)
+                .await;
+            tokio::time::sleep(LOOK_EVERY / 2).await;
+            self.look(store, |_| true).await;
+        }
+    }
+
+    /// Reads some of the runs in hand again, by how they were seen last.
+    async fn look(&self, store: &Store, is_meant: impl Fn(&Run) -> bool) {
+        let ids: Vec<RunId> = {
+            let all = self.lock();
+            let meant = all
+                .iter()
+                .filter(|(_, (_, newest))| is_meant(&newest.borrow()));
+            meant.map(|(id, _)| *id).collect()
+        };
+        if ids.is_empty() {
+            return;
+        }
+        match store.each_run(&ids).await {
+            Ok(runs) => {
+                for (id, run) in runs {
+                    match (run, self.lock().get(&id)) {
+                        (Ok(run), Some((_, sender))) => see(sender, run),
+                        (Ok(_), None) => {}
+                        (Err(error), _) => {
+                            tracing::error!(run_id = %id, %error, "A run in hand can't be read");
                         }
                     }
                 }
-                // The leases bound what can go wrong meanwhile.
-                Err(error) => tracing::warn!(%error, "The runs in hand could not be read"),
             }
+            // The leases bound what can go wrong meanwhile.
+            Err(error) => tracing::warn!(%error, "The runs in hand could not be read"),
         }
     }
 
