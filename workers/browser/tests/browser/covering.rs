@@ -29,8 +29,10 @@ fn redaction() -> Redaction {
     .with_places(places)
 }
 
-const STYLE: &str =
-    "<!doctype html><style>* { font: 16px monospace; caret-color: transparent }</style>";
+/// Nothing that differs from picture to picture, such as a caret, or the round corners of what has the focus: Chromium
+/// does not always draw their edges in the same shade.
+const STYLE: &str = "<!doctype html><style>
+    * { font: 16px monospace; caret-color: transparent; outline: none }</style>";
 
 /// The pictures of a page: in view, whole, and on paper without its dates.
 async fn pictures(stage: &Stage) -> [Vec<u8>; 3] {
