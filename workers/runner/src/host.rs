@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::definition::Secret;
-use domain::run::{Event, InputField, InputRequest, Rejected, Run, SkippedState, Status};
+use domain::run::{Event, InputField, InputRequest, Phase, Rejected, Run, SkippedState, Status};
 use domain::{ArtifactId, InputRequestId};
 use engine::{Answer, Host, Interrupted, NewArtifact, Question, Unreached};
 use platform::retry::{Backoff, random_fraction};
@@ -75,6 +75,11 @@ where
     }
 }
 
+/// Whether a run awaits the answer to this question.
+fn awaits(run: &Run, id: InputRequestId) -> bool {
+    matches!(&run.phase, Phase::AwaitingUserInput { request, .. } if request.id == id)
+}
+
 fn fault(error: StoreError) -> Interrupted {
     Interrupted::Fault(Box::new(error))
 }
@@ -126,12 +131,11 @@ impl Host for RunHost<'_> {
             tries_left: question.tries_left,
         };
         let (id, expires_at) = (request.id, request.expires_at);
-        let run = self
-            .commit(&Event::AskedUser {
-                attempt: self.possession.attempt(),
-                request,
-            })
-            .await?;
+        self.commit(&Event::AskedUser {
+            attempt: self.possession.attempt(),
+            request,
+        })
+        .await?;
         tracing::info!(input_request_id = %id, "The run waits for a person");
 
         // The slot is free while the run waits, as long as not too many wait; else the run keeps its slot until one of
@@ -143,8 +147,9 @@ impl Host for RunHost<'_> {
             Measurement::count("WaitingSlotsMissed", 1).emit();
         }
         let possession = self.possession;
-        let mut answered =
-            std::pin::pin!(possession.until(|newest| newest.sequence > run.sequence));
+        // It may be answered already: where the commit's own answer got lost, the person was perhaps faster than the next
+        // try.
+        let mut answered = std::pin::pin!(possession.until(|newest| !awaits(newest, id)));
         let mut expired = std::pin::pin!(tokio::time::sleep(expires_at.since(now())));
         let mut vacancy =
             std::pin::pin!(std::sync::Arc::clone(&self.worker.waiting).acquire_owned());
@@ -152,7 +157,7 @@ impl Host for RunHost<'_> {
             tokio::select! {
                 biased;
                 newest = &mut answered => break self.take_answer(&newest, id).await,
-                () = &mut expired => break self.at_the_deadline(&run, id).await,
+                () = &mut expired => break self.at_the_deadline(id).await,
                 Ok(slot) = &mut vacancy, if waiting.is_none() => {
                     waiting = Some(slot);
                     self.slot = None;
@@ -224,17 +229,14 @@ impl RunHost<'_> {
 
     /// What came of a question when its time was over: an answer that was a moment faster has won. A later one is
     /// refused, because the question's time is part of it.
-    async fn at_the_deadline(
-        &mut self,
-        asked: &Run,
-        id: InputRequestId,
-    ) -> Result<Answer, Interrupted> {
+    async fn at_the_deadline(&mut self, id: InputRequestId) -> Result<Answer, Interrupted> {
         let store = &self.worker.store;
-        let run = persist(|| store.run(asked.id))
+        let run_id = self.possession.run().id;
+        let run = persist(|| store.run(run_id))
             .await?
             .ok_or(Interrupted::TakenAway)?;
         self.possession.see(run.clone());
-        if run.sequence == asked.sequence {
+        if awaits(&run, id) {
             return Ok(Answer::TimedOut);
         }
         self.take_answer(&run, id).await

@@ -28,6 +28,7 @@ enum Door {
     Open,
     Refuses(&'static str),
     Holds(&'static str),
+    LosesAnswers(&'static str, &'static str),
 }
 
 struct Guard {
@@ -71,6 +72,14 @@ impl Gate {
         self.guard.door.send_replace(Door::Holds(operation));
     }
 
+    /// Hands on the calls of an operation, and keeps the answers to those that have a text in their body until it is open
+    /// again; then they get lost.
+    pub(crate) fn lose_answers(&self, operation: &'static str, text: &'static str) {
+        self.guard
+            .door
+            .send_replace(Door::LosesAnswers(operation, text));
+    }
+
     /// Waits until it holds a call.
     pub(crate) async fn holds_one(&self) {
         let mut held = self.guard.held.subscribe();
@@ -102,6 +111,12 @@ impl Gate {
 }
 
 impl Guard {
+    async fn until_open(&self) {
+        let mut door = self.door.subscribe();
+        let opened = door.wait_for(|door| *door == Door::Open);
+        opened.await.expect("the gate is there");
+    }
+
     async fn ask(&self, head: Parts, body: Bytes) -> Response {
         let url = format!("{}{}", self.upstream, head.uri);
         let answer = http::client()
@@ -134,16 +149,22 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request) -> Response {
         }
         Door::Holds(closed_to) if operation == closed_to => {
             guard.held.send_modify(|held| *held += 1);
-            let mut door = guard.door.subscribe();
-            let opened = door.wait_for(|door| *door == Door::Open);
-            opened.await.expect("the gate is there");
+            guard.until_open().await;
         }
-        Door::Open | Door::Refuses(_) | Door::Holds(_) => {}
+        Door::Open | Door::Refuses(_) | Door::Holds(_) | Door::LosesAnswers(..) => {}
     }
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX)
         .await
         .expect("a body");
+    if let Door::LosesAnswers(asked, text) = door
+        && operation == asked
+        && String::from_utf8_lossy(&body).contains(text)
+    {
+        guard.ask(head, body).await;
+        guard.until_open().await;
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     let (sender, answer) = oneshot::channel();
     let asking = Arc::clone(&guard);
     guard

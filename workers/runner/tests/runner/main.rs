@@ -181,6 +181,23 @@ async fn an_answer_wakes_its_run_within_a_second_or_so_and_the_code_is_used_once
     runner.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_there_before_its_runner_knows_that_it_has_asked_wakes_the_run_too() {
+    let setting = Setting::start().await;
+    let gate = setting.gate().await;
+    let runner = setting.runner_behind(&gate, &[]).await;
+    gate.lose_answers("DynamoDB_20120810.PutItem", "#STATUS#AWAITING_USER_INPUT");
+    let run = setting.run(ASK).await;
+    let asked = setting
+        .until(run, |run| run.status() == Status::AwaitingUserInput)
+        .await;
+    setting.answer(&asked, "123456").await;
+    gate.open();
+    // The question itself has ten minutes.
+    assert_eq!(setting.ended(run).await.status(), Status::Completed);
+    runner.stop().await;
+}
+
 /// No browser starts.
 struct Broken;
 
