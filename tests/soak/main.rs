@@ -32,6 +32,7 @@ use domain::run::{Run, Status};
 use domain::{RunId, WorkflowId};
 use platform::configuration::Environment;
 use serde_json::{Value, json};
+use store::local::messages;
 use store::{DUE_SHARDS, RunMessage};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -405,8 +406,9 @@ async fn cause_faults(
 }
 
 /// Sweeps until everything is well, or for too long; answers what isn't. The sweeper's clock is right while anybody
-/// works, so that those who live can end, and how long it takes to notice those who don't is as it would be. Else it
-/// goes ahead: what is lost is overdue then.
+/// works, so that those who live can end, and how long it takes to notice those who don't is as it would be; and while
+/// there is a message that anybody could begin to work on at this moment: a lease that a clock far ahead ends makes its
+/// run wait until then for the next execution. Else it goes ahead: what is lost is overdue then.
 async fn settle(stage: &Stage, created: &Created) -> anyhow::Result<Vec<String>> {
     let proxy = Arc::new(Proxy::start(stage.aws_url()?).await?);
     proxy.set_policy(Quiet);
@@ -421,7 +423,9 @@ async fn settle(stage: &Stage, created: &Created) -> anyhow::Result<Vec<String>>
         }
         let is_in_work = |run: &Run| run.status() != Status::Pending && !run.status().is_final();
         let mut ahead = Duration::ZERO;
-        if !runs.iter().any(is_in_work) {
+        let queue = &stage.fixture.outputs["RunQueueUrl"];
+        let messages = messages::count(&stage.fixture.connection, queue).await?;
+        if messages == 0 && !runs.iter().any(is_in_work) {
             sweeps_ahead += 1;
             ahead = OVERDUE_AFTER * sweeps_ahead.min(FURTHEST_AHEAD);
         }
