@@ -7,7 +7,6 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use domain::definition::{Definition, Secret};
-use domain::input_schema::InputSchema;
 use platform::configuration::Environment;
 use serde_json::{Map, Value};
 
@@ -30,7 +29,7 @@ pub(super) fn input(
     let properties = definition
         .input
         .as_ref()
-        .and_then(|schema| schema.get("properties"));
+        .and_then(|schema| schema.as_json().get("properties"));
     for pair in pairs {
         let Some((name, text)) = pair.split_once('=') else {
             bail!("`--input {pair}` is not NAME=VALUE");
@@ -40,9 +39,6 @@ pub(super) fn input(
     }
     let input = Value::Object(input);
     if let Some(schema) = &definition.input {
-        // It was checked with the rest of the definition.
-        let schema = InputSchema::new(schema).ok();
-        let schema = schema.context("the schema of the input can't be used")?;
         return schema.complete(input).or_else(|errors| {
             for error in &errors {
                 display::note(&format!("input{}: {}", error.pointer, error.message));

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::definition::Definition;
-use domain::input_schema::InputSchema;
 use domain::job_run::{JobRun, ManagedRun, Plan, reconcile};
 use domain::run::{Event, NewRun, Policy, Run};
 use domain::{JobRunId, RunId};
@@ -137,9 +136,8 @@ async fn definition_of(store: &Store, managed: &ManagedRun) -> Result<Option<Def
 
 /// The input with the defaults of the version that is executed. One that this version does not take stays as it is.
 fn completed(definition: Option<&Definition>, input: Value) -> Value {
-    let schema = definition.and_then(|definition| definition.input.as_ref());
-    let schema = schema.and_then(|schema| InputSchema::new(schema).ok());
-    schema
+    definition
+        .and_then(|definition| definition.input.as_ref())
         .and_then(|schema| schema.complete(input.clone()).ok())
         .unwrap_or(input)
 }

@@ -89,6 +89,12 @@ impl InputSchema {
         })
     }
 
+    /// The schema itself.
+    #[must_use]
+    pub fn as_json(&self) -> &Value {
+        &self.schema
+    }
+
     /// An input as a run has it: with the schema's defaults where nothing was given.
     ///
     /// # Errors

@@ -24,7 +24,6 @@ use crate::headers::IdempotencyKeyHeader;
 use crate::problem::{FieldError, ProblemView, pointer_token};
 use crate::runs::{answer, find};
 use crate::segment::Segment;
-use crate::versions::Version;
 use crate::{Api, Code, Problem, idempotency, request_log, secrets, workflows};
 
 /// How many strings of their own a caller may give.
@@ -83,14 +82,14 @@ pub(crate) async fn create(
         return answer_again(&api, &caller, replay).await;
     }
 
-    let (number, version) = find_version(&api, &caller, &asked).await?;
+    let (number, definition) = find_version(&api, &caller, &asked).await?;
     let input = match asked.input.clone() {
         None | Some(Value::Null) => Value::Object(serde_json::Map::new()),
         Some(input) => input,
     };
     let mut errors = check_metadata(&asked.metadata);
-    errors.extend(check_bindings(&asked.secret_bindings, &version.definition));
-    let input = match complete_input(input, &version) {
+    errors.extend(check_bindings(&asked.secret_bindings, &definition));
+    let input = match complete_input(input, &definition) {
         Ok(input) if errors.is_empty() => input,
         Ok(_) => return Err(Problem::of_fields(errors)),
         Err(more) => {
@@ -109,7 +108,7 @@ pub(crate) async fn create(
         created_by_user_id: caller.user_id.clone(),
         metadata: asked.metadata,
         secret_bindings: asked.secret_bindings,
-        policy: Policy::of(&version.definition),
+        policy: Policy::of(&definition),
         trace_parent: trace_parent(&headers),
     };
     begin(&api, &caller, new, input, key.as_ref()).await
@@ -269,19 +268,19 @@ async fn find_version(
     api: &Api,
     caller: &Caller,
     asked: &CreateRun,
-) -> Result<(u32, Arc<Version>), Problem> {
+) -> Result<(u32, Arc<Definition>), Problem> {
     let id = asked.workflow_id;
     let workflow = workflows::find(api, caller, id).await?;
     let number = asked.workflow_version.unwrap_or(workflow.version);
-    let version = api.versions.read(&api.store, id, number).await?;
-    let version = version.ok_or_else(|| {
+    let definition = api.versions.read(&api.store, id, number).await?;
+    let definition = definition.ok_or_else(|| {
         let message = format!(
             "the workflow has no version {number}; its latest is {}",
             workflow.version
         );
         Problem::of_fields(vec![FieldError::new("/workflowVersion", message)])
     })?;
-    Ok((number, version))
+    Ok((number, definition))
 }
 
 fn check_metadata(metadata: &BTreeMap<String, String>) -> Vec<FieldError> {
@@ -328,12 +327,12 @@ fn check_bindings(bindings: &BTreeMap<String, String>, definition: &Definition) 
 }
 
 /// The input as the run has it, or what is wrong with it.
-fn complete_input(input: Value, version: &Version) -> Result<Value, Vec<FieldError>> {
+fn complete_input(input: Value, definition: &Definition) -> Result<Value, Vec<FieldError>> {
     if !input.is_object() {
         let error = FieldError::new("/input", "an input is an object");
         return Err(vec![error]);
     }
-    let Some(schema) = &version.input else {
+    let Some(schema) = &definition.input else {
         return Ok(input);
     };
     let completed = schema.complete(input);

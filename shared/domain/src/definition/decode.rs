@@ -3,6 +3,7 @@
 //! Decoding goes in the order of execution, so it knows at each expression which variables exist by then.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -91,10 +92,7 @@ impl Decoder<'_> {
             .take("description")
             .and_then(|node| self.text(node))
             .map(str::to_owned);
-        let input = fields.take("input");
-        if let Some(node) = input {
-            self.input(node);
-        }
+        let input = fields.take("input").and_then(|node| self.input(node));
         let allowed_origins = fields
             .take("allowedOrigins")
             .map(|node| self.list(node, Self::origin));
@@ -128,7 +126,7 @@ impl Decoder<'_> {
         let definition = Definition {
             name: name?,
             description,
-            input: input.map(Node::to_value),
+            input: input.map(Arc::new),
             allowed_origins: allowed_origins.unwrap_or_default(),
             browser,
             proxy,
@@ -153,15 +151,15 @@ impl Decoder<'_> {
     }
 
     /// Checks the input's schema, and keeps it to know which properties the input has.
-    fn input(&mut self, node: &Node) {
+    fn input(&mut self, node: &Node) -> Option<InputSchema> {
         if !matches!(node.kind, Kind::Mapping(_)) {
             self.wrong_kind(node, "a map: the input's JSON Schema");
-            return;
+            return None;
         }
         let schema = node.to_value();
-        let wrong = match InputSchema::new(&schema) {
-            Err(wrong) => wrong,
-            Ok(_) => wrong_defaults(&schema),
+        let (checked, wrong) = match InputSchema::new(&schema) {
+            Err(wrong) => (None, wrong),
+            Ok(checked) => (Some(checked), wrong_defaults(&schema)),
         };
         for (pointer, message) in wrong {
             let found = node.at(&pointer).unwrap_or(node);
@@ -175,6 +173,7 @@ impl Decoder<'_> {
             self.suggest(&found.place, Rule::BadInputSchema, message, near);
         }
         self.names.input = Some(schema);
+        checked
     }
 
     fn origin(&mut self, node: &Node) -> Option<Template> {

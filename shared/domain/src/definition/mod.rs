@@ -44,11 +44,13 @@ mod properties;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use crate::input_schema::InputSchema;
 use crate::run::ATTEMPTS_THAT_NEVER_BEGAN;
 
 pub use data::Data;
@@ -84,8 +86,8 @@ pub struct Definition {
     pub name: String,
     /// What it is for.
     pub description: Option<String>,
-    /// The JSON Schema of a run's input.
-    pub input: Option<Value>,
+    /// The schema of a run's input.
+    pub input: Option<Arc<InputSchema>>,
     /// The origins to which a run may go. Empty means: any.
     pub allowed_origins: Vec<Template>,
     /// How the browser presents itself.
