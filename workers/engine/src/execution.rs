@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::artifacts::{ArtifactNames, content_type};
 use crate::failures::{Fault, Stop};
-use crate::flow::Waits;
+use crate::flow::waits;
 use crate::host::{ArtifactBody, Cut, Host, Interrupted, NewArtifact};
 use crate::mask::{Mask, Masking};
 use crate::origins::AllowedOrigins;
@@ -461,7 +461,7 @@ impl Execution<'_> {
             .as_ref()
             .map(|timeout| timeout.get(&self.scope))
             .transpose()?;
-        let mut waits = step.retry.map(Waits::of);
+        let mut waits = step.retry.into_iter().flat_map(waits);
         loop {
             let depth = self.limits.len();
             let result = match timeout {
@@ -484,7 +484,7 @@ impl Execution<'_> {
             {
                 fault.exceeded = None;
             }
-            self.wait_for_retry(stop, waits.as_mut(), position).await?;
+            self.wait_for_retry(stop, &mut waits, position).await?;
         }
     }
 
@@ -492,14 +492,14 @@ impl Execution<'_> {
     pub(crate) async fn wait_for_retry(
         &mut self,
         stop: Stop,
-        waits: Option<&mut Waits>,
+        waits: &mut (impl Iterator<Item = Duration> + Send),
         position: &str,
     ) -> Result<(), Stop> {
         let fault = match stop {
             Stop::Failed(fault) if fault.can_be_retried() => fault,
             stop => return Err(stop),
         };
-        let Some(wait) = waits.and_then(Iterator::next) else {
+        let Some(wait) = waits.next() else {
             return Err(fault.into());
         };
         self.log.write(Entry {

@@ -11,33 +11,8 @@ use crate::execution::Execution;
 use crate::failures::{Fault, Stop};
 
 /// The waits before the attempts after the first one.
-pub(crate) struct Waits {
-    policy: RetryPolicy,
-    next: Duration,
-    left: u32,
-}
-
-impl Waits {
-    pub(crate) fn of(policy: RetryPolicy) -> Self {
-        Self {
-            next: policy.delay,
-            left: policy.max_attempts.saturating_sub(1),
-            policy,
-        }
-    }
-}
-
-impl Iterator for Waits {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        self.left = self.left.checked_sub(1)?;
-        let wait = self.next.min(self.policy.max_delay);
-        if self.policy.doubles {
-            self.next = wait.saturating_mul(2);
-        }
-        Some(wait)
-    }
+pub(crate) fn waits(policy: RetryPolicy) -> impl Iterator<Item = Duration> {
+    (1..policy.max_attempts).map(move |attempts| policy.backoff.wait_after(attempts))
 }
 
 impl Execution<'_> {
@@ -63,14 +38,11 @@ impl Execution<'_> {
         steps: &[Step],
         position: &str,
     ) -> Result<(), Stop> {
-        let mut waits = Waits::of(policy);
+        let mut waits = waits(policy);
         loop {
             match Box::pin(self.execute_steps(position, steps)).await {
                 Ok(()) => return Ok(()),
-                Err(stop) => {
-                    self.wait_for_retry(stop, Some(&mut waits), position)
-                        .await?
-                }
+                Err(stop) => self.wait_for_retry(stop, &mut waits, position).await?,
             }
         }
     }
@@ -169,21 +141,21 @@ fn list(value: Value) -> Result<Vec<Value>, Stop> {
 
 #[cfg(test)]
 mod tests {
+    use domain::run::Backoff;
+
     use super::*;
 
     #[test]
     fn waits_grow_to_their_bound_and_end() {
         let policy = |doubles| RetryPolicy {
             max_attempts: 5,
-            delay: Duration::from_secs(1),
-            doubles,
-            max_delay: Duration::from_secs(3),
+            backoff: Backoff {
+                delay: Duration::from_secs(1),
+                doubles,
+                max_delay: Duration::from_secs(3),
+            },
         };
-        let seconds = |policy| {
-            Waits::of(policy)
-                .map(|wait| wait.as_secs())
-                .collect::<Vec<_>>()
-        };
+        let seconds = |policy| waits(policy).map(|wait| wait.as_secs()).collect::<Vec<_>>();
         assert_eq!(seconds(policy(true)), [1, 2, 3, 3]);
         assert_eq!(seconds(policy(false)), [1, 1, 1, 1]);
     }

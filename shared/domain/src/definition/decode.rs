@@ -76,9 +76,11 @@ fn run_retry(
     let delay = delay.unwrap_or(default.delay.min(longest));
     RetryPolicy {
         max_attempts,
-        delay,
-        doubles,
-        max_delay: longest.max(delay),
+        backoff: Backoff {
+            delay,
+            doubles,
+            max_delay: longest.max(delay),
+        },
     }
 }
 

@@ -18,6 +18,7 @@ use super::step::{
 };
 use super::template::Template;
 use super::typed::Typed;
+use crate::run::Backoff;
 
 /// How long a second attempt waits if the policy doesn't say so.
 const DEFAULT_DELAY: Duration = Duration::from_secs(1);
@@ -128,9 +129,11 @@ impl Decoder<'_> {
         let delay = delay.unwrap_or(DEFAULT_DELAY);
         Some(RetryPolicy {
             max_attempts: u32::try_from(max_attempts?).ok()?,
-            delay,
-            doubles: backoff != Some("fixed"),
-            max_delay: max_delay.unwrap_or(DEFAULT_MAX_DELAY).max(delay),
+            backoff: Backoff {
+                delay,
+                doubles: backoff != Some("fixed"),
+                max_delay: max_delay.unwrap_or(DEFAULT_MAX_DELAY).max(delay),
+            },
         })
     }
 

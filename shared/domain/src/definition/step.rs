@@ -11,6 +11,7 @@ use super::locator::{Condition, Locator, When};
 use super::question::AskUser;
 use super::template::Template;
 use super::typed::Typed;
+use crate::run::Backoff;
 
 /// One step of a state.
 #[derive(Debug, Clone)]
@@ -34,12 +35,8 @@ pub struct Step {
 pub struct RetryPolicy {
     /// How often it is done at most, the first time included.
     pub max_attempts: u32,
-    /// How long to wait before the second attempt.
-    pub delay: Duration,
-    /// Whether each wait is twice as long as the one before.
-    pub doubles: bool,
-    /// The longest wait.
-    pub max_delay: Duration,
+    /// How long to wait between them.
+    pub backoff: Backoff,
 }
 
 /// The run goes on after a failed step.

@@ -174,11 +174,7 @@ impl Policy {
     pub fn of(definition: &Definition) -> Self {
         Self {
             max_attempts: definition.retry.max_attempts,
-            backoff: Backoff {
-                delay: definition.retry.delay,
-                doubles: definition.retry.doubles,
-                max_delay: definition.retry.max_delay,
-            },
+            backoff: definition.retry.backoff,
             work_time: definition.deadline,
             ..Self::default()
         }
@@ -196,10 +192,10 @@ impl Default for Policy {
     }
 }
 
-/// How long a run waits before it is executed again: what took its worker away may take the next one too.
+/// How long to wait before something is done again: what made it fail may make it fail the next time too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
-    /// The wait after the first execution.
+    /// The wait after the first time.
     pub delay: Duration,
     /// Whether each wait is twice as long as the one before.
     pub doubles: bool,
@@ -208,22 +204,28 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// No wait may be longer than this, which is the longest that a message of the queue can be delayed.
+    /// No wait of a run may be longer than this, which is the longest that a message of the queue can be delayed.
     pub const LONGEST: Duration = Duration::from_secs(15 * 60);
 
-    /// How long to wait after so many executions.
+    /// How long to wait after so many times.
     #[must_use]
-    pub fn after(&self, executions: u32) -> Duration {
+    pub fn wait_after(&self, times: u32) -> Duration {
         let doubled = if self.doubles {
-            executions.saturating_sub(1).min(31)
+            times.saturating_sub(1).min(31)
         } else {
             0
         };
-        let wait = self.delay.saturating_mul(1 << doubled);
-        wait.min(self.max_delay).min(Self::LONGEST)
+        self.delay.saturating_mul(1 << doubled).min(self.max_delay)
+    }
+
+    /// How long a run waits after so many executions.
+    #[must_use]
+    pub fn after(&self, executions: u32) -> Duration {
+        self.wait_after(executions).min(Self::LONGEST)
     }
 }
 
+/// That of a run.
 impl Default for Backoff {
     fn default() -> Self {
         Self {
