@@ -432,18 +432,8 @@ impl Run {
     /// to another one; after that the site may have been changed, and only the workflow can say that it may be executed
     /// again. Without working time left, no worker could do anything.
     fn execute_again(&mut self, now: Timestamp) -> bool {
-        let (has_begun, work_left) = match &self.phase {
-            Phase::InProgress {
-                has_begun,
-                work_deadline,
-                ..
-            } => (*has_begun, work_deadline.since(now)),
-            Phase::AwaitingUserInput { work_left, .. } => (true, *work_left),
-            Phase::Held
-            | Phase::Ready { .. }
-            | Phase::Completed
-            | Phase::CompletedWithNoActionTaken { .. }
-            | Phase::Failed(_) => return false,
+        let Some((has_begun, work_left)) = self.attempt_so_far(now) else {
+            return false;
         };
         // An attempt that had not begun was no execution, and makes nobody wait; how often that may be is bounded.
         let (may, wait) = if has_begun {
@@ -468,6 +458,24 @@ impl Run {
         true
     }
 
+    /// Whether the present attempt has begun its first step, and how much working time is left; nothing if no worker has
+    /// the run.
+    fn attempt_so_far(&self, now: Timestamp) -> Option<(bool, Duration)> {
+        match &self.phase {
+            Phase::InProgress {
+                has_begun,
+                work_deadline,
+                ..
+            } => Some((*has_begun, work_deadline.since(now))),
+            Phase::AwaitingUserInput { work_left, .. } => Some((true, *work_left)),
+            Phase::Held
+            | Phase::Ready { .. }
+            | Phase::Completed
+            | Phase::CompletedWithNoActionTaken { .. }
+            | Phase::Failed(_) => None,
+        }
+    }
+
     fn exceed_deadline(&mut self, now: Timestamp) {
         let message = format!(
             "the run has worked for {} s, which is all that it may",
@@ -484,27 +492,17 @@ impl Run {
         if self.execute_again(now) {
             return;
         }
-        let (has_begun, when, work_is_over) = match &self.phase {
-            Phase::InProgress {
-                has_begun,
-                work_deadline,
-                ..
-            } => (*has_begun, "", now >= *work_deadline),
-            Phase::AwaitingUserInput { work_left, .. } => (
-                true,
-                " while the run waited for a person",
-                work_left.is_zero(),
-            ),
-            Phase::Held
-            | Phase::Ready { .. }
-            | Phase::Completed
-            | Phase::CompletedWithNoActionTaken { .. }
-            | Phase::Failed(_) => return,
+        let Some((has_begun, work_left)) = self.attempt_so_far(now) else {
+            return;
         };
-        if work_is_over {
+        if work_left.is_zero() {
             self.exceed_deadline(now);
             return;
         }
+        let when = match self.phase {
+            Phase::AwaitingUserInput { .. } => " while the run waited for a person",
+            _ => "",
+        };
         let message = if has_begun {
             format!(
                 "{how}{when}, during execution {} of at most {}",
