@@ -2,6 +2,7 @@
 
 use domain::{JobRunId, RunId, Timestamp};
 
+use crate::error::updated_or_not;
 use crate::item::{Item, number, string};
 use crate::keys::Key;
 use crate::{DeliveryKey, Result, Store, StoreError, keys};
@@ -106,13 +107,7 @@ impl Store {
             .expression_attribute_values(":now", string(keys::due_key(now)))
             .send()
             .await;
-        match answer {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(failed) if failed.is_conditional_check_failed_exception() => Ok(()),
-                _ => Err(StoreError::from_sdk("UpdateItem", &error)),
-            },
-        }
+        updated_or_not(answer)
     }
 }
 

@@ -5,6 +5,7 @@ use domain::webhook::EventType;
 use domain::{OrganizationId, Timestamp, WebhookEndpointId};
 use serde::{Deserialize, Serialize};
 
+use crate::error::updated_or_not;
 use crate::item::{encode, string};
 use crate::secrets::Context;
 use crate::{IdempotencyKey, Replay, Result, Store, StoreError, keys};
@@ -161,13 +162,7 @@ impl Store {
             .expression_attribute_values(":enabled", AttributeValue::Bool(false))
             .send()
             .await;
-        match answer {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(failed) if failed.is_conditional_check_failed_exception() => Ok(()),
-                _ => Err(StoreError::from_sdk("UpdateItem", &error)),
-            },
-        }
+        updated_or_not(answer)
     }
 
     /// The signing secret of an endpoint, for the deliverer.

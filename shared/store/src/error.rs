@@ -1,6 +1,7 @@
 //! What can go wrong with the store, named by what the caller does next.
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 
 /// An answer of the store.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -79,6 +80,19 @@ impl StoreError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Busy { .. })
+    }
+}
+
+/// What came of an update that is to do nothing where its condition does not hold.
+pub(crate) fn updated_or_not(
+    answer: Result<UpdateItemOutput, SdkError<UpdateItemError>>,
+) -> Result<()> {
+    match answer {
+        Ok(_) => Ok(()),
+        Err(error) => match error.as_service_error() {
+            Some(failed) if failed.is_conditional_check_failed_exception() => Ok(()),
+            _ => Err(StoreError::from_sdk("UpdateItem", &error)),
+        },
     }
 }
 

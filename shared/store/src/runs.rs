@@ -10,6 +10,7 @@ use domain::{OrganizationId, RunId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::error::updated_or_not;
 use crate::item::{Item, Put, encode, number};
 use crate::run_item::{decode_run, encode_run};
 use crate::transactions::{Transacted, Write};
@@ -468,13 +469,7 @@ impl Store {
             .expression_attribute_values(":sequence", number(run.sequence))
             .send()
             .await;
-        match answer {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(failed) if failed.is_conditional_check_failed_exception() => Ok(()),
-                _ => Err(StoreError::from_sdk("UpdateItem", &error)),
-            },
-        }
+        updated_or_not(answer)
     }
 }
 
