@@ -89,7 +89,7 @@ fn shapes(value: &str) -> Vec<String> {
 #[test]
 fn no_value_of_a_secret_is_in_the_table_the_bucket_the_logs_an_answer_or_a_webhook() {
     let logs = tempfile::NamedTempFile::new().expect("a file");
-    let mut stack = Stack::start_with_logs(&[("LEGWORK_LOG", "debug")], logs.reopen().expect("it"));
+    let mut stack = Stack::start_with_logs(&[("LEGWORK_LOG", "trace")], logs.reopen().expect("it"));
     for (name, value) in [("hr_user", EMAIL), ("hr_password", PASSWORD)] {
         let body = json!({ "value": value });
         let path = format!("/secrets/{name}");

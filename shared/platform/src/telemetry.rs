@@ -10,7 +10,7 @@ use std::io::{self, IsTerminal};
 
 use thiserror::Error;
 use tracing::{Level, Subscriber};
-use tracing_subscriber::filter::{FilterExt, ParseError, filter_fn};
+use tracing_subscriber::filter::{FilterExt, LevelFilter, ParseError, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer, Registry};
@@ -50,6 +50,9 @@ fn subscriber(logs: &Logs) -> Result<impl Subscriber + Send + Sync + use<>, Pars
     // Spans carry the ids, so the ones for units of work stay whatever the level of the events is.
     let ids = filter_fn(|metadata| metadata.is_span() && *metadata.level() <= Level::INFO)
         .with_max_level_hint(Level::INFO);
-    let filter = EnvFilter::try_new(&logs.filter)?.or(ids);
+    // The AWS SDK writes whole requests and answers at the level below: what customers sent, and what runs returned.
+    let filter = EnvFilter::try_new(&logs.filter)?
+        .or(ids)
+        .and(LevelFilter::DEBUG);
     Ok(Registry::default().with(lines.with_filter(filter)))
 }
