@@ -10,12 +10,12 @@ use store::{Delivery, Result, Store, StoreError, WebhookEndpoint, now};
 /// When the sweeper looks at a delivery that was enqueued at once.
 const LOOK_AFTER: Duration = Duration::from_secs(60);
 
-/// Writes the deliveries of a run that are missing, and enqueues them. For a run that goes on these are the ones of
+/// Writes the deliveries of a run that are missing, and enqueues them, to every endpoint that can be read. For a run that goes on these are the ones of
 /// its last change; for one that has ended, those of all its changes, so that a stream record that was lost on the way
 /// loses no event. Answers how many were missing.
 ///
 /// # Errors
-/// [`StoreError`]; what is written then stays, and doing it again writes the rest.
+/// [`StoreError`], also if an endpoint can't be read; what is written then stays, and doing it again writes the rest.
 pub async fn fan_out(store: &Store, run: &Run) -> Result<usize> {
     let mut events = events_of(run);
     if !run.status().is_final() {
@@ -24,7 +24,14 @@ pub async fn fan_out(store: &Store, run: &Run) -> Result<usize> {
     if events.is_empty() {
         return Ok(0);
     }
-    let endpoints = store.webhook_endpoints(run.organization_id).await?;
+    let mut endpoints = Vec::new();
+    let mut unreadable = None;
+    for endpoint in store.each_webhook_endpoint(run.organization_id).await? {
+        match endpoint {
+            Ok(endpoint) => endpoints.push(endpoint),
+            Err(error) => unreadable = Some(error),
+        }
+    }
     let mut written = 0;
     for event in events {
         for endpoint in endpoints.iter().filter(|endpoint| wants(endpoint, event)) {
@@ -33,7 +40,11 @@ pub async fn fan_out(store: &Store, run: &Run) -> Result<usize> {
             }
         }
     }
-    Ok(written)
+    // What it wants to hear of, nobody knows until it is mended: the run owes it that.
+    match unreadable {
+        Some(error) => Err(error),
+        None => Ok(written),
+    }
 }
 
 fn wants(endpoint: &WebhookEndpoint, event: RunEvent) -> bool {

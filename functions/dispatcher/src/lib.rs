@@ -45,11 +45,12 @@ async fn handle_record(store: &Store, record: EventRecord) -> Result<()> {
             run,
             status_changed,
         } => {
-            fan_out(store, &run).await?;
+            let told = fan_out(store, &run).await;
+            // Its job run must not wait for an endpoint that can't be read.
             if status_changed && let Some(id) = run.job_run_id {
                 reconcile_job_run(store, id).await?;
             }
-            Ok(())
+            told.map(drop)
         }
     }
 }
@@ -60,14 +61,15 @@ async fn handle_record(store: &Store, record: EventRecord) -> Result<()> {
 /// # Errors
 /// [`store::StoreError`]; the run then stays due, and the sweeper does it again.
 pub async fn conclude(store: &Store, run: &Run) -> Result<usize> {
-    // First what others wait for: an endpoint that can't be read must not keep them out.
+    // An endpoint that can't be read must hold up nothing else: neither those that wait for room nor the job run.
     store
         .admit_waiting(run.organization_id, JustNow::Ended(run.id), now())
         .await?;
-    let written = fan_out(store, run).await?;
+    let told = fan_out(store, run).await;
     if let Some(id) = run.job_run_id {
         reconcile_job_run(store, id).await?;
     }
+    let written = told?;
     store.settle_run(run).await?;
     Ok(written)
 }

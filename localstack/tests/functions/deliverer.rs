@@ -179,10 +179,10 @@ async fn a_receiver_that_is_gone_is_disabled_and_its_other_deliveries_are_given_
     assert_eq!((gone.status, gone.due_at), (DeliveryStatus::Failed, None));
     let endpoints = setting
         .store
-        .webhook_endpoints(setting.organization_id)
+        .each_webhook_endpoint(setting.organization_id)
         .await
         .expect("the store answers");
-    assert!(!endpoints[0].enabled);
+    assert!(!endpoints[0].as_ref().expect("it can be read").enabled);
     let other = deliver(&setting, &other).await;
     assert_eq!(other.status, DeliveryStatus::Failed);
     assert_eq!(other.failure.as_deref(), Some("the endpoint is disabled"));

@@ -156,9 +156,10 @@ async fn an_endpoint_hears_nothing_of_what_was_before_it_or_while_it_is_disabled
 
     let endpoints = setting
         .store
-        .webhook_endpoints(setting.organization_id)
+        .each_webhook_endpoint(setting.organization_id)
         .await;
     let endpoint = endpoints.expect("the store answers").remove(0);
+    let endpoint = endpoint.expect("it can be read");
     setting
         .store
         .disable_webhook_endpoint(&endpoint)
@@ -169,6 +170,43 @@ async fn an_endpoint_hears_nothing_of_what_was_before_it_or_while_it_is_disabled
         .await;
     setting.dispatch().await;
     assert_eq!(setting.take_deliveries().await, []);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_cannot_be_read_holds_up_no_other_one_and_is_told_once_it_is_mended() {
+    let setting = Setting::start().await;
+    let (damaged, _) = setting
+        .endpoint("http://127.0.0.1:9/", &EventType::DEFAULT)
+        .await;
+    let (whole, _) = setting
+        .endpoint("http://127.0.0.1:9/", &EventType::DEFAULT)
+        .await;
+    let at = seconds_ago(10);
+    let run = setting.run_created_at(at, Policy::default()).await;
+    let run = setting.begun(run, at).await;
+    let run = setting.finished(run, Finish::Completed, at).await;
+    let pk = format!("ORG#{}", setting.organization_id);
+    let sk = format!("ENDPOINT#{damaged}");
+    let set_id = async |value| setting.set_attribute(&pk, &sk, "id", value).await;
+
+    set_id("no id").await;
+    let concluded = dispatcher::conclude(&setting.store, &run).await;
+    assert!(
+        matches!(concluded, Err(store::StoreError::Corrupt { .. })),
+        "{concluded:?}"
+    );
+    let told = setting.take_deliveries().await;
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].endpoint_id, whole);
+    assert!(setting.fresh(&run).await.due_at.is_some());
+
+    set_id(&damaged.to_string()).await;
+    let concluded = dispatcher::conclude(&setting.store, &run).await;
+    assert_eq!(concluded.expect("all can be read"), 1);
+    let told = setting.take_deliveries().await;
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].endpoint_id, damaged);
+    assert_eq!(setting.fresh(&run).await.due_at, None);
 }
 
 #[tokio::test]

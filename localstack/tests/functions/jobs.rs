@@ -1,5 +1,6 @@
 use domain::job_run::{JobRun, OnFailure};
 use domain::run::{Finish, Phase, Run, Status};
+use domain::webhook::EventType;
 use domain::{Failure, FailureCode, JobId, Timestamp, WorkflowId};
 use job_trigger::{Answer, Occurrence, Refusal};
 use serde_json::json;
@@ -212,6 +213,31 @@ async fn a_job_of_two_workflows_releases_the_second_after_the_first() {
     assert_eq!(
         (ended.status, ended.current_workflow_run_id, ended.due_at),
         (Status::Completed, None, None)
+    );
+}
+
+#[tokio::test]
+async fn a_job_run_goes_on_beside_an_endpoint_that_cannot_be_read() {
+    let mut setting = Setting::start().await;
+    let (endpoint, _) = setting
+        .endpoint("http://127.0.0.1:9/", &EventType::ALL)
+        .await;
+    let job = job(&setting, &[1, 2], OnFailure::Stop).await;
+    let job_run = started(&setting, &job).await;
+    setting.dispatch().await;
+    let first = runs(&setting, &job_run).await.remove(0);
+    let first = setting.begun(first, now()).await;
+    let first = setting.finished(first, Finish::Completed, now()).await;
+    let pk = format!("ORG#{}", setting.organization_id);
+    let sk = format!("ENDPOINT#{endpoint}");
+    setting.set_attribute(&pk, &sk, "id", "no id").await;
+
+    let concluded = dispatcher::conclude(&setting.store, &first).await;
+    assert!(concluded.is_err(), "{concluded:?}");
+    let second = job_run.runs[1].run_id;
+    assert_eq!(
+        fresh(&setting, &job_run).await.current_workflow_run_id,
+        Some(second)
     );
 }
 

@@ -6,7 +6,7 @@ use domain::{OrganizationId, Timestamp, WebhookEndpointId};
 use serde::{Deserialize, Serialize};
 
 use crate::error::updated_or_not;
-use crate::item::{encode, string};
+use crate::item::{decode, encode, string};
 use crate::secrets::Context;
 use crate::{IdempotencyKey, Replay, Result, Store, StoreError, keys};
 
@@ -115,18 +115,19 @@ impl Store {
         Ok(None)
     }
 
-    /// All endpoints of an organization, enabled or not.
+    /// All endpoints of an organization, enabled or not. One that can't be read must not hide the others.
     ///
     /// # Errors
-    /// [`StoreError`].
-    pub async fn webhook_endpoints(
+    /// [`StoreError`], if they could not be asked for.
+    pub async fn each_webhook_endpoint(
         &self,
         organization_id: OrganizationId,
-    ) -> Result<Vec<WebhookEndpoint>> {
-        let items: Vec<EndpointItem> = self
+    ) -> Result<Vec<Result<WebhookEndpoint>>> {
+        let items = self
             .query_prefix(&keys::organization(organization_id), keys::ENDPOINT_PREFIX)
             .await?;
-        Ok(items.into_iter().map(WebhookEndpoint::from).collect())
+        let read = |item| decode::<EndpointItem>(item).map(WebhookEndpoint::from);
+        Ok(items.into_iter().map(read).collect())
     }
 
     /// One endpoint of an organization.

@@ -133,11 +133,7 @@ impl Store {
     }
 
     /// All items of a partition whose sort key begins with a prefix.
-    pub(crate) async fn query_prefix<T: DeserializeOwned>(
-        &self,
-        pk: &str,
-        prefix: &str,
-    ) -> Result<Vec<T>> {
+    pub(crate) async fn query_prefix(&self, pk: &str, prefix: &str) -> Result<Vec<Item>> {
         let mut pages = self
             .dynamo
             .query()
@@ -151,9 +147,7 @@ impl Store {
             .send();
         let mut found = Vec::new();
         while let Some(item) = pages.next().await {
-            found.push(decode(
-                item.map_err(|error| StoreError::from_sdk("Query", &error))?,
-            )?);
+            found.push(item.map_err(|error| StoreError::from_sdk("Query", &error))?);
         }
         Ok(found)
     }
