@@ -119,7 +119,7 @@ pub fn events_of(run: &Run) -> Vec<RunEvent> {
                 has_started = true;
                 EventType::RunStarted
             }
-            (Some(Status::AwaitingUserInput), Status::InProgress) => {
+            (Some(Status::AwaitingUserInput), Status::InProgress) if !entry.is_unanswered => {
                 EventType::RunUserInputReceived
             }
             (_, Status::Pending | Status::InProgress) => EventType::RunStateChanged,

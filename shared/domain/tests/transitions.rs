@@ -45,6 +45,7 @@ enum Kind {
     Fail,
     GiveBack,
     LoseLease,
+    GoOnUnanswered,
     ExpireQuestion,
     PassWorkDeadline,
     PassQueueDeadline,
@@ -52,7 +53,7 @@ enum Kind {
     StopJobRun,
 }
 
-const KINDS: [Kind; 15] = [
+const KINDS: [Kind; 16] = [
     Kind::Release,
     Kind::Claim,
     Kind::Enter,
@@ -63,6 +64,7 @@ const KINDS: [Kind; 15] = [
     Kind::Fail,
     Kind::GiveBack,
     Kind::LoseLease,
+    Kind::GoOnUnanswered,
     Kind::ExpireQuestion,
     Kind::PassWorkDeadline,
     Kind::PassQueueDeadline,
@@ -77,6 +79,7 @@ fn kinds() -> impl Strategy<Value = Kind> {
         8 => Just(Kind::Enter),
         6 => Just(Kind::Ask),
         6 => Just(Kind::Answer),
+        2 => Just(Kind::GoOnUnanswered),
         4 => Just(Kind::Release),
         4 => prop_oneof![Just(Kind::GiveBack), Just(Kind::LoseLease)],
         3 => proptest::sample::select(KINDS.as_slice()),
@@ -210,6 +213,10 @@ fn event(kind: Kind, attempt: u32, request_id: InputRequestId, seed: u32, now: T
         ))),
         Kind::GiveBack => Event::GaveBack { attempt },
         Kind::LoseLease => Event::LeaseExpired { attempt },
+        Kind::GoOnUnanswered => Event::WentOnUnanswered {
+            attempt,
+            request_id,
+        },
         Kind::ExpireQuestion => Event::QuestionExpired { request_id },
         Kind::PassWorkDeadline => Event::WorkDeadlinePassed,
         Kind::PassQueueDeadline => Event::QueueDeadlinePassed,
@@ -223,6 +230,7 @@ fn named_attempt(event: &Event) -> Option<u32> {
     match event {
         Event::EnteredState { attempt, .. }
         | Event::AskedUser { attempt, .. }
+        | Event::WentOnUnanswered { attempt, .. }
         | Event::Finished { attempt, .. }
         | Event::GaveBack { attempt }
         | Event::LeaseExpired { attempt } => Some(*attempt),

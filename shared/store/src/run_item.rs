@@ -85,13 +85,22 @@ struct EntryItem(
     u32,
     i64,
     CommitId,
-    /// Left out where there are none and nothing follows.
+    /// Left out where it has nothing of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    Option<Vec<SkippedState>>,
-    /// Until when the run waits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    Option<i64>,
+    Option<RareItem>,
 );
+
+/// What few entries of a history have.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RareItem {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    skipped: Vec<SkippedState>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    not_before: Option<i64>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    unanswered: bool,
+}
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -143,6 +152,14 @@ fn is_true(value: &bool) -> bool {
     *value
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -181,7 +198,11 @@ pub(crate) fn encode_run(run: &Run) -> Result<Item> {
             .iter()
             .map(|entry| {
                 let state = entry.state_name.clone();
-                let has_more = !entry.skipped.is_empty() || entry.not_before.is_some();
+                let rare = RareItem {
+                    skipped: entry.skipped.clone(),
+                    not_before: entry.not_before.map(Timestamp::as_millis),
+                    unanswered: entry.is_unanswered,
+                };
                 EntryItem(
                     entry.sequence,
                     entry.status,
@@ -189,8 +210,7 @@ pub(crate) fn encode_run(run: &Run) -> Result<Item> {
                     entry.attempt,
                     entry.at.as_millis(),
                     entry.commit,
-                    has_more.then(|| entry.skipped.clone()),
-                    entry.not_before.map(Timestamp::as_millis),
+                    (rare != RareItem::default()).then_some(rare),
                 )
             })
             .collect(),
@@ -371,16 +391,8 @@ pub fn decode_run(item: Item) -> Result<Run> {
             .history
             .into_iter()
             .map(
-                |EntryItem(
-                    sequence,
-                    status,
-                    state_name,
-                    attempt,
-                    at,
-                    commit,
-                    skipped,
-                    not_before,
-                )| {
+                |EntryItem(sequence, status, state_name, attempt, at, commit, rare)| {
+                    let rare = rare.unwrap_or_default();
                     HistoryEntry {
                         sequence,
                         status,
@@ -388,8 +400,9 @@ pub fn decode_run(item: Item) -> Result<Run> {
                         attempt,
                         at: Timestamp::from_millis(at),
                         commit,
-                        skipped: skipped.unwrap_or_default(),
-                        not_before: not_before.map(Timestamp::from_millis),
+                        skipped: rare.skipped,
+                        not_before: rare.not_before.map(Timestamp::from_millis),
+                        is_unanswered: rare.unanswered,
                     }
                 },
             )

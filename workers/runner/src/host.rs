@@ -35,23 +35,28 @@ pub(crate) struct RunHost<'r> {
 
 impl RunHost<'_> {
     /// Commits a transition, however often it takes while the lease lasts.
-    pub(crate) async fn commit(&self, event: &Event) -> Result<Run, Interrupted> {
+    pub(crate) async fn commit(&self, event: &Event) -> Result<(), Interrupted> {
+        match self.try_to_commit(event).await? {
+            None => Ok(()),
+            Some(_) => Err(Interrupted::TakenAway),
+        }
+    }
+
+    /// The same; answers why the run can't be changed so, if it can't.
+    async fn try_to_commit(&self, event: &Event) -> Result<Option<Rejected>, Interrupted> {
         let store = &self.worker.store;
         // The same for each try: one whose answer got lost may have been committed.
         let commit = fresh_commit();
-        match persist(|| store.transition_as(self.possession.run(), event, now(), commit)).await? {
-            Transition::Committed(run) => {
-                self.possession.see((*run).clone());
-                Ok(*run)
-            }
-            Transition::Rejected { run, why } => {
-                let interrupted = match why {
-                    Rejected::HistoryFull => Interrupted::Fault(Box::new(why)),
-                    _ => Interrupted::TakenAway,
-                };
-                self.possession.see(*run);
-                Err(interrupted)
-            }
+        let transition =
+            persist(|| store.transition_as(self.possession.run(), event, now(), commit)).await?;
+        let (run, rejected) = match transition {
+            Transition::Committed(run) => (run, None),
+            Transition::Rejected { run, why } => (run, Some(why)),
+        };
+        self.possession.see(*run);
+        match rejected {
+            Some(why @ Rejected::HistoryFull) => Err(Interrupted::Fault(Box::new(why))),
+            rejected => Ok(rejected),
         }
     }
 }
@@ -157,7 +162,7 @@ impl Host for RunHost<'_> {
             tokio::select! {
                 biased;
                 newest = &mut answered => break self.take_answer(&newest, id).await,
-                () = &mut expired => break self.at_the_deadline(id).await,
+                () = &mut expired => break self.go_on_unanswered(id).await,
                 Ok(slot) = &mut vacancy, if waiting.is_none() => {
                     waiting = Some(slot);
                     self.slot = None;
@@ -227,19 +232,17 @@ impl RunHost<'_> {
         self.held.failure_of(host, url.port_or_known_default()?)
     }
 
-    /// What came of a question when its time was over: an answer that was a moment faster has won. A later one is
-    /// refused, because the question's time is part of it.
-    async fn at_the_deadline(&mut self, id: InputRequestId) -> Result<Answer, Interrupted> {
-        let store = &self.worker.store;
-        let run_id = self.possession.run().id;
-        let run = persist(|| store.run(run_id))
-            .await?
-            .ok_or(Interrupted::TakenAway)?;
-        self.possession.see(run.clone());
-        if awaits(&run, id) {
-            return Ok(Answer::TimedOut);
+    /// Goes on when a question's time is over. An answer that was a moment faster has won, and a later one is refused: which
+    /// of the two it is, the table decides, and no clock.
+    async fn go_on_unanswered(&mut self, id: InputRequestId) -> Result<Answer, Interrupted> {
+        let event = Event::WentOnUnanswered {
+            attempt: self.possession.attempt(),
+            request_id: id,
+        };
+        match self.try_to_commit(&event).await? {
+            None => Ok(Answer::TimedOut),
+            Some(_) => self.take_answer(&self.possession.run(), id).await,
         }
-        self.take_answer(&run, id).await
     }
 
     async fn take_answer(&mut self, run: &Run, id: InputRequestId) -> Result<Answer, Interrupted> {

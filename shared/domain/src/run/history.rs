@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Run, Status};
+use super::{Event, Run, Status};
 use crate::Timestamp;
 
 /// Made at random for each commit and kept with its history entry: a caller whose answer got lost, and that finds its
@@ -59,11 +59,14 @@ pub struct HistoryEntry {
     pub skipped: Vec<SkippedState>,
     /// Until when the run waits before it is executed again, if it does.
     pub not_before: Option<Timestamp>,
+    /// Whether it goes on because nobody answered its question in time.
+    pub is_unanswered: bool,
 }
 
 impl Run {
-    /// Appends what the run is now to its history, as the next change. `now` is not earlier than the last one.
-    pub(super) fn record(&mut self, now: Timestamp, commit: CommitId, skipped: &[SkippedState]) {
+    /// Appends what the run is now to its history, as the next change. `now` is not earlier than the last one; there is an
+    /// event for each but the first.
+    pub(super) fn record(&mut self, now: Timestamp, commit: CommitId, event: Option<&Event>) {
         self.sequence += 1;
         let wait = self.waits_for_retry(now);
         self.history.push(HistoryEntry {
@@ -73,8 +76,9 @@ impl Run {
             attempt: self.attempt,
             at: now,
             commit,
-            skipped: skipped.to_vec(),
+            skipped: event.map(Event::skipped).unwrap_or_default().to_vec(),
             not_before: (!wait.is_zero()).then(|| now.plus(wait)),
+            is_unanswered: matches!(event, Some(Event::WentOnUnanswered { .. })),
         });
     }
 

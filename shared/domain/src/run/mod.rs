@@ -413,7 +413,7 @@ impl Run {
             timings: None,
         };
         run.due_at = run.ready_due_at();
-        run.record(now, commit, &[]);
+        run.record(now, commit, None);
         run
     }
 

@@ -44,6 +44,13 @@ pub enum Event {
         /// Which question.
         request_id: InputRequestId,
     },
+    /// Nobody answered in time by the worker's clock, and it goes on: to what the workflow does then, or to the run's end.
+    WentOnUnanswered {
+        /// The worker's attempt.
+        attempt: u32,
+        /// Which question.
+        request_id: InputRequestId,
+    },
     /// The worker has executed everything, or can't go on.
     Finished {
         /// The worker's attempt.
@@ -65,7 +72,7 @@ pub enum Event {
         /// The attempt whose lease it is.
         attempt: u32,
     },
-    /// Nobody answered in time.
+    /// The sweeper found that nobody answered in time, and that the worker does not say so.
     QuestionExpired {
         /// Which question.
         request_id: InputRequestId,
@@ -130,13 +137,14 @@ pub enum Rejected {
 
 impl Event {
     /// The states that were skipped before it.
-    fn skipped(&self) -> &[SkippedState] {
+    pub(super) fn skipped(&self) -> &[SkippedState] {
         match self {
             Self::EnteredState { skipped, .. } | Self::Finished { skipped, .. } => skipped,
             Self::Released
             | Self::Claimed { .. }
             | Self::AskedUser { .. }
             | Self::Answered { .. }
+            | Self::WentOnUnanswered { .. }
             | Self::GaveBack { .. }
             | Self::LeaseExpired { .. }
             | Self::QuestionExpired { .. }
@@ -261,12 +269,23 @@ impl Run {
                 if now >= request.expires_at {
                     return Err(Rejected::NotDue);
                 }
-                let work_deadline = now.plus(*work_left);
-                run.phase = Phase::InProgress {
-                    worker_id: worker_id.clone(),
-                    has_begun: true,
-                    work_deadline,
-                };
+                run.go_on(worker_id, *work_left, now);
+            }
+            // Whoever is first, this or the answer, has won: the other one finds nobody waiting.
+            (
+                Phase::AwaitingUserInput {
+                    request,
+                    worker_id,
+                    work_left,
+                },
+                Event::WentOnUnanswered {
+                    attempt,
+                    request_id,
+                },
+            ) => {
+                self.fence(*attempt)?;
+                request.is(*request_id)?;
+                run.go_on(worker_id, *work_left, now);
             }
             (Phase::AwaitingUserInput { request, .. }, Event::QuestionExpired { request_id }) => {
                 request.is(*request_id)?;
@@ -377,6 +396,7 @@ impl Run {
                 _,
                 Event::EnteredState { attempt, .. }
                 | Event::AskedUser { attempt, .. }
+                | Event::WentOnUnanswered { attempt, .. }
                 | Event::Finished { attempt, .. }
                 | Event::GaveBack { attempt }
                 | Event::LeaseExpired { attempt },
@@ -389,7 +409,7 @@ impl Run {
         if run.history.len() + 1 >= HISTORY_ENTRIES && !run.status().is_final() {
             return Err(Rejected::HistoryFull);
         }
-        run.record(now, commit, event.skipped());
+        run.record(now, commit, Some(event));
         Ok(run)
     }
 
@@ -402,6 +422,15 @@ impl Run {
                 current: self.attempt,
             })
         }
+    }
+
+    /// Its worker goes on with it, after a question.
+    fn go_on(&mut self, worker_id: &str, work_left: Duration, now: Timestamp) {
+        self.phase = Phase::InProgress {
+            worker_id: worker_id.to_owned(),
+            has_begun: true,
+            work_deadline: now.plus(work_left),
+        };
     }
 
     fn end(&mut self, phase: Phase, now: Timestamp) {

@@ -77,8 +77,8 @@ pub(crate) enum What {
     Ask,
     Answer,
     Complete,
-    /// The worker says that nobody answered.
-    GiveUpWaiting,
+    /// Nobody answered, and the worker goes on.
+    GoOnUnanswered,
     GiveBack,
     EndLease,
     ExpireQuestion,
@@ -257,6 +257,7 @@ impl Stored {
             commit: CommitId(0),
             skipped: Vec::new(),
             not_before: None,
+            is_unanswered: false,
         }];
         run
     }
@@ -353,11 +354,9 @@ fn event(what: What, attempt: u8, now: Ticks) -> Event {
             timings: Timings::default(),
             skipped: Vec::new(),
         },
-        What::GiveUpWaiting => Event::Finished {
+        What::GoOnUnanswered => Event::WentOnUnanswered {
             attempt,
-            finish: Finish::Failed(Failure::outside_of_steps(FailureCode::UserInputTimeout, "")),
-            timings: Timings::default(),
-            skipped: Vec::new(),
+            request_id,
         },
         What::GiveBack => Event::GaveBack { attempt },
         What::EndLease => Event::LeaseExpired { attempt },

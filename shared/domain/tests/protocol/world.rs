@@ -597,7 +597,7 @@ impl Protocol {
                     && !holding.is_overtaken
                     && now >= expires_at
                 {
-                    wishes.push((What::GiveUpWaiting, now));
+                    wishes.push((What::GoOnUnanswered, now));
                 }
             }
             if is_ending {
@@ -626,7 +626,10 @@ impl Protocol {
         into: &mut Vec<Result<World, Broken>>,
     ) {
         let mut next = world;
+        let is_at_work = !holding.is_overtaken && matches!(world.run.place, Place::Working { .. });
         let stage = match (answered, what) {
+            // The answer was faster.
+            (Answered::Rejected, What::GoOnUnanswered) if is_at_work => Stage::Answered,
             (Answered::Rejected, _) => {
                 next.workers[index] = Worker::Idle;
                 into.push(self.may_leave(&world, holding, what).map(|()| next));
@@ -634,6 +637,7 @@ impl Protocol {
             }
             (Answered::Committed { .. }, What::Enter) => Stage::InState,
             (Answered::Committed { .. }, What::Ask) => Stage::Asked,
+            (Answered::Committed { .. }, What::GoOnUnanswered) => Stage::Answered,
             (Answered::Committed { .. }, _) => {
                 next.workers[index] = Worker::Idle;
                 into.push(Ok(next));
@@ -675,7 +679,11 @@ impl Protocol {
                 world.run.place,
                 Place::Working { .. } | Place::Awaiting { .. }
             );
-        if is_its_own && matches!(what, What::Enter | What::Ask | What::Complete) {
+        let is_to_go_on = matches!(
+            what,
+            What::Enter | What::Ask | What::GoOnUnanswered | What::Complete
+        );
+        if is_its_own && is_to_go_on {
             return Err(Broken("a worker leaves a run that is its own"));
         }
         Ok(())
@@ -1058,7 +1066,7 @@ const ALL: [What; 12] = [
     What::Ask,
     What::Answer,
     What::Complete,
-    What::GiveUpWaiting,
+    What::GoOnUnanswered,
     What::GiveBack,
     What::EndLease,
     What::ExpireQuestion,
@@ -1079,7 +1087,9 @@ impl Write {
     /// Whether only the worker that has the run may write it.
     fn is_a_workers(&self) -> bool {
         match self.what {
-            What::Enter | What::Ask | What::Complete | What::GiveUpWaiting | What::GiveBack => true,
+            What::Enter | What::Ask | What::Complete | What::GoOnUnanswered | What::GiveBack => {
+                true
+            }
             What::Claim
             | What::Answer
             | What::EndLease
@@ -1097,7 +1107,10 @@ impl Write {
 
     /// Whether a worker that writes it has stopped to act.
     fn ends_the_work(&self) -> bool {
-        !matches!(self.what, What::Claim | What::Enter | What::Ask)
+        !matches!(
+            self.what,
+            What::Claim | What::Enter | What::Ask | What::GoOnUnanswered
+        )
     }
 
     /// `false` if it is under way for too long.

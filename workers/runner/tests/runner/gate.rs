@@ -80,7 +80,7 @@ impl Gate {
             .send_replace(Door::LosesAnswers(operation, text));
     }
 
-    /// Waits until it holds a call.
+    /// Waits until it holds a call, or the answer to one.
     pub(crate) async fn holds_one(&self) {
         let mut held = self.guard.held.subscribe();
         let waiting = held.wait_for(|held| *held > 0);
@@ -162,6 +162,7 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request) -> Response {
         && String::from_utf8_lossy(&body).contains(text)
     {
         guard.ask(head, body).await;
+        guard.held.send_modify(|held| *held += 1);
         guard.until_open().await;
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }

@@ -13,11 +13,12 @@ use std::time::{Duration, Instant};
 
 use domain::FailureCode;
 use domain::definition::BrowserSettings;
-use domain::run::{Event, Phase, Status};
+use domain::run::{Event, Phase, Rejected, Status};
+use domain::webhook::{EventType, events_of};
 use platform::upstream::Upstream;
 use runner::{NoSession, Session, Sessions};
 use serde_json::json;
-use store::{JustNow, Lease, Queue, now};
+use store::{JustNow, Lease, Queue, Transition, now};
 
 use crate::setting::{Setting, failure_code};
 
@@ -55,6 +56,18 @@ const ASK_AND_VISIT: &str = r#"{"name": "Asks and visits", "states": [
 
 const ASK_SHORTLY: &str = r#"{"name": "Asks", "states": [
     {"name": "asking", "steps": [{"askUser": {"prompt": "Code", "as": "code", "timeout": "2s"}}]}]}"#;
+
+const ASK_SHORTLY_AND_CLEAN_UP: &str = r#"{"name": "Asks", "states": [
+    {"name": "asking", "steps": [{"askUser": {"prompt": "Code", "as": "code", "timeout": "1s"}}]},
+    {"name": "cleaning_up", "finally": true, "steps": [{"set": {"number": 7}}]}]}"#;
+
+const ASK_SHORTLY_AND_GO_ON: &str = r#"{"name": "Asks", "states": [
+    {"name": "asking", "steps": [
+        {"askUser": {"prompt": "Code", "as": "code", "timeout": "1s"}, "onError": "continue"}]},
+    {"name": "going_on", "steps": [
+        {"askUser": {"prompt": "Code", "as": "code", "timeout": "1s"}, "onError": "continue"},
+        {"askUser": {"prompt": "Again", "as": "again", "timeout": "1s"}, "onError": {"as": "second"}}]}],
+    "output": {"first": "{{ error.code }}", "second": "{{ second.code }}"}}"#;
 
 const RETURN: &str = r#"{"name": "Returns", "states": [
     {"name": "counting", "steps": [{"set": {"number": 7}}]}],
@@ -405,6 +418,88 @@ async fn a_question_ends_at_its_deadline_and_a_late_answer_is_refused() {
     assert!(ended.updated_at() >= request.expires_at, "{ended:?}");
     assert!(late < Duration::from_secs(1), "{late:?}");
     setting.answer_is_refused(&ended, request.id).await;
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_nobody_answers_cleans_up_before_it_fails() {
+    let setting = Setting::start().await;
+    let runner = setting.runner(&[]);
+    let run = setting.run(ASK_SHORTLY_AND_CLEAN_UP).await;
+    let ended = setting.ended(run).await;
+    let Phase::Failed(failure) = &ended.phase else {
+        panic!("{ended:?}")
+    };
+    assert_eq!(failure.code, FailureCode::UserInputTimeout, "{ended:?}");
+    assert_eq!(failure.state.as_deref(), Some("asking"));
+    assert_eq!(ended.current_state_name.as_deref(), Some("cleaning_up"));
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_goes_on_after_a_question_that_nobody_answers_where_its_workflow_says_so() {
+    let setting = Setting::start().await;
+    let runner = setting.runner(&[]);
+    let run = setting.run(ASK_SHORTLY_AND_GO_ON).await;
+    let ended = setting.ended(run).await;
+    assert_eq!(ended.status(), Status::Completed, "{ended:?}");
+    let code = "USER_INPUT_TIMEOUT";
+    assert_eq!(
+        setting.output(run).await,
+        Some(json!({ "first": code, "second": code }))
+    );
+    // Each of the three is told as what it was.
+    let unanswered = ended.history.iter().filter(|entry| entry.is_unanswered);
+    assert_eq!(unanswered.count(), 3);
+    let received = events_of(&ended)
+        .into_iter()
+        .filter(|event| event.event_type == EventType::RunUserInputReceived);
+    assert_eq!(received.count(), 0);
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_was_taken_at_the_deadline_is_used() {
+    let setting = Setting::start().await;
+    let gate = setting.gate().await;
+    let runner = setting.runner_behind(&gate, &[]).await;
+    let run = setting.run(ASK_SHORTLY).await;
+    let asked = setting
+        .until(run, |run| run.status() == Status::AwaitingUserInput)
+        .await;
+    // Its time is over for the runner, which is about to go on.
+    gate.hold("DynamoDB_20120810.PutItem");
+    gate.holds_one().await;
+    let answered = setting.answer_by_a_slow_clock(&asked).await;
+    assert!(matches!(answered, Transition::Committed(_)), "{answered:?}");
+    gate.open();
+    assert_eq!(setting.ended(run).await.status(), Status::Completed);
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_after_the_run_has_gone_on_is_refused_by_every_clock() {
+    let setting = Setting::start().await;
+    let gate = setting.gate().await;
+    let runner = setting.runner_behind(&gate, &[]).await;
+    let run = setting.run(ASK_SHORTLY).await;
+    let asked = setting
+        .until(run, |run| run.status() == Status::AwaitingUserInput)
+        .await;
+    gate.lose_answers("DynamoDB_20120810.PutItem", "#STATUS#IN_PROGRESS");
+    gate.holds_one().await;
+    let answered = setting.answer_by_a_slow_clock(&asked).await;
+    let Transition::Rejected { why, .. } = &answered else {
+        panic!("{answered:?}")
+    };
+    assert_eq!(*why, Rejected::WrongStatus(Status::InProgress));
+    gate.open();
+    let ended = setting.ended(run).await;
+    assert_eq!(
+        failure_code(&ended),
+        Some(FailureCode::UserInputTimeout),
+        "{ended:?}"
+    );
     runner.stop().await;
 }
 
