@@ -3,12 +3,17 @@
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use domain::run::{Event, Phase, Run};
 use domain::{OrganizationId, Timestamp};
 use store::{JustNow, Result, RunMessage, Store, Transition};
 
 use crate::Done;
+
+/// How long a worker that lives has after a deadline to do itself what its workflow says then, or to store what a failure
+/// leaves and end the run: longer than it ever takes.
+const WORKERS_TIME: Duration = Duration::from_secs(30);
 
 /// Does what is due for a run, as it was read a moment ago. `admitting` holds the organizations whose waiting runs this sweep has looked at already.
 pub(crate) async fn sweep(
@@ -36,34 +41,15 @@ pub(crate) async fn sweep(
             is_admitted: false, ..
         } => admit(store, &run, admitting, now).await,
         Phase::Ready { .. } => enqueue_again(store, &run, now).await,
-        Phase::InProgress { work_deadline, .. } if now >= *work_deadline => {
-            end(
-                store,
-                run,
-                Event::WorkDeadlinePassed,
-                Done::WorkDeadline,
-                now,
-            )
-            .await
-        }
         Phase::InProgress { work_deadline, .. } => {
-            let deadline = *work_deadline;
-            look_at_lease(store, run, deadline, now).await
-        }
-        Phase::AwaitingUserInput { request, .. } if now >= request.expires_at => {
-            let request_id = request.id;
-            end(
-                store,
-                run,
-                Event::QuestionExpired { request_id },
-                Done::QuestionExpired,
-                now,
-            )
-            .await
+            let passed = (Event::WorkDeadlinePassed, Done::WorkDeadline);
+            look_at_worker(store, run.clone(), *work_deadline, passed, now).await
         }
         Phase::AwaitingUserInput { request, .. } => {
+            let request_id = request.id;
+            let passed = (Event::QuestionExpired { request_id }, Done::QuestionExpired);
             let deadline = request.expires_at;
-            let done = look_at_lease(store, run.clone(), deadline, now).await?;
+            let done = look_at_worker(store, run.clone(), deadline, passed, now).await?;
             if done == Done::LeaseAlive {
                 // The person who is to answer may hear of the question by this event alone, and can't wait for the run's
                 // end.
@@ -120,11 +106,13 @@ async fn enqueue_again(store: &Store, run: &Run, now: Timestamp) -> Result<Done>
 }
 
 /// A run that a worker has is due at the end of the lease that the worker claimed it with. If it has renewed that
-/// since, the run is looked at again when the renewed one ends; if not, the worker is lost.
-async fn look_at_lease(
+/// since, the run is looked at again when the renewed one ends; if not, the worker is lost, or what it would have had to
+/// say itself by now is said here: that the time of the run, or of its question, has passed.
+async fn look_at_worker(
     store: &Store,
     run: Run,
     deadline: Timestamp,
+    passed: (Event, Done),
     now: Timestamp,
 ) -> Result<Done> {
     let attempt = run.attempt;
@@ -132,13 +120,20 @@ async fn look_at_lease(
         .lease(run.id)
         .await?
         .filter(|lease| lease.attempt == attempt && lease.expires_at > now);
-    if let Some(lease) = lease {
+    let latest = deadline.plus(WORKERS_TIME);
+    if let Some(lease) = lease
+        && now < latest
+    {
         let postponed = Run {
-            due_at: Some(lease.expires_at.min(deadline)),
+            due_at: Some(lease.expires_at.min(latest)),
             ..run.clone()
         };
         store.postpone_run(&run, &postponed).await?;
         return Ok(Done::LeaseAlive);
+    }
+    if now >= deadline {
+        let (event, done) = passed;
+        return end(store, run, event, done, now).await;
     }
     match store.end_lease(run, now).await? {
         Transition::Rejected { .. } => Ok(Done::Nothing),

@@ -24,6 +24,8 @@ pub(crate) const LEASE: Ticks = 2;
 pub(crate) const WORK_TIME: Ticks = 3;
 pub(crate) const QUEUE_TIME: Ticks = 2;
 pub(crate) const QUESTION: Ticks = 1;
+/// How long a living worker has after a deadline before the sweeper says so.
+pub(crate) const WORKERS_TIME: Ticks = 1;
 pub(crate) const RETRY_WAIT: Ticks = 1;
 /// The oldest reading of a clock that a request under way carries: no request is under way for longer than that.
 pub(crate) const OLDEST: Ticks = -1;

@@ -3,7 +3,9 @@
 //! `workers/runner` and `functions/sweeper` do, one write at a time.
 
 use crate::explorer::{Broken, Model, Steps};
-use crate::stored::{Code, LEASE, OLDEST, Place, QUEUE_TIME, Stored, Ticks, What, created};
+use crate::stored::{
+    Code, LEASE, OLDEST, Place, QUEUE_TIME, Stored, Ticks, WORKERS_TIME, What, created,
+};
 
 /// Who waits for an answer: two workers, then two sweepers. Only for these does a commit id in the history matter.
 const WORKERS: usize = 2;
@@ -731,7 +733,7 @@ impl Protocol {
             steps.push((acts(Act::FindsNothing), Ok(done)));
             return;
         }
-        let deadline = match run.place {
+        let (deadline, passed) = match run.place {
             Place::Ready { since, .. } => {
                 if self.has(Flaw::QueueIsNotSwept) {
                     steps.push((acts(Act::FindsNothing), Ok(done)));
@@ -751,27 +753,21 @@ impl Protocol {
                 }
                 return;
             }
-            Place::Working { deadline, .. } if now >= deadline => {
-                self.sweeper_sends(world, index, What::PassWorkDeadline, now, steps);
-                return;
-            }
-            Place::Awaiting { expires_at, .. } if now >= expires_at => {
-                self.sweeper_sends(world, index, What::ExpireQuestion, now, steps);
-                return;
-            }
-            Place::Working { deadline: time, .. }
-            | Place::Awaiting {
-                expires_at: time, ..
-            } => time,
+            Place::Working { deadline, .. } => (deadline, What::PassWorkDeadline),
+            Place::Awaiting { expires_at, .. } => (expires_at, What::ExpireQuestion),
             Place::Completed | Place::Failed(_) => {
                 done.run.due_at = None;
                 steps.push((acts(Act::Settles), Ok(done)));
                 return;
             }
         };
-        if world.lease > now && !self.has(Flaw::SweeperForgetsHeartbeats) {
-            done.run.due_at = Some(world.lease.min(deadline));
+        let latest = deadline + WORKERS_TIME;
+        let is_alive = world.lease > now && !self.has(Flaw::SweeperForgetsHeartbeats);
+        if is_alive && now < latest {
+            done.run.due_at = Some(world.lease.min(latest));
             steps.push((acts(Act::FindsItAlive), Ok(done)));
+        } else if now >= deadline {
+            self.sweeper_sends(world, index, passed, now, steps);
         } else {
             self.sweeper_sends(world, index, What::EndLease, now, steps);
         }
