@@ -29,7 +29,8 @@ const FAILURE_CAPTURE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const CLEANING_UP: Duration = Duration::from_secs(30);
 /// How large a run's output may be, in bytes of JSON.
 const MOST_OUTPUT_BYTES: usize = 64 * 1024;
-/// How long the message of a failure may be, in characters.
+/// How long a text for a person may be that the run's item keeps, in characters: what is too large for an item can't be
+/// committed, and the run would seem to have lost its worker.
 const MOST_MESSAGE_CHARS: usize = 2_000;
 
 /// What a run begins with.
@@ -234,7 +235,7 @@ impl Execution<'_> {
         match ended {
             Ok(output) => Ok(Outcome::Completed { output }),
             Err(Stop::NoAction { reason }) => Ok(Outcome::NoAction {
-                reason: self.mask().apply(&reason),
+                reason: self.message(&reason),
             }),
             Err(Stop::Failed(fault)) => {
                 let page = self.capture_failure(&fault).await?;
@@ -749,15 +750,25 @@ impl Execution<'_> {
             .filter(|page| fault.is_about_page && !fault.message.contains(page))
             .map(|page| format!(" (on {page})"))
             .unwrap_or_default();
-        let message = self.mask().apply(&format!("{}{page}", fault.message));
         Failure {
             code: fault.code,
-            message: message.chars().take(MOST_MESSAGE_CHARS).collect(),
+            message: self.message(&format!("{}{page}", fault.message)),
             state: self.state.clone(),
             step: self.position.clone(),
             retryable: fault.retryable,
             custom_code: fault.custom_code,
         }
+    }
+
+    /// A text for a person as the run's item may keep it: without secrets, and cut where it is too long.
+    pub(crate) fn message(&self, text: &str) -> String {
+        let mut message = self.mask().apply(text);
+        if let Some((end, _)) = message.char_indices().nth(MOST_MESSAGE_CHARS) {
+            message.truncate(end);
+            message.pop();
+            message.push('…');
+        }
+        message
     }
 
     /// Stores the log, and reports.

@@ -30,7 +30,7 @@ impl Execution<'_> {
                 return Ok(());
             }
             message = Some(match &rejected.message {
-                Some(message) => self.mask().apply(&message.text(&self.scope)?),
+                Some(message) => self.message(&message.text(&self.scope)?),
                 None => "That was not accepted".to_owned(),
             });
             self.note.found = message.clone();
@@ -50,7 +50,7 @@ impl Execution<'_> {
         message: Option<String>,
     ) -> Result<(), Stop> {
         let asked = Question {
-            prompt: self.mask().apply(&question.prompt.text(&self.scope)?),
+            prompt: self.message(&question.prompt.text(&self.scope)?),
             fields: question.fields.clone(),
             timeout,
             tries_left,

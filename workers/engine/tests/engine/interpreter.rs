@@ -869,6 +869,35 @@ async fn a_group_that_takes_too_long_is_passed_over_by_itself_and_by_nothing_in_
 }
 
 #[tokio::test]
+async fn what_the_item_of_a_run_keeps_for_a_person_is_cut_to_2000_characters() {
+    let long = "\"{{ 'ä' * 300000 }}\"";
+    let cut = "ä".repeat(1_999) + "…";
+
+    let mut stage = Stage::new();
+    let ends = steps(&[&format!("endWithNoAction: {{ reason: {long} }}")]);
+    let reason = cut.clone();
+    assert_eq!(stage.run(&ends).await, Outcome::NoAction { reason });
+
+    let mut stage = Stage::new();
+    let fails = steps(&[&format!("fail: {{ code: LONG, message: {long} }}")]);
+    assert_eq!(failure(stage.run(&fails).await).message, cut);
+
+    let mut stage = Stage::new();
+    let alert = browser::Locator::css("alert").to_string();
+    stage.browser.visible.insert(alert);
+    stage
+        .host
+        .answers
+        .extend([answer("111111"), answer("222222")]);
+    let asks = format!(
+        "askUser: {{ prompt: {long}, as: code, tries: 2, steps: [{{ click: verify }}], rejected: {{ visible: alert, message: {long} }} }}"
+    );
+    stage.run(&steps(&[&asks])).await;
+    assert_eq!(stage.host.asked, [(2, None), (1, Some(cut.clone()))]);
+    assert_eq!(stage.host.labels, [cut.clone(), cut]);
+}
+
+#[tokio::test]
 async fn an_output_that_is_too_large_is_refused() {
     let mut stage = Stage::new();
     let yaml = steps(&["click: a"]) + "output: { text: \"{{ 'x' * 70000 }}\" }\n";
