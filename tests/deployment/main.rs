@@ -203,10 +203,13 @@ async fn an_occurrence_of_a_job_runs_its_workflows_in_order(
     service: &Service,
     customer: &Customer,
 ) -> anyhow::Result<()> {
-    let input = json!({ "baseUrl": format!("{}/with/empty=on", service.site_url) }).to_string();
-    let workflow = |order| JobWorkflow {
+    let base_url = format!("{}/with/empty=on", service.site_url);
+    // One fits an item, and the other one is put into the bucket by whoever creates the run.
+    let fits = json!({ "baseUrl": base_url });
+    let too_large = json!({ "baseUrl": base_url, "notes": "x".repeat(110 * 1024) });
+    let workflow = |order, input: &Value| JobWorkflow {
         workflow_id: customer.workflow,
-        input: input.clone(),
+        input: input.to_string(),
         order,
         output_name: None,
     };
@@ -214,7 +217,7 @@ async fn an_occurrence_of_a_job_runs_its_workflows_in_order(
         id: fresh_id(JobId::new, now()),
         organization_id: customer.organization,
         name: "Two empty months".to_owned(),
-        workflows: vec![workflow(1), workflow(2)],
+        workflows: vec![workflow(1, &fits), workflow(2, &too_large)],
         on_failure: OnFailure::Stop,
         created_by_user_id: "deployer".to_owned(),
         created_at: now(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::cloudformation::template;
-use crate::repository::{read, sources};
+use crate::repository::{Package, packages, read, sources};
 
 /// The policy statements that may say `*`, and why.
 const STATEMENTS_WITH_A_WILDCARD: [(&str, &str, &str); 3] = [
@@ -289,30 +289,6 @@ fn every_function_has_a_policy_of_its_own_and_no_role_that_others_share() {
     );
 }
 
-/// Who may do an action with a resource, as the roles' policies say: logical ids of functions and roles.
-fn who_may(action: &str, resource: &str) -> BTreeSet<String> {
-    let template = template();
-    statements(&template)
-        .into_iter()
-        .filter(|(_, statement)| list(&statement["Action"]).contains(&&json!(action)))
-        .filter(|(_, statement)| {
-            let mut gets = Vec::new();
-            maps_with(&statement["Resource"], "Fn::GetAtt", &mut gets);
-            gets.iter().any(|value| owner_of(value) == resource)
-        })
-        .map(|(owner, _)| owner.to_owned())
-        .collect()
-}
-
-#[test]
-fn secrets_of_workflows_are_encrypted_by_the_api_only_and_decrypted_by_the_runner_only() {
-    let of = |names: &[&str]| names.iter().map(ToString::to_string).collect();
-    let encrypts: BTreeSet<String> = of(&["ApiFunction"]);
-    let decrypts: BTreeSet<String> = of(&["RunnerTaskRole"]);
-    assert_eq!(who_may("kms:Encrypt", "SecretsKey"), encrypts);
-    assert_eq!(who_may("kms:Decrypt", "SecretsKey"), decrypts);
-}
-
 #[test]
 fn no_policy_allows_an_action_on_the_table_that_the_store_never_takes() {
     let store: String = sources("shared/store/src")
@@ -346,29 +322,250 @@ fn no_policy_allows_an_action_on_the_table_that_the_store_never_takes() {
     assert_eq!(allowed, taken);
 }
 
+/// What each part calls, found by reading its code: of all that a role may do, that its code does it can be said only
+/// here. Who needs more must say so.
+const CALLS: [(&str, &str, &[&str]); 30] = [
+    (
+        "ApiFunction",
+        "Table",
+        &[
+            "dynamodb:BatchGetItem",
+            "dynamodb:DeleteItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+        ],
+    ),
+    (
+        "ApiFunction",
+        "Table/index/byOrganization",
+        &["dynamodb:Query"],
+    ),
+    ("ApiFunction", "Table/index/byStatus", &["dynamodb:Query"]),
+    ("ApiFunction", "Table/index/byWorkflow", &["dynamodb:Query"]),
+    ("ApiFunction", "RunQueue", &["sqs:SendMessage"]),
+    (
+        "ApiFunction",
+        "ArtifactBucket/*",
+        &["s3:GetObject", "s3:PutObject"],
+    ),
+    ("ApiFunction", "SecretsKey", &["kms:Encrypt"]),
+    ("ApiFunction", "WebhookKey", &["kms:Decrypt", "kms:Encrypt"]),
+    (
+        "DispatcherFunction",
+        "Table",
+        &[
+            "dynamodb:BatchGetItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            // An organization's endpoints.
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+        ],
+    ),
+    // What runs is counted there before another run is admitted.
+    (
+        "DispatcherFunction",
+        "Table/index/byStatus",
+        &["dynamodb:Query"],
+    ),
+    (
+        "DispatcherFunction",
+        "Table/stream",
+        &[
+            "dynamodb:DescribeStream",
+            "dynamodb:GetRecords",
+            "dynamodb:GetShardIterator",
+        ],
+    ),
+    ("DispatcherFunction", "RunQueue", &["sqs:SendMessage"]),
+    ("DispatcherFunction", "DeliveryQueue", &["sqs:SendMessage"]),
+    (
+        "DispatcherFunction",
+        "DispatcherFailureQueue",
+        &["sqs:SendMessage"],
+    ),
+    ("DispatcherFunction", "ArtifactBucket/*", &["s3:PutObject"]),
+    (
+        "DelivererFunction",
+        "Table",
+        &[
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:UpdateItem",
+        ],
+    ),
+    (
+        "DelivererFunction",
+        "DeliveryQueue",
+        &[
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+            "sqs:ReceiveMessage",
+            "sqs:SendMessage",
+        ],
+    ),
+    ("DelivererFunction", "WebhookKey", &["kms:Decrypt"]),
+    (
+        "SweeperFunction",
+        "Table",
+        &[
+            "dynamodb:BatchGetItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+        ],
+    ),
+    ("SweeperFunction", "Table/index/due", &["dynamodb:Query"]),
+    (
+        "SweeperFunction",
+        "Table/index/byStatus",
+        &["dynamodb:Query"],
+    ),
+    ("SweeperFunction", "RunQueue", &["sqs:SendMessage"]),
+    ("SweeperFunction", "DeliveryQueue", &["sqs:SendMessage"]),
+    ("SweeperFunction", "ArtifactBucket/*", &["s3:PutObject"]),
+    (
+        "JobTriggerFunction",
+        "Table",
+        &["dynamodb:GetItem", "dynamodb:PutItem"],
+    ),
+    (
+        "RunnerTaskRole",
+        "Table",
+        &[
+            "dynamodb:BatchGetItem",
+            // An answer that was taken.
+            "dynamodb:DeleteItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+        ],
+    ),
+    (
+        "RunnerTaskRole",
+        "Table/index/byStatus",
+        &["dynamodb:Query"],
+    ),
+    (
+        "RunnerTaskRole",
+        "RunQueue",
+        &[
+            "sqs:ChangeMessageVisibility",
+            "sqs:DeleteMessage",
+            "sqs:ReceiveMessage",
+            "sqs:SendMessage",
+        ],
+    ),
+    (
+        "RunnerTaskRole",
+        "ArtifactBucket/*",
+        &["s3:GetObject", "s3:PutObject"],
+    ),
+    ("RunnerTaskRole", "SecretsKey", &["kms:Decrypt"]),
+];
+
+/// What a policy statement is about: `Table`, `Table/stream`, `Table/index/due`, `ArtifactBucket/*`.
+fn subject(resource: &Value) -> Option<String> {
+    if let Some(attribute) = resource["Fn::GetAtt"].as_str() {
+        let name = attribute.strip_suffix(".Arn");
+        let stream = || Some(format!("{}/stream", attribute.strip_suffix(".StreamArn")?));
+        return name.map(str::to_owned).or_else(stream);
+    }
+    let text = resource["Fn::Sub"].as_str()?;
+    Some(text.strip_prefix("${")?.replace(".Arn}", ""))
+}
+
 #[test]
-fn each_part_may_query_the_indexes_that_it_reads_and_no_other() {
+fn each_part_may_do_what_its_code_does_with_table_bucket_queues_and_keys_and_nothing_else() {
     let template = template();
-    let queried: BTreeSet<(&str, &str)> = statements(&template)
-        .into_iter()
-        .filter(|(_, statement)| list(&statement["Action"]).contains(&&json!("dynamodb:Query")))
-        .flat_map(|(owner, statement)| {
-            let resources = list(&statement["Resource"]).into_iter();
-            resources.filter_map(move |resource| Some((owner, resource["Fn::Sub"].as_str()?)))
+    let mut parts: BTreeSet<String> = resources("AWS::Serverless::Function").into_keys().collect();
+    parts.insert("RunnerTaskRole".to_owned());
+    let mut found: BTreeMap<(&str, String), BTreeSet<&str>> = BTreeMap::new();
+    for (part, statement) in statements(&template) {
+        if !parts.contains(part) || statement["Effect"] != "Allow" {
+            continue;
+        }
+        for resource in list(&statement["Resource"]) {
+            let actions = list(&statement["Action"])
+                .into_iter()
+                .filter_map(Value::as_str);
+            let actions = actions.filter(|action| {
+                let services = ["dynamodb:", "kms:", "s3:", "sqs:"];
+                services.iter().any(|service| action.starts_with(service))
+            });
+            for action in actions.filter(|action| *action != "dynamodb:ListStreams") {
+                let subject = subject(resource);
+                let subject = subject.unwrap_or_else(|| panic!("{part} {action}: {resource}"));
+                found.entry((part, subject)).or_default().insert(action);
+            }
+        }
+    }
+    let expected: BTreeMap<(&str, String), BTreeSet<&str>> = CALLS
+        .iter()
+        .map(|(part, subject, actions)| {
+            let actions = actions.iter().copied().collect();
+            ((*part, (*subject).to_owned()), actions)
         })
-        .filter_map(|(owner, arn)| Some((owner, arn.strip_prefix("${Table.Arn}/index/")?)))
         .collect();
-    let expected = [
-        ("ApiFunction", "byOrganization"),
-        ("ApiFunction", "byStatus"),
-        ("ApiFunction", "byWorkflow"),
-        // What runs is counted there before another run is admitted.
-        ("DispatcherFunction", "byStatus"),
-        ("RunnerTaskRole", "byStatus"),
-        ("SweeperFunction", "byStatus"),
-        ("SweeperFunction", "due"),
-    ];
-    assert_eq!(queried, BTreeSet::from(expected));
+    assert_eq!(expected.len(), CALLS.len(), "something stands there twice");
+    for (key, actions) in &found {
+        assert_eq!(Some(actions), expected.get(key), "{key:?}");
+    }
+    assert_eq!(found.len(), expected.len());
+}
+
+/// The functions whose code, or that of a function's library in it, makes some call.
+fn functions_that_call(call: &str) -> BTreeSet<String> {
+    let packages = packages();
+    let of_functions = || {
+        packages
+            .iter()
+            .filter(|package| package.folder.starts_with("functions"))
+    };
+    let calls: BTreeSet<&str> = of_functions()
+        .filter(|package| {
+            let mut code = sources(package.folder.join("src")).into_iter();
+            code.any(|source| source.code.contains(call))
+        })
+        .map(|package| package.name.as_str())
+        .collect();
+    assert!(!calls.is_empty(), "nobody calls {call}");
+    let reaches = |package: &&Package| {
+        calls.contains(package.name.as_str())
+            || package
+                .shipped_dependencies
+                .iter()
+                .any(|name| calls.contains(name.as_str()))
+    };
+    let reaching: BTreeSet<String> = of_functions()
+        .filter(reaches)
+        .map(|package| format!("target/lambda/{}/", package.name))
+        .collect();
+    resources("AWS::Serverless::Function")
+        .into_iter()
+        .filter(|(_, function)| reaching.contains(function["CodeUri"].as_str().unwrap_or_default()))
+        .map(|(name, _)| name)
+        .collect()
+}
+
+#[test]
+fn whoever_creates_runs_may_put_an_input_into_the_bucket_that_is_too_large_for_an_item() {
+    let functions = resources("AWS::Serverless::Function");
+    let creators = functions_that_call(".create_run(");
+    assert!(creators.contains("SweeperFunction"), "{creators:?}");
+    for name in creators {
+        let variables = &functions[&name]["Environment"]["Variables"];
+        let bucket = &variables["LEGWORK_ARTIFACT_BUCKET"];
+        assert_eq!(*bucket, json!({ "Ref": "ArtifactBucket" }), "{name}");
+        let mut statements = Vec::new();
+        maps_with(&functions[&name]["Policies"], "Effect", &mut statements);
+        let puts = statements
+            .into_iter()
+            .any(|statement| list(&statement["Action"]).contains(&&json!("s3:PutObject")));
+        assert!(puts, "{name}");
+    }
 }
 
 #[test]
@@ -396,7 +593,7 @@ fn every_function_is_a_package_and_every_package_of_functions_is_one() {
         .values()
         .map(code)
         .collect();
-    let packages = crate::repository::packages();
+    let packages = packages();
     let functions = packages
         .iter()
         .filter(|package| package.folder.starts_with("functions"));
