@@ -8,7 +8,7 @@ use std::time::Duration;
 use domain::run::{Event, Finish, Phase, Run, Timings};
 use domain::{Failure, FailureCode};
 use platform::telemetry::metrics::Measurement;
-use store::{JustNow, Queue, QueueMessage, RunMessage, Transition, now};
+use store::{JustNow, Queue, QueueMessage, RunMessage, StoreError, Transition, now};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{Id, JoinSet};
 use tracing::Instrument;
@@ -81,7 +81,8 @@ pub(crate) async fn take_runs(worker: &Arc<Worker>) {
                 }
                 Err(error) => {
                     // One item that can't be read is no reason to leave the others alone.
-                    failures += usize::from(error.is_transient());
+                    let is_of_one = matches!(error, StoreError::Corrupt { .. });
+                    failures += usize::from(!is_of_one);
                     Measurement::count("ClaimsFailed", 1).emit();
                     tracing::warn!(%error, failures, "A run could not be claimed; its message comes back");
                 }

@@ -1,5 +1,5 @@
 //! A gate before AWS (here the emulator), through which a runner's calls go: while it is closed to an operation, that is
-//! answered as AWS answers when it has no room, or waits.
+//! answered as AWS answers when it has no room, or when the caller may not do it, or waits.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +27,7 @@ pub(crate) struct Gate {
 enum Door {
     Open,
     Refuses(&'static str),
+    Denies(&'static str),
     Holds(&'static str),
     LosesAnswers(&'static str, &'static str),
 }
@@ -65,6 +66,11 @@ impl Gate {
     /// Closes it to an operation, such as `TrentService.Decrypt`.
     pub(crate) fn close_to(&self, operation: &'static str) {
         self.guard.door.send_replace(Door::Refuses(operation));
+    }
+
+    /// Answers that the caller has no right to an operation.
+    pub(crate) fn deny(&self, operation: &'static str) {
+        self.guard.door.send_replace(Door::Denies(operation));
     }
 
     /// Has the calls of an operation wait until it is open again.
@@ -147,11 +153,20 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request) -> Response {
             guard.refused.send_modify(|refused| *refused += 1);
             return StatusCode::SERVICE_UNAVAILABLE.into_response();
         }
+        Door::Denies(closed_to) if operation == closed_to => {
+            guard.refused.send_modify(|refused| *refused += 1);
+            let body = r#"{"__type": "AccessDeniedException", "message": "not allowed"}"#;
+            return (StatusCode::BAD_REQUEST, body).into_response();
+        }
         Door::Holds(closed_to) if operation == closed_to => {
             guard.held.send_modify(|held| *held += 1);
             guard.until_open().await;
         }
-        Door::Open | Door::Refuses(_) | Door::Holds(_) | Door::LosesAnswers(..) => {}
+        Door::Open
+        | Door::Refuses(_)
+        | Door::Denies(_)
+        | Door::Holds(_)
+        | Door::LosesAnswers(..) => {}
     }
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX)

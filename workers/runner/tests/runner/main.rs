@@ -841,6 +841,51 @@ async fn a_run_whose_input_is_gone_or_cannot_be_read_fails_at_once_and_visits_no
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_runner_whose_claims_are_refused_leaves_the_queue_to_others_for_a_while() {
+    let setting = Setting::start().await;
+    for _ in 0..5 {
+        setting.run(VISIT).await;
+    }
+    let gate = setting.gate().await;
+    gate.deny("DynamoDB_20120810.GetItem");
+    let runner = setting.runner_behind(&gate, &[]).await;
+    gate.has_refused(1).await;
+    let first = Instant::now();
+    // Each refusal hides a message for half a minute, and the fifth one would take it out of the queue.
+    gate.has_refused(3).await;
+    assert!(
+        first.elapsed() > Duration::from_secs(1),
+        "{:?}",
+        first.elapsed()
+    );
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_that_cannot_be_read_make_no_other_one_wait() {
+    let setting = Setting::start().await;
+    for _ in 0..4 {
+        let broken = setting.run(VISIT).await;
+        let partition = format!("RUN#{broken}");
+        store::local::set_attribute(&setting.store, &partition, "RUN", "phase", "broken")
+            .await
+            .expect("the item is written");
+    }
+    let run = setting.run(VISIT).await;
+    let runner = setting.runner(&[]);
+    let began = Instant::now();
+    setting.site.visit().await.let_go();
+    // It had to wait for 21 s if each of them meant that nothing can be claimed here.
+    assert!(
+        began.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(setting.ended(run).await.status(), Status::Completed);
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_runner_that_drains_hands_back_what_its_open_receive_still_brings() {
     let setting = Setting::start().await;
     let gate = setting.gate().await;
