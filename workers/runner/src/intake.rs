@@ -96,10 +96,6 @@ pub(crate) async fn take_runs(worker: &Arc<Worker>) {
         next.set(next_message(worker, &slots, failures, &is_receiving));
     }
     tracing::info!(in_hand = in_hand.len(), "The runner takes no more runs");
-    let too_late = async {
-        worker.orders.stop.cancelled().await;
-        tokio::time::sleep(worker.settings.stop_timeout + LAST_WRITES).await;
-    };
     let last_message = async {
         if is_receiving.load(Ordering::Relaxed) {
             hand_back(worker, next).await;
@@ -110,17 +106,13 @@ pub(crate) async fn take_runs(worker: &Arc<Worker>) {
             bury(worker, &mut in_hand, ended).await;
         }
     };
-    let is_late = tokio::select! {
-        ((), ()) = async { tokio::join!(last_message, last_runs) } => false,
-        () = too_late => true,
-    };
-    if is_late {
-        // Whoever told the runner to stop would kill it soon, and then it could clean up nothing.
-        tracing::error!(
-            in_hand = in_hand.len(),
-            "Left runs to their leases: they could not be ended in time"
-        );
-    }
+    tokio::join!(last_message, last_runs);
+}
+
+/// Returns when whoever told the runner to stop would kill it soon, and then it could clean up nothing.
+pub(crate) async fn too_late(worker: &Worker) {
+    worker.orders.stop.cancelled().await;
+    tokio::time::sleep(worker.settings.stop_timeout + LAST_WRITES).await;
 }
 
 /// Waits for the answer to the receive that is open, and returns the message that it brings: whoever hung up would hide
@@ -136,14 +128,13 @@ async fn hand_back(worker: &Worker, receiving: impl Future<Output = Received>) {
 /// What a receive brings.
 type Received = store::Result<Option<(QueueMessage, OwnedSemaphorePermit)>>;
 
-/// Waits for a free slot, then for a message; says when it begins to wait for that. `None` after a wait in which none came.
+/// Waits for a free slot, then for a message; says while it waits for that. `None` after a wait in which none came.
 async fn next_message(
     worker: &Worker,
     slots: &Arc<Semaphore>,
     failures: usize,
     is_receiving: &AtomicBool,
 ) -> Received {
-    is_receiving.store(false, Ordering::Relaxed);
     let slot = match Arc::clone(slots).acquire_owned().await {
         Ok(slot) => slot,
         // Nobody closes the semaphore.
@@ -160,8 +151,9 @@ async fn next_message(
         .stop_timeout
         .clamp(SHORTEST_WAIT, LONGEST_WAIT);
     is_receiving.store(true, Ordering::Relaxed);
-    let messages = worker.store.receive(Queue::Runs, 1, wait).await?;
-    Ok(messages.into_iter().next().map(|message| (message, slot)))
+    let messages = worker.store.receive(Queue::Runs, 1, wait).await;
+    is_receiving.store(false, Ordering::Relaxed);
+    Ok(messages?.into_iter().next().map(|message| (message, slot)))
 }
 
 /// Claims the run that a message names. The message goes as soon as the claim is committed, or can't be: from there

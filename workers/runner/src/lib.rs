@@ -107,6 +107,12 @@ pub async fn run(
         () = drain_in_time(&worker) => {}
         () = protect(&worker, protection.as_ref()) => {}
         () = intake::take_runs(&worker) => {}
+        () = intake::too_late(&worker) => {
+            tracing::error!(
+                in_hand = *worker.possessions.count().borrow(),
+                "Left runs to their leases: they could not be ended in time"
+            );
+        }
     }
     worker.sessions.close().await;
     if let Some(protection) = &protection

@@ -1,7 +1,7 @@
 //! A gate before AWS (here the emulator), through which a runner's calls go: while it is closed to an operation, that is
 //! answered as AWS answers when it has no room, or when the caller may not do it, or waits.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -37,7 +37,7 @@ struct Guard {
     door: watch::Sender<Door>,
     held: watch::Sender<usize>,
     refused: watch::Sender<usize>,
-    passed: watch::Sender<HashSet<String>>,
+    passed: watch::Sender<HashMap<String, usize>>,
     passing: Mutex<JoinSet<()>>,
 }
 
@@ -102,8 +102,14 @@ impl Gate {
     /// Waits until a call of an operation has passed; its answer may be a while under way.
     pub(crate) async fn has_passed(&self, operation: &str) {
         let mut passed = self.guard.passed.subscribe();
-        let waiting = passed.wait_for(|passed| passed.contains(operation));
+        let waiting = passed.wait_for(|passed| passed.contains_key(operation));
         in_time("a call", waiting).await.expect("the gate is there");
+    }
+
+    /// How many calls of an operation have passed.
+    pub(crate) fn passes(&self, operation: &str) -> usize {
+        let passed = self.guard.passed.borrow();
+        passed.get(operation).copied().unwrap_or_default()
     }
 
     /// Waits until it has refused so many calls.
@@ -189,7 +195,7 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request) -> Response {
         .unwrap_or_else(PoisonError::into_inner)
         .spawn(async move {
             asking.passed.send_modify(|passed| {
-                passed.insert(operation);
+                *passed.entry(operation).or_default() += 1;
             });
             let answer = asking.ask(head, body).await;
             // Whoever asked may have hung up.

@@ -904,6 +904,42 @@ async fn a_runner_that_drains_hands_back_what_its_open_receive_still_brings() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_runner_that_is_told_to_drain_while_it_claims_a_run_receives_nothing_more() {
+    let setting = Setting::start().await;
+    let run = setting.run(VISIT).await;
+    let gate = setting.gate().await;
+    gate.hold("DynamoDB_20120810.GetItem");
+    let runner = setting.runner_behind(&gate, &[]).await;
+    gate.holds_one().await;
+    let received = gate.passes("AmazonSQS.ReceiveMessage");
+    runner.begin_to_drain();
+    gate.open();
+    setting.site.visit().await.let_go();
+    runner.stopped().await;
+    assert_eq!(setting.fresh(run).await.status(), Status::Completed);
+    assert_eq!(gate.passes("AmazonSQS.ReceiveMessage"), received);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runner_that_is_told_to_stop_while_a_claim_hangs_is_gone_in_its_time() {
+    let setting = Setting::start().await;
+    setting.run(VISIT).await;
+    let gate = setting.gate().await;
+    gate.hold("DynamoDB_20120810.GetItem");
+    let settings = [("LEGWORK_STOP_TIMEOUT_SECONDS", "0")];
+    let runner = setting.runner_behind(&gate, &settings).await;
+    gate.holds_one().await;
+    let told = Instant::now();
+    runner.stop().await;
+    // Five seconds are for last writes. The claim would take half a minute.
+    assert!(
+        told.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        told.elapsed()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_admission_that_loses_a_race_with_the_sweeper_lets_the_run_in_all_the_same() {
     let setting = Setting::start().await;
     let run = setting.waiting(VISIT).await;
