@@ -58,11 +58,20 @@ impl StoreError {
         };
         let code = service.code().unwrap_or("no code");
         let reason = format!("{code}: {}", service.message().unwrap_or("no message"));
+        // What the SDK itself tries again (`aws_runtime::retries::classifiers`), and what it leaves to its caller.
         match code {
-            "ProvisionedThroughputExceededException"
+            "Throttling"
             | "ThrottlingException"
-            | "RequestLimitExceeded"
+            | "ThrottledException"
             | "RequestThrottled"
+            | "RequestThrottledException"
+            | "TooManyRequestsException"
+            | "ProvisionedThroughputExceededException"
+            | "RequestLimitExceeded"
+            | "BandwidthLimitExceeded"
+            | "PriorRequestNotComplete"
+            | "RequestTimeout"
+            | "RequestTimeoutException"
             | "TransactionInProgressException"
             | "TransactionConflictException"
             | "InternalServerError"
@@ -140,6 +149,9 @@ mod tests {
             (502, Some("BadGateway")),
             (429, None),
             (400, Some("ThrottlingException")),
+            // What S3 says of an upload that came too slowly for it, and KMS or SQS of too many requests.
+            (400, Some("RequestTimeout")),
+            (400, Some("TooManyRequestsException")),
         ] {
             assert!(sorted(status, code).is_transient(), "{status} {code:?}");
         }
