@@ -210,6 +210,23 @@ async fn an_endpoint_that_cannot_be_read_holds_up_no_other_one_and_is_told_once_
 }
 
 #[tokio::test]
+async fn a_stream_reader_that_slept_for_long_goes_on_where_it_was() {
+    let mut setting = Setting::start().await;
+    setting
+        .endpoint("http://127.0.0.1:9/", &EventType::ALL)
+        .await;
+    let at = seconds_ago(10);
+    let run = setting.run_created_at(at, Policy::default()).await;
+    setting.dispatch().await;
+    let run = setting.claimed(run, at).await;
+    setting.sleep_long().await;
+    assert_eq!(setting.unheard_changes().await, 1);
+    setting.finished(run, Finish::Completed, at).await;
+    setting.dispatch().await;
+    assert_eq!(setting.take_deliveries().await.len(), 3);
+}
+
+#[tokio::test]
 async fn a_run_that_goes_on_tells_only_of_its_last_change() {
     let mut setting = Setting::start().await;
     setting

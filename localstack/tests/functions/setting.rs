@@ -179,6 +179,14 @@ impl Setting {
         }
     }
 
+    /// What a reader does once that has slept for longer than its iterators are good for: it is refused, and finds out where
+    /// it was.
+    pub(crate) async fn sleep_long(&mut self) {
+        self.stream.sleep_long();
+        let refused = self.stream.read().await;
+        assert!(refused.is_err(), "{refused:?}");
+    }
+
     /// Loses everything that is new in the stream.
     pub(crate) async fn lose_stream_records(&mut self) {
         self.stream
