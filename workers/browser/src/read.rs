@@ -32,6 +32,9 @@ pub enum Read {
     Html,
     /// An attribute.
     Attribute(String),
+    /// An attribute that is a link: the URL that its document says links are relative to, the end of a line, and the
+    /// attribute as it is. Who joins them may want to look at both before: a joined URL spells some things otherwise.
+    Link(String),
     /// `true` or `false`: whether it is checked.
     Checked,
     /// The present value of a field.

@@ -6,16 +6,12 @@ use domain::definition::{FieldKind, FieldSpec, NumberStyle};
 use serde_json::{Number, Value};
 use url::Url;
 
-/// Makes the typed value of a cell. `page` is the URL that links are relative to; the error says what is wrong.
-pub(crate) fn convert(
-    cell: Option<String>,
-    spec: &FieldSpec,
-    page: Option<&Url>,
-) -> Result<Value, String> {
+/// Makes the typed value of a cell; the error says what is wrong.
+pub(crate) fn convert(cell: Option<String>, spec: &FieldSpec) -> Result<Value, String> {
     let is_there = cell.is_some();
     let value = match cell {
-        Some(cell) if spec.is_list => list(&cell, spec, page)?,
-        Some(cell) => single(cell, &spec.kind, page)?,
+        Some(cell) if spec.is_list => list(&cell, spec)?,
+        Some(cell) => single(cell, &spec.kind)?,
         None => Value::Null,
     };
     let is_missing = match &value {
@@ -42,7 +38,7 @@ pub(crate) fn convert(
 }
 
 /// The values of all elements that match: the browser gives their texts as a JSON list.
-fn list(cell: &str, spec: &FieldSpec, page: Option<&Url>) -> Result<Value, String> {
+fn list(cell: &str, spec: &FieldSpec) -> Result<Value, String> {
     let texts: Vec<Option<String>> =
         serde_json::from_str(cell).map_err(|_| "it is not a list".to_owned())?;
     texts
@@ -50,14 +46,14 @@ fn list(cell: &str, spec: &FieldSpec, page: Option<&Url>) -> Result<Value, Strin
         .enumerate()
         .map(|(index, text)| match text {
             Some(text) => {
-                single(text, &spec.kind, page).map_err(|why| format!("item {}: {why}", index + 1))
+                single(text, &spec.kind).map_err(|why| format!("item {}: {why}", index + 1))
             }
             None => Ok(Value::Null),
         })
         .collect()
 }
 
-fn single(cell: String, kind: &FieldKind, page: Option<&Url>) -> Result<Value, String> {
+fn single(cell: String, kind: &FieldKind) -> Result<Value, String> {
     let text = cell.trim();
     Ok(match kind {
         // Most texts come without white space around them, and there are many.
@@ -67,7 +63,7 @@ fn single(cell: String, kind: &FieldKind, page: Option<&Url>) -> Result<Value, S
         FieldKind::Number(style) => Value::Number(number(text, *style)?),
         FieldKind::Date { format } => Value::from(date(text, format)?),
         FieldKind::Boolean => Value::Bool(boolean(text)?),
-        FieldKind::Link => Value::from(link(text, page)?),
+        FieldKind::Link => Value::from(link(text)?),
     })
 }
 
@@ -162,9 +158,14 @@ fn boolean(text: &str) -> Result<bool, String> {
     }
 }
 
-fn link(text: &str, page: Option<&Url>) -> Result<String, String> {
-    let url = page.map_or_else(|| Url::parse(text), |page| page.join(text));
-    url.map(String::from)
+/// Makes a link absolute, of which the first line is the URL that it is relative to.
+fn link(cell: &str) -> Result<String, String> {
+    let (base, text) = cell.split_once('\n').unwrap_or(("", cell));
+    let base = Url::parse(base).ok();
+    let options = Url::options().base_url(base.as_ref());
+    options
+        .parse(text)
+        .map(String::from)
         .map_err(|_| format!("`{}` is not a link", shorten(text)))
 }
 
@@ -192,11 +193,7 @@ mod tests {
             required: false,
             default: None,
         };
-        convert(
-            Some(text.to_owned()),
-            &spec,
-            Url::parse("https://a.test/list/").ok().as_ref(),
-        )
+        convert(Some(text.to_owned()), &spec)
     }
 
     #[test]
@@ -281,17 +278,17 @@ mod tests {
             default: None,
         };
         assert_eq!(
-            convert(Some(r#"["1", " 2 ", null]"#.to_owned()), &spec, None),
+            convert(Some(r#"["1", " 2 ", null]"#.to_owned()), &spec),
             Ok(json!([1, 2, null]))
         );
         assert!(
-            convert(Some(r#"["1", "x"]"#.to_owned()), &spec, None)
+            convert(Some(r#"["1", "x"]"#.to_owned()), &spec)
                 .is_err_and(|why| why.contains("item 2"))
         );
         spec.default = Some(json!([0]));
-        assert_eq!(convert(Some("[]".to_owned()), &spec, None), Ok(json!([0])));
+        assert_eq!(convert(Some("[]".to_owned()), &spec), Ok(json!([0])));
         spec.is_list = false;
-        assert_eq!(convert(Some("".to_owned()), &spec, None), Ok(json!([0])));
+        assert_eq!(convert(Some("".to_owned()), &spec), Ok(json!([0])));
     }
 
     #[test]
@@ -299,8 +296,17 @@ mod tests {
         assert_eq!(read("Yes", FieldKind::Boolean), Ok(json!(true)));
         assert!(read("maybe", FieldKind::Boolean).is_err());
         assert_eq!(
-            read("../x?y=1", FieldKind::Link),
+            read("https://a.test/list/\n../x?y=1", FieldKind::Link),
             Ok(json!("https://a.test/x?y=1"))
+        );
+        // A document that has no place, such as one that a script has written, may still have whole links.
+        assert_eq!(
+            read("about:blank\nhttps://b.test", FieldKind::Link),
+            Ok(json!("https://b.test/"))
+        );
+        assert_eq!(
+            read("about:blank\nx", FieldKind::Link),
+            Err("`x` is not a link".to_owned())
         );
     }
 
@@ -314,8 +320,8 @@ mod tests {
             required: true,
             default: None,
         };
-        assert!(convert(Some("  ".to_owned()), &spec, None).is_err());
-        assert!(convert(None, &spec, None).is_err());
-        assert_eq!(convert(Some(" x ".to_owned()), &spec, None), Ok(json!("x")));
+        assert!(convert(Some("  ".to_owned()), &spec).is_err());
+        assert!(convert(None, &spec).is_err());
+        assert_eq!(convert(Some(" x ".to_owned()), &spec), Ok(json!("x")));
     }
 }

@@ -9,7 +9,6 @@ use domain::FailureCode;
 use domain::definition::{EvaluationError, Extract, FieldKind, FieldSpec, Read};
 use domain::wire::ArtifactType;
 use serde_json::Value;
-use url::Url;
 
 use crate::artifacts::{records_as_csv, records_as_json, schema_of_records};
 use crate::cells::convert;
@@ -44,6 +43,7 @@ pub(crate) fn field(
     let read = match &spec.read {
         Read::Text => browser::Read::Text,
         Read::Html => browser::Read::Html,
+        Read::Attribute(name) if spec.kind == FieldKind::Link => browser::Read::Link(name.clone()),
         Read::Attribute(name) => browser::Read::Attribute(name.clone()),
         Read::Value => browser::Read::Value,
         Read::Checked => browser::Read::Checked,
@@ -130,13 +130,7 @@ impl<'e> Collector<'e> {
     }
 
     /// Takes rows, of which the first is number `first`, counted from 1.
-    pub(crate) fn take(
-        &mut self,
-        page: usize,
-        first: usize,
-        rows: Rows,
-        url: Option<&Url>,
-    ) -> Result<(), Stop> {
+    pub(crate) fn take(&mut self, page: usize, first: usize, rows: Rows) -> Result<(), Stop> {
         for (index, row) in rows.into_iter().enumerate() {
             if self.is_full() {
                 break;
@@ -145,7 +139,7 @@ impl<'e> Collector<'e> {
             for ((name, spec), cell) in self.extract.fields.iter().zip(row) {
                 self.size_bytes += cell.as_ref().map_or(0, String::len);
                 let cell = cell.map(|cell| self.mask.apply(&cell));
-                let value = convert(cell, spec, url).unwrap_or_else(|why| {
+                let value = convert(cell, spec).unwrap_or_else(|why| {
                     self.bad_cell_count += 1;
                     if self.bad_cells.len() < MOST_BAD_CELLS {
                         let row = first + index;

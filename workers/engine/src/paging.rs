@@ -9,7 +9,6 @@ use browser::{Condition, Error, Field, Locator};
 use domain::definition::{ClickOptions, Extract, PageNumber, Paging};
 use serde_json::json;
 use tokio::time::Instant;
-use url::Url;
 
 use crate::execution::Execution;
 use crate::extraction::{Collector, Rows, failed, field, refused};
@@ -114,8 +113,7 @@ impl Execution<'_> {
                     "page {page} shows the rows of an earlier page again"
                 )));
             }
-            let url = self.page_url().await?;
-            collector.take(page, 1, rows, url.as_ref())?;
+            collector.take(page, 1, rows)?;
             if collector.is_full() {
                 break;
             }
@@ -176,9 +174,8 @@ impl Execution<'_> {
         let mut taken = 0;
         for page in 1_usize.. {
             seen.extend(&shown);
-            let url = self.page_url().await?;
             let count = fresh.len();
-            collector.take(page, taken + 1, fresh, url.as_ref())?;
+            collector.take(page, taken + 1, fresh)?;
             taken += count;
             if collector.is_full() {
                 break;
@@ -332,11 +329,6 @@ impl Execution<'_> {
             .click(target, &ClickOptions::default(), timeout)
             .await;
         clicked.map_err(|error| failed(&error))
-    }
-
-    async fn page_url(&mut self) -> Result<Option<Url>, Stop> {
-        let url = self.browser.url().await.map_err(|error| failed(&error))?;
-        Ok(Url::parse(&url).ok())
     }
 }
 

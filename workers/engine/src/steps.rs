@@ -554,7 +554,6 @@ impl Execution<'_> {
             );
             return Err(Fault::lasting(FailureCode::ElementNotFound, message).into());
         }
-        let page = self.browser.url().await.map_err(failed)?;
         let mask = self.mask();
         let mut texts = rows.into_iter().map(|row| row.into_iter().next().flatten());
         let cell = if spec.is_list {
@@ -563,8 +562,7 @@ impl Execution<'_> {
             texts.next().flatten()
         };
         let cell = cell.map(|cell| mask.apply(&cell));
-        let page = url::Url::parse(&page).ok();
-        let value = convert(cell, spec, page.as_ref()).map_err(|why| {
+        let value = convert(cell, spec).map_err(|why| {
             Fault::lasting(FailureCode::ExtractionFailed, format!("{target}: {why}"))
         })?;
         // A number or a date may be a secret only as it is kept, and a list may have the parts of one.

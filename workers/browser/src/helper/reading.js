@@ -8,7 +8,9 @@ function read(element, what) {
   if (what === "html") return element.innerHTML;
   if (what === "checked") return String(element.checked ?? element.getAttribute("aria-checked") === "true");
   if (what === "value") return element.value ?? null;
-  return element.getAttribute(what.attribute);
+  if (!what.link) return element.getAttribute(what.attribute);
+  const link = element.getAttribute(what.link);
+  return link?.trim() ? `${element.baseURI}\n${link}` : link;
 }
 
 /** The selector of a locator that is nothing else, with which a row can be asked for a field without detours. */

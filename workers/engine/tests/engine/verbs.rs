@@ -341,6 +341,49 @@ async fn pages_are_read_by_number_by_scrolling_and_by_loading_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_leads_where_its_own_document_says() {
+    let site = Site::start(|path| match path {
+        "/" => Some(html("<a href=here>Here</a><iframe src=/deep/inner></iframe>")),
+        "/deep/inner" => Some(html(
+            "<ul><li><a href=one>1</a></li><li><a href=' ../two?a b '>2</a><a href=''>none</a></li></ul>",
+        )),
+        "/based" => Some(html(
+            "<base href=/elsewhere/><a href=three>3</a><a href='http://['>4</a><b data-to=five></b>",
+        )),
+        _ => None,
+    })
+    .await;
+    let steps = r##"
+      - get: { css: a, type: link, as: here }
+      - extract: { rows: { css: li, frame: iframe }, fields: { to: { css: a, type: link } }, as: framed }
+      - get: { css: a, frame: iframe, type: list, of: link, as: each }
+      - goto: "{{ input.url }}/based"
+      - get: { css: a, nth: 0, type: link, as: based }
+      - extract: { rows: body, fields: { to: { css: b, type: link, attribute: data-to } }, as: attributes }
+      - get: { css: a, nth: 1, type: link, as: wrong }
+        onError: { as: no_link }
+"##;
+    let (output, _) = output(
+        &site,
+        steps,
+        "{ links: '{{ [here, framed[0].to, framed[1].to, each[2], based, attributes[0].to] }}', no_link: '{{ no_link.message }}' }",
+    )
+    .await;
+    let at = |place: &str| json!(format!("{}{place}", site.url));
+    let links = [
+        at("/here"),
+        at("/deep/one"),
+        at("/two?a%20b"),
+        Value::Null,
+        at("/elsewhere/three"),
+        at("/elsewhere/five"),
+    ];
+    assert_eq!(output["links"], json!(links));
+    let said = output["no_link"].as_str().unwrap_or_default();
+    assert!(said.ends_with("`http://[` is not a link"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_final_state_signs_out_whatever_happened_and_the_first_failure_is_kept() {
     let site = Site::start(|path| match path {
         "/" => Some(html("<a href=/out>Sign out</a>")),
