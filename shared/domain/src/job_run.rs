@@ -160,13 +160,15 @@ pub fn reconcile<'a>(job_run: &'a JobRun, runs: &[Run]) -> Plan<'a> {
         }
     } else if is_in(Status::AwaitingUserInput) {
         Status::AwaitingUserInput
-    } else if runs
-        .iter()
-        .any(|run| run.sequence > 1 && run.status() != Status::Pending)
+    } else if job_run.status != Status::Pending
+        || runs
+            .iter()
+            .any(|run| run.sequence > 1 && run.status() != Status::Pending)
     {
+        // What has begun stays so, also while its run waits to be executed again.
         Status::InProgress
     } else {
-        job_run.status
+        Status::Pending
     };
     Plan {
         missing,
@@ -182,8 +184,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::run::{CommitId, Event, Finish, NewRun, Policy, Timings};
-    use crate::{Failure, FailureCode};
+    use crate::run::{CommitId, Event, Finish, InputRequest, NewRun, Policy, Timings};
+    use crate::{Failure, FailureCode, InputRequestId};
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis)
@@ -304,6 +306,48 @@ mod tests {
         );
         let mixed = [ended(&first, none()), ended(&second, Finish::Completed)];
         assert_eq!(reconcile(&job_run, &mixed).status, Status::Completed);
+    }
+
+    #[test]
+    fn it_awaits_a_person_only_while_one_of_its_runs_does() {
+        let mut job_run = job_run(&[1, 1], OnFailure::Stop);
+        let claim = Event::Claimed {
+            worker_id: "w".to_owned(),
+            lease: Duration::from_secs(30),
+        };
+        let ask = Event::AskedUser {
+            attempt: 1,
+            request: InputRequest {
+                id: InputRequestId::new(at(3), [0; 10]),
+                prompt: "Code".to_owned(),
+                message: None,
+                screenshot_artifact_id: None,
+                fields: Vec::new(),
+                expires_at: at(60_000),
+                tries_left: 1,
+            },
+        };
+        let apply = |run: &Run, event: &Event| {
+            run.apply(event, at(3), CommitId(0))
+                .expect("each event is legal here")
+        };
+        let begin = Event::EnteredState {
+            attempt: 1,
+            name: "signing_in".to_owned(),
+            skipped: Vec::new(),
+        };
+        let mut first = held(&job_run, 0);
+        first.policy.max_attempts = 2;
+        let ready = apply(&first, &Event::Released).admitted(true, at(3));
+        let asking = apply(&apply(&apply(&ready, &claim), &begin), &ask);
+        let plan = reconcile(&job_run, &[asking.clone(), held(&job_run, 1)]).status;
+        assert_eq!(plan, Status::AwaitingUserInput);
+        job_run.status = plan;
+        // Its worker stops: nobody is asked any more, and nobody is at work yet.
+        let given_back = apply(&asking, &Event::GaveBack { attempt: 1 });
+        assert_eq!(given_back.status(), Status::Pending);
+        let plan = reconcile(&job_run, &[given_back, held(&job_run, 1)]).status;
+        assert_eq!(plan, Status::InProgress);
     }
 
     #[test]
