@@ -324,7 +324,7 @@ fn no_policy_allows_an_action_on_the_table_that_the_store_never_takes() {
 
 /// What each part calls, found by reading its code: of all that a role may do, that its code does it can be said only
 /// here. Who needs more must say so.
-const CALLS: [(&str, &str, &[&str]); 30] = [
+const CALLS: [(&str, &str, &[&str]); 31] = [
     (
         "ApiFunction",
         "Table",
@@ -350,6 +350,7 @@ const CALLS: [(&str, &str, &[&str]); 30] = [
         "ArtifactBucket/*",
         &["s3:GetObject", "s3:PutObject"],
     ),
+    ("ApiFunction", "ArtifactBucket", &["s3:ListBucket"]),
     ("ApiFunction", "SecretsKey", &["kms:Encrypt"]),
     ("ApiFunction", "WebhookKey", &["kms:Decrypt", "kms:Encrypt"]),
     (
@@ -386,7 +387,11 @@ const CALLS: [(&str, &str, &[&str]); 30] = [
         "DispatcherFailureQueue",
         &["sqs:SendMessage"],
     ),
-    ("DispatcherFunction", "ArtifactBucket/*", &["s3:PutObject"]),
+    (
+        "DispatcherFunction",
+        "ArtifactBucket/values/*",
+        &["s3:PutObject"],
+    ),
     (
         "DelivererFunction",
         "Table",
@@ -426,7 +431,11 @@ const CALLS: [(&str, &str, &[&str]); 30] = [
     ),
     ("SweeperFunction", "RunQueue", &["sqs:SendMessage"]),
     ("SweeperFunction", "DeliveryQueue", &["sqs:SendMessage"]),
-    ("SweeperFunction", "ArtifactBucket/*", &["s3:PutObject"]),
+    (
+        "SweeperFunction",
+        "ArtifactBucket/values/*",
+        &["s3:PutObject"],
+    ),
     (
         "JobTriggerFunction",
         "Table",
@@ -631,6 +640,33 @@ fn the_table_has_a_stream_a_time_to_live_and_a_way_back() {
             );
         }
     }
+}
+
+#[test]
+fn artifacts_expire_and_what_a_run_was_given_and_returned_does_not() {
+    let mut expiring = BTreeSet::new();
+    for bucket in resources("AWS::S3::Bucket").values() {
+        let rules = bucket["LifecycleConfiguration"]["Rules"].as_array();
+        for rule in rules.expect("it has rules") {
+            if rule.get("ExpirationInDays").is_some() {
+                expiring.insert(rule["Prefix"].as_str().unwrap_or_default().to_owned());
+            }
+        }
+    }
+    // As the store begins the keys of its objects.
+    let keys = read("shared/store/src/keys.rs");
+    let prefix_of = |function: &str| {
+        let (_, rest) = keys.split_once(&format!("fn {function}(")).expect("a key");
+        let (_, text) = rest.split_once("format!(").expect("it is built");
+        let text = text.split('"').nth(1).expect("of a text");
+        text.split('{').next().unwrap_or_default().to_owned()
+    };
+    assert_eq!(expiring, BTreeSet::from([prefix_of("artifact_object")]));
+    let values = prefix_of("value_object");
+    assert!(
+        !values.is_empty() && expiring.iter().all(|prefix| !values.starts_with(prefix)),
+        "{values}"
+    );
 }
 
 #[test]

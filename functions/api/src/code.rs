@@ -70,6 +70,8 @@ codes! {
     RunEnded = CONFLICT, "The run has ended";
     /// The run has not ended yet, and only a run that has can be retried.
     RunNotEnded = CONFLICT, "The run has not ended yet";
+    /// The input of the run was deleted, and without it the run would be another one.
+    RunInputGone = CONFLICT, "The run's input is gone";
     /// The workflow of the run was deleted.
     WorkflowDeleted = CONFLICT, "The workflow was deleted";
     /// The organization has as many API keys as it may have.

@@ -315,6 +315,40 @@ async fn an_input_that_is_too_large_for_the_table_is_kept_in_the_bucket() {
 }
 
 #[tokio::test]
+async fn a_large_input_that_is_gone_is_null_to_readers_and_nothing_is_run_again_without_it() {
+    let caller = Caller::start().await;
+    let definition = json!({ "definition": { "name": "Any", "states": [{ "name": "a", "steps": [{ "waitFor": { "time": "1s" } }] }] } });
+    let workflow = caller.post("/workflows", &definition).await.body["id"].clone();
+    let input = json!({ "text": "x".repeat(110 * 1024) });
+    let asked = json!({ "workflowId": workflow, "input": input });
+    let id = id_of(&caller.post("/workflow-runs", &asked).await);
+    let run = format!("/workflow-runs/{id}");
+    let object_key =
+        store::local::attribute(&caller.store, &format!("RUN#{id}"), "INPUT", "objectKey").await;
+    let object_key = object_key.expect("the store answers");
+    let object_key = object_key.expect("it is in the bucket");
+    store::local::delete_object(&caller.store, &object_key)
+        .await
+        .expect("the object is deleted");
+
+    let read = caller.get(&run).await;
+    assert_eq!((read.status, &read.body["input"]), (200, &Value::Null));
+    let canceled = caller.post(&format!("{run}/cancel"), &Value::Null).await;
+    assert_eq!(
+        (canceled.status, &canceled.body["status"]),
+        (200, &json!("FAILED"))
+    );
+    let retried = caller.post(&format!("{run}/retry"), &Value::Null).await;
+    assert_eq!(
+        (retried.status, &retried.body["code"]),
+        (409, &json!("run_input_gone"))
+    );
+    // Its worker takes it for one whose input was never there.
+    let read = caller.store.run_input(id.parse().expect("an id")).await;
+    assert_eq!(read.expect("the store answers"), None);
+}
+
+#[tokio::test]
 async fn a_client_that_polls_is_told_when_to_ask_again_and_gets_304_while_nothing_changes() {
     let caller = Caller::start().await;
     let workflow = caller.workflow().await;

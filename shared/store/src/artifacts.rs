@@ -119,7 +119,7 @@ impl Store {
         new: NewArtifact,
     ) -> Result<Artifact> {
         let id = new.id;
-        let object_key = format!("{}/{}/{attempt}/{id}", run.organization_id, run.id);
+        let object_key = keys::artifact_object(run, attempt, id);
         let (size_bytes, sha256, body) = match new.body {
             ArtifactBody::Bytes(bytes) => (
                 bytes.len() as u64,
@@ -186,15 +186,24 @@ impl Store {
         Ok(())
     }
 
-    pub(crate) async fn get_object(&self, key: &str) -> Result<Vec<u8>> {
+    /// The bytes of an object; none if it is not there, which S3 tells only those that may list the bucket.
+    pub(crate) async fn get_object(&self, key: &str) -> Result<Option<Vec<u8>>> {
         let answer = self
             .s3
             .get_object()
             .bucket(self.bucket()?)
             .key(key)
             .send()
-            .await
-            .map_err(|error| StoreError::from_sdk("GetObject", &error))?;
+            .await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                return match error.as_service_error() {
+                    Some(refusal) if refusal.is_no_such_key() => Ok(None),
+                    _ => Err(StoreError::from_sdk("GetObject", &error)),
+                };
+            }
+        };
         let bytes = answer
             .body
             .collect()
@@ -203,7 +212,7 @@ impl Store {
                 operation: "GetObject",
                 reason: error.to_string(),
             })?;
-        Ok(bytes.to_vec())
+        Ok(Some(bytes.to_vec()))
     }
 
     /// A page of what a run has produced, newest first, from what is older than `after`. What an attempt wrote after it

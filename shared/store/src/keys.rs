@@ -1,5 +1,6 @@
 //! The keys of every entity in the one table. docs/storage.md says what each is read for.
 
+use domain::run::Run;
 use domain::{
     ApiKeyId, ArtifactId, InputRequestId, JobId, JobRunId, OrganizationId, RunId, Timestamp,
     WebhookEndpointId, WorkflowId,
@@ -171,6 +172,22 @@ pub(crate) fn by_status(id: OrganizationId, standing: Standing) -> String {
 
 pub(crate) fn by_workflow(id: OrganizationId, workflow: WorkflowId) -> String {
     format!("ORG#{id}#WORKFLOW#{workflow}")
+}
+
+/// Where an artifact's bytes are in the bucket. What begins like this expires; template.yaml says when.
+pub(crate) fn artifact_object(run: &Run, attempt: u32, id: ArtifactId) -> String {
+    format!(
+        "artifacts/{}/{}/{attempt}/{id}",
+        run.organization_id, run.id
+    )
+}
+
+/// Where a run's input or output is in the bucket that is too large for an item. It stays as long as those that are not.
+pub(crate) fn value_object(run: &Run, attempt: u32, name: &str) -> String {
+    format!(
+        "values/{}/{}/{attempt}/{name}.json",
+        run.organization_id, run.id
+    )
 }
 
 /// The shard of the due index: random bits of the id, so that no shard gets hot.

@@ -55,9 +55,9 @@ pub enum CreatedRun {
 pub struct RunWithValues {
     /// The run.
     pub run: Run,
-    /// Its input.
+    /// Its input, unless it is gone.
     pub input: Option<Value>,
-    /// Its output, if it completed.
+    /// Its output, if it completed and it is not gone.
     pub output: Option<Value>,
 }
 
@@ -219,9 +219,13 @@ impl Store {
                 if run.organization_id != organization_id || !counts(&output, &run) {
                     continue;
                 }
-                if let Some(output) = self.read_value(Some(output)).await? {
-                    outputs.insert(*id, output);
-                }
+                // Left out, it would be taken for one of a run that returns nothing.
+                let gone = || StoreError::Corrupt {
+                    what: format!("the output of run {id}"),
+                    reason: "it is not in the bucket any more".to_owned(),
+                };
+                let output = self.read_value(Some(output)).await?.ok_or_else(gone)?;
+                outputs.insert(*id, output);
             }
         }
         Ok(outputs)
@@ -241,7 +245,7 @@ impl Store {
                 place: ValuePlace::Json(json),
             });
         }
-        let object_key = format!("{}/{}/{attempt}/{name}.json", run.organization_id, run.id);
+        let object_key = keys::value_object(run, attempt, name);
         self.put_object(
             &object_key,
             "application/json",
@@ -258,7 +262,11 @@ impl Store {
         let Some(item) = item else { return Ok(None) };
         let json = match item.place {
             ValuePlace::Json(json) => json.into_bytes(),
-            ValuePlace::ObjectKey(object_key) => self.get_object(&object_key).await?,
+            ValuePlace::ObjectKey(object_key) => match self.get_object(&object_key).await? {
+                Some(json) => json,
+                // Nothing of the service deletes it, so somebody else has: it is as gone as an item that was deleted.
+                None => return Ok(None),
+            },
         };
         let value = serde_json::from_slice(&json).map_err(|error| StoreError::Corrupt {
             what: "a run's value".to_owned(),

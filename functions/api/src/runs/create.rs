@@ -128,7 +128,7 @@ pub(crate) async fn create(
             ("etag" = String, description = "The run's sequence number."),
             ("retry-after" = u32, description = "In how many seconds to ask for it.")
         )),
-        (status = 409, description = "`run_not_ended`: the earlier run has not ended. `workflow_deleted`: its workflow was deleted.",
+        (status = 409, description = "`run_not_ended`: the earlier run has not ended. `workflow_deleted`: its workflow was deleted. `run_input_gone`: its input was deleted.",
             body = ProblemView, content_type = "application/problem+json")
     )
 )]
@@ -166,6 +166,10 @@ pub(crate) async fn retry(
         let detail = "the run's workflow was deleted; a deleted workflow is not run again";
         return Err(Problem::new(Code::WorkflowDeleted, detail));
     }
+    let Some(input) = earlier.input else {
+        let detail = "the run's input was deleted; it can't be run again as it was";
+        return Err(Problem::new(Code::RunInputGone, detail));
+    };
     let new = NewRun {
         id: fresh_id(RunId::new, now()),
         organization_id: caller.organization_id,
@@ -180,14 +184,7 @@ pub(crate) async fn retry(
         policy: run.policy,
         trace_parent: trace_parent(&headers),
     };
-    begin(
-        &api,
-        &caller,
-        new,
-        earlier.input.unwrap_or_default(),
-        key.as_ref(),
-    )
-    .await
+    begin(&api, &caller, new, input, key.as_ref()).await
 }
 
 /// Writes a new run, puts it into the queue, and answers with it.

@@ -35,5 +35,9 @@ pub async fn items(store: &Store) -> Result<Vec<Value>> {
 /// # Errors
 /// [`StoreError`], also if there is no such object.
 pub async fn object(store: &Store, key: &str) -> Result<Vec<u8>> {
-    store.get_object(key).await
+    let found = store.get_object(key).await?;
+    found.ok_or_else(|| StoreError::Corrupt {
+        what: key.to_owned(),
+        reason: "there is no such object".to_owned(),
+    })
 }

@@ -127,6 +127,22 @@ pub async fn attribute(
     Ok(value.and_then(|value| value.as_s().ok().cloned()))
 }
 
+/// Deletes an object of the bucket behind the store's back, for tests.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn delete_object(store: &Store, key: &str) -> Result<()> {
+    store
+        .s3
+        .delete_object()
+        .bucket(store.bucket()?)
+        .key(key)
+        .send()
+        .await
+        .map_err(|error| StoreError::from_sdk("DeleteObject", &error))?;
+    Ok(())
+}
+
 /// Deletes an item behind the store's back, for tests.
 ///
 /// # Errors
