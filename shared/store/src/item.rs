@@ -152,7 +152,8 @@ impl Store {
         Ok(found)
     }
 
-    /// Reads items by their keys, at most 100, until all have been processed.
+    /// Reads items by their keys, at most 100, until all have been processed: one answer has no more than 16 MB, and a
+    /// table that is busy reads only some of them. Gives up where several requests in a row bring nothing at all.
     pub(crate) async fn batch_get<'a>(
         &self,
         keys: impl Iterator<Item = &'a Key>,
@@ -161,8 +162,9 @@ impl Store {
         let mut wanted: Vec<HashMap<String, AttributeValue>> =
             keys.map(Key::to_attributes).collect();
         let mut found = HashMap::with_capacity(wanted.len());
-        let mut tries = 0;
+        let mut fruitless = 0;
         while !wanted.is_empty() {
+            let asked = wanted.len();
             let request = KeysAndAttributes::builder()
                 .set_keys(Some(std::mem::take(&mut wanted)))
                 .consistent_read(true)
@@ -200,15 +202,19 @@ impl Store {
             }
             if let Some(rest) = answer.unprocessed_keys.unwrap_or_default().remove(table) {
                 wanted = rest.keys;
-                tries += 1;
-                if tries > 5 {
-                    return Err(StoreError::Busy {
-                        operation: "BatchGetItem",
-                        reason: "some keys were not processed".to_owned(),
-                    });
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(50 << tries)).await;
             }
+            if wanted.len() < asked {
+                fruitless = 0;
+                continue;
+            }
+            fruitless += 1;
+            if fruitless > 5 {
+                return Err(StoreError::Busy {
+                    operation: "BatchGetItem",
+                    reason: "no key was processed".to_owned(),
+                });
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50 << fruitless)).await;
         }
         Ok(found)
     }

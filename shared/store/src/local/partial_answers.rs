@@ -1,5 +1,5 @@
 //! A table that answers in parts, as the real one does when it is busy or the items are large, and an emulator never:
-//! each BatchGetItem reads half of its keys and gives the others back as unprocessed.
+//! each BatchGetItem reads one of its keys and gives the others back as unprocessed.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// The same store on a table that answers in parts.
 #[must_use]
 pub fn answering_in_parts(store: &Store) -> Store {
-    let config = store.dynamo.config().to_builder().interceptor(Half);
+    let config = store.dynamo.config().to_builder().interceptor(OneKey);
     Store {
         dynamo: aws_sdk_dynamodb::Client::from_conf(config.build()),
         ..store.clone()
@@ -26,7 +26,7 @@ pub fn answering_in_parts(store: &Store) -> Store {
 }
 
 #[derive(Debug)]
-struct Half;
+struct OneKey;
 
 /// The keys that a request doesn't get to, by table.
 #[derive(Debug)]
@@ -36,9 +36,9 @@ impl Storable for Rest {
     type Storer = StoreReplace<Self>;
 }
 
-impl Intercept for Half {
+impl Intercept for OneKey {
     fn name(&self) -> &'static str {
-        "Half"
+        "OneKey"
     }
 
     fn modify_before_serialization(
@@ -52,7 +52,7 @@ impl Intercept for Half {
         };
         let mut rest = HashMap::new();
         for (table, asked) in read.request_items.iter_mut().flatten() {
-            let left = asked.keys.split_off(asked.keys.len().div_ceil(2));
+            let left = asked.keys.split_off(1.min(asked.keys.len()));
             if !left.is_empty() {
                 let mut unprocessed = asked.clone();
                 unprocessed.keys = left;
