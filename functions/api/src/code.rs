@@ -76,6 +76,8 @@ codes! {
     WorkflowDeleted = CONFLICT, "The workflow was deleted";
     /// The organization has as many API keys as it may have.
     TooManyApiKeys = CONFLICT, "There are too many API keys";
+    /// The organization has as many webhook endpoints as it may have.
+    TooManyWebhookEndpoints = CONFLICT, "There are too many webhook endpoints";
     /// It is the last API key with the role admin, and without one nobody could make another.
     LastAdminKey = CONFLICT, "The last admin key can't be deleted";
     /// The workflow is no longer the version that `If-Match` names.

@@ -9,15 +9,18 @@ use domain::{Timestamp, WebhookEndpointId};
 use platform::guarded_http::GuardedClient;
 use platform::webhook_signature::Secret;
 use serde::{Deserialize, Serialize};
-use store::{NewWebhookEndpoint, Role, WebhookEndpoint, fresh_id, now};
+use store::{
+    CreatedWebhookEndpoint, MOST_WEBHOOK_ENDPOINTS, NewWebhookEndpoint, Role, WebhookEndpoint,
+    fresh_id, now,
+};
 use url::Url;
 use utoipa::ToSchema;
 
 use crate::body::Body;
 use crate::caller::Caller;
 use crate::headers::IdempotencyKeyHeader;
-use crate::problem::FieldError;
-use crate::{Api, Problem, idempotency, request_log};
+use crate::problem::{FieldError, ProblemView};
+use crate::{Api, Code, Problem, idempotency, request_log};
 
 const LONGEST_URL: usize = 2048;
 const LONGEST_DESCRIPTION_CHARS: usize = 256;
@@ -67,7 +70,11 @@ pub(crate) struct EndpointView {
     post, path = "/webhook-endpoints", operation_id = "createWebhookEndpoint", tag = "Webhook endpoints",
     params(IdempotencyKeyHeader),
     request_body(content = CreateEndpoint, content_type = "application/json"),
-    responses((status = 201, description = "The endpoint was registered.", body = EndpointView))
+    responses(
+        (status = 201, description = "The endpoint was registered.", body = EndpointView),
+        (status = 409, description = "`too_many_webhook_endpoints`: the organization has 20 endpoints.",
+            body = ProblemView, content_type = "application/problem+json")
+    )
 )]
 pub(crate) async fn create(
     State(api): State<Api>,
@@ -103,8 +110,13 @@ pub(crate) async fn create(
         .create_webhook_endpoint(&new, &secret, key.as_ref())
         .await?
     {
-        None => (new.id, Some(secret)),
-        Some(replay) => (idempotency::replayed(replay)?, None),
+        CreatedWebhookEndpoint::Created => (new.id, Some(secret)),
+        CreatedWebhookEndpoint::Replayed(replay) => (idempotency::replayed(replay)?, None),
+        CreatedWebhookEndpoint::TooMany => {
+            let detail =
+                format!("an organization has at most {MOST_WEBHOOK_ENDPOINTS} webhook endpoints");
+            return Err(Problem::new(Code::TooManyWebhookEndpoints, detail));
+        }
     };
     request_log::made("endpoint_id", id);
     let endpoint = api

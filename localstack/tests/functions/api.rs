@@ -773,6 +773,34 @@ async fn a_webhook_endpoint_shows_its_secret_once_and_must_be_reachable_from_out
 }
 
 #[tokio::test]
+async fn an_organization_has_at_most_twenty_webhook_endpoints_also_when_they_are_made_at_once() {
+    let caller = Caller::start().await;
+    let body = json!({ "url": "https://example.com/hook" });
+    let path = "/webhook-endpoints";
+    let first = caller.keyed_at(path, "first", &body).await;
+    assert_eq!(first.status, 201);
+    let at_once = (0..24).map(async |_| caller.post(path, &body).await);
+    let answers = futures::future::join_all(at_once).await;
+    let mut made = 1;
+    for answer in answers {
+        match answer.status {
+            201 => made += 1,
+            status => assert_eq!(
+                (status, &answer.body["code"]),
+                (409, &json!("too_many_webhook_endpoints"))
+            ),
+        }
+    }
+    assert_eq!(made, 20);
+    let listed = caller.store.each_webhook_endpoint(caller.organization_id);
+    assert_eq!(listed.await.expect("the store answers").len(), 20);
+    // What was made before is found again, and another organization has its own.
+    let again = caller.keyed_at(path, "first", &body).await;
+    assert_eq!((again.status, &again.body["id"]), (201, &first.body["id"]));
+    assert_eq!(caller.another().await.post(path, &body).await.status, 201);
+}
+
+#[tokio::test]
 async fn a_secret_is_set_and_opened_only_by_a_worker_of_its_organization() {
     let caller = Caller::start().await;
     let body = Body::from(json!({ "value": "hunter2-canary" }).to_string());

@@ -1,4 +1,7 @@
 //! Webhook endpoints. Their signing secrets are sealed with the webhooks' own key.
+//!
+//! An item counts an organization's endpoints: each event is written once for each of them, so their number bounds what
+//! one change of a run costs.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::webhook::EventType;
@@ -6,9 +9,13 @@ use domain::{OrganizationId, Timestamp, WebhookEndpointId};
 use serde::{Deserialize, Serialize};
 
 use crate::error::updated_or_not;
-use crate::item::{decode, encode, string};
+use crate::item::{decode, encode, number, string};
 use crate::secrets::Context;
+use crate::transactions::{Transacted, Write};
 use crate::{IdempotencyKey, Replay, Result, Store, StoreError, keys};
+
+/// How many endpoints an organization has at most, whether they are enabled or not.
+pub const MOST_WEBHOOK_ENDPOINTS: u32 = 20;
 
 /// Where a customer wants to hear of events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +52,17 @@ pub struct NewWebhookEndpoint {
     pub description: Option<String>,
     /// When it is registered.
     pub created_at: Timestamp,
+}
+
+/// What became of registering an endpoint.
+#[derive(Debug)]
+pub enum CreatedWebhookEndpoint {
+    /// It is registered.
+    Created,
+    /// The idempotency key was used before.
+    Replayed(Replay),
+    /// The organization has [`MOST_WEBHOOK_ENDPOINTS`].
+    TooMany,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -90,7 +108,7 @@ impl Store {
         new: &NewWebhookEndpoint,
         secret: &str,
         key: Option<&IdempotencyKey>,
-    ) -> Result<Option<Replay>> {
+    ) -> Result<CreatedWebhookEndpoint> {
         let context = context(new.organization_id, new.id);
         let sealed_secret = self
             .seal(self.webhook_key()?, &context, secret.as_bytes())
@@ -106,13 +124,25 @@ impl Store {
             sealed_secret,
         };
         let item = encode(&keys::endpoint(new.organization_id, new.id), item)?;
+        let counting = self
+            .updating(&keys::endpoint_count(new.organization_id))?
+            .update_expression("ADD endpointCount :one")
+            .condition_expression("attribute_not_exists(endpointCount) OR endpointCount < :most")
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":most", number(MOST_WEBHOOK_ENDPOINTS));
+        let mut writes = vec![counting.write()?, self.putting(item)?.write()?];
         if let Some(key) = key {
-            return self
-                .put_with_idempotency(key, &new.id.to_string(), vec![item])
-                .await;
+            // First, as with API keys: a replay is a replay, however many endpoints there are.
+            writes.insert(0, self.remembering(key, &new.id.to_string())?);
         }
-        self.put(item).await?;
-        Ok(None)
+        match (self.transact(writes).await?, key) {
+            (Transacted::Written, _) => Ok(CreatedWebhookEndpoint::Created),
+            (Transacted::Refused { write: 0, there }, Some(key)) => self
+                .replay_of(key, there)
+                .await
+                .map(CreatedWebhookEndpoint::Replayed),
+            (Transacted::Refused { .. }, _) => Ok(CreatedWebhookEndpoint::TooMany),
+        }
     }
 
     /// All endpoints of an organization, enabled or not. One that can't be read must not hide the others.

@@ -102,6 +102,11 @@ pub(crate) fn endpoint(organization_id: OrganizationId, id: WebhookEndpointId) -
     )
 }
 
+/// How many endpoints an organization has.
+pub(crate) fn endpoint_count(organization_id: OrganizationId) -> Key {
+    key(organization(organization_id), "ENDPOINTS")
+}
+
 pub(crate) const SECRET_PREFIX: &str = "SECRET#";
 
 pub(crate) fn secret(organization_id: OrganizationId, name: &str) -> Key {

@@ -42,7 +42,9 @@ pub use clock::{fresh_commit, fresh_id, fresh_random, now};
 pub use connection::{Connection, Store};
 pub use deliveries::{Attempt, Delivery, DeliveryKey, DeliveryStatus};
 pub use due::{DUE_SHARDS, DueItem, DueMark, DuePage};
-pub use endpoints::{NewWebhookEndpoint, WebhookEndpoint};
+pub use endpoints::{
+    CreatedWebhookEndpoint, MOST_WEBHOOK_ENDPOINTS, NewWebhookEndpoint, WebhookEndpoint,
+};
 pub use error::{Result, StoreError};
 pub use idempotency::{IdempotencyKey, Replay};
 pub use jobs::{Job, JobWorkflow, NewJob};
