@@ -55,19 +55,19 @@ pub(crate) async fn execute(worker: &Worker, claimed: Claimed) {
     } = claimed;
     let possession = worker.possessions.take(run.clone());
     let settings = &worker.settings;
-    let lease = lease::keep(
+    let mut lease = std::pin::pin!(lease::keep(
         &worker.store,
         run.id,
         run.attempt,
         claimed_at,
         settings.lease,
         settings.heartbeat,
-    );
+    ));
     let mut held = None;
     // Whatever says that the run is not this worker's any more comes before what the worker would still do.
-    let ended = tokio::select! {
+    let end = tokio::select! {
         biased;
-        () = lease => {
+        () = &mut lease => {
             tracing::warn!("Stopped working on the run: its lease is over");
             return;
         }
@@ -75,9 +75,19 @@ pub(crate) async fn execute(worker: &Worker, claimed: Claimed) {
             tracing::info!(status = %possession.run().status(), "The run ended, or was taken away");
             return;
         }
-        ended = work_and_commit(worker, &possession, slot, &mut held) => ended,
+        end = end_of_work(worker, &possession, slot, &mut held) => end,
     };
-    // Outside of the select: that the run is not this worker's any more is now meant so.
+    // From here on, a run that is not this worker's any more may be so by this very commit, whose answer is still under
+    // way. Should it be somebody else's doing, the commit is refused.
+    let ended = tokio::select! {
+        biased;
+        () = lease => {
+            tracing::warn!("Stopped committing the run's end: its lease is over");
+            return;
+        }
+        ended = commit_end(worker, &possession, end) => ended,
+    };
+    // Outside of both: what is still to be done needs neither the run nor its lease.
     if let Some((run, wait)) = ended {
         enqueue_again(worker, &run, wait).await;
     }
@@ -103,19 +113,23 @@ async fn cut(possession: &Possession<'_>) -> Cut {
     }
 }
 
-/// Does the work, and commits what came of it. Answers the run as it is then, and whether it should wait before somebody
-/// else takes it; nothing if that was not this worker's to say.
-async fn work_and_commit(
+/// Does the work, until it ends by itself or must.
+async fn end_of_work(
     worker: &Worker,
     possession: &Possession<'_>,
     slot: OwnedSemaphorePermit,
     held: &mut Option<Box<dyn Held>>,
-) -> Option<(Run, bool)> {
-    let end = tokio::select! {
+) -> End {
+    tokio::select! {
         end = work(worker, possession, slot, held) => end,
         () = overtime(possession) => End::OutOfTime,
         () = must_stop(worker, possession) => End::GiveBack { why: "the runner stops".to_owned(), wait: false },
-    };
+    }
+}
+
+/// Commits what came of the work. Answers the run as it is then, and whether it should wait before somebody else takes
+/// it; nothing if that was not this worker's to say.
+async fn commit_end(worker: &Worker, possession: &Possession<'_>, end: End) -> Option<(Run, bool)> {
     let attempt = possession.attempt();
     let (event, wait) = match end {
         End::Gone => return None,
@@ -198,8 +212,7 @@ async fn deadline(possession: &Possession<'_>) {
     }
 }
 
-/// Commits the run's end here; `None` if it was not this worker's to say. The possession is not told: it would cut
-/// off what is still to be done.
+/// Commits the run's end here; `None` if it was not this worker's to say.
 async fn commit(worker: &Worker, possession: &Possession<'_>, event: &Event) -> Option<Run> {
     let mut delays = TRY_AGAIN.delays(random_fraction);
     // The same for each try: one whose answer got lost may have been committed.

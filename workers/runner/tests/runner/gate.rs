@@ -99,10 +99,10 @@ impl Gate {
         self.guard.door.send_replace(Door::Open);
     }
 
-    /// Waits until a call of an operation has passed; its answer may be a while under way.
-    pub(crate) async fn has_passed(&self, operation: &str) {
+    /// Waits until so many calls of an operation have passed; the answer to the last one may be a while under way.
+    pub(crate) async fn has_passed(&self, operation: &str, calls: usize) {
         let mut passed = self.guard.passed.subscribe();
-        let waiting = passed.wait_for(|passed| passed.contains_key(operation));
+        let waiting = passed.wait_for(|passed| passed.get(operation) >= Some(&calls));
         in_time("a call", waiting).await.expect("the gate is there");
     }
 

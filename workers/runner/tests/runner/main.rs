@@ -590,6 +590,38 @@ async fn a_runner_that_stops_gives_back_at_once_what_has_not_begun_its_first_ste
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_given_back_is_in_the_queue_at_once_also_where_its_runner_sees_it_before_the_answer()
+ {
+    let setting = Setting::start().await;
+    let gate = setting.gate().await;
+    let settings = [
+        ("LEGWORK_RUNNER_SLOTS", "1"),
+        ("LEGWORK_STOP_TIMEOUT_SECONDS", "3600"),
+    ];
+    let stopping = setting
+        .runner_behind_with(&gate, Box::new(Starting), &settings)
+        .await;
+    let run = setting.run(VISIT).await;
+    setting
+        .until(run, |run| run.status() == Status::InProgress)
+        .await;
+    gate.lose_answers("DynamoDB_20120810.PutItem", "#STATUS#PENDING");
+    stopping.begin_to_stop();
+    gate.holds_one().await;
+    // Once it looks for the second time, it has seen what the first look has brought.
+    const LOOK: &str = "DynamoDB_20120810.BatchGetItem";
+    gate.has_passed(LOOK, gate.passes(LOOK) + 2).await;
+    gate.open();
+    stopping.stopped().await;
+    assert_eq!(setting.fresh(run).await.status(), Status::Pending);
+    let messages = setting
+        .store
+        .receive(Queue::Runs, 1, Duration::from_secs(5))
+        .await;
+    assert_eq!(messages.expect("the queue answers").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_waits_before_it_is_executed_again_and_a_message_that_comes_too_early_is_held_back() {
     let setting = Setting::start().await;
     // Its first message stays in the queue, and is there too early for its second execution.
@@ -890,7 +922,7 @@ async fn a_runner_that_drains_hands_back_what_its_open_receive_still_brings() {
     let setting = Setting::start().await;
     let gate = setting.gate().await;
     let runner = setting.runner_behind(&gate, &[]).await;
-    gate.has_passed("AmazonSQS.ReceiveMessage").await;
+    gate.has_passed("AmazonSQS.ReceiveMessage", 1).await;
     runner.begin_to_drain();
     let run = setting.run(VISIT).await;
     runner.stopped().await;

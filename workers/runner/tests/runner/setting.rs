@@ -93,8 +93,19 @@ impl Setting {
 
     /// Starts a runner all of whose calls go through a gate.
     pub(crate) async fn runner_behind(&self, gate: &Gate, settings: &[(&str, &str)]) -> Runner {
+        self.runner_behind_with(gate, Box::new(Scripted::new()), settings)
+            .await
+    }
+
+    /// The same with other browsers.
+    pub(crate) async fn runner_behind_with(
+        &self,
+        gate: &Gate,
+        sessions: Box<dyn Sessions>,
+        settings: &[(&str, &str)],
+    ) -> Runner {
         let connection = Connection::to_emulator(&gate.url, "eu-central-1", "test", "test").await;
-        self.runner_through(&connection, Box::new(Scripted::new()), settings)
+        self.runner_through(&connection, sessions, settings)
     }
 
     /// A store all of whose calls go through a gate.
