@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use domain::run::{Event, Finish, InputRequest, Policy, Rejected, Run};
 use domain::{InputRequestId, OrganizationId, Timestamp};
 use serde_json::{Value, json};
+use store::local::early_reads::reading_early;
 use store::{Lease, Transition, fresh_commit, fresh_id, now};
 
 use crate::setting::{Setting, in_seconds, seconds_ago};
@@ -151,4 +152,25 @@ async fn an_output_counts_once_its_attempt_has_completed_and_no_earlier_attempt_
     let stranger = fresh_id(OrganizationId::new, now());
     let theirs = setting.store.run_outputs_of(stranger, &[run.id]).await;
     assert_eq!(theirs.expect("the store answers"), HashMap::new());
+}
+
+#[tokio::test]
+async fn a_run_that_is_seen_completed_has_its_output_however_early_that_was_looked_for() {
+    let setting = Setting::start().await;
+    let run = setting.run_created_at(now(), Policy::default()).await;
+    let run = setting.begun(run, now()).await;
+    let output = json!({ "count": 1 });
+    let put = setting.store.put_run_output(&run, run.attempt, &output);
+    put.await.expect("the store answers");
+    let run = setting.finished(run, Finish::Completed, now()).await;
+
+    let store = reading_early(&setting.store, "OUTPUT");
+    let found = store
+        .run_with_values_of(setting.organization_id, run.id)
+        .await;
+    let found = found.expect("the store answers").expect("the run exists");
+    assert_eq!(
+        (found.run.sequence, found.output),
+        (run.sequence, Some(output))
+    );
 }

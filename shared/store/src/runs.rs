@@ -150,7 +150,7 @@ impl Store {
             .filter(|run| run.organization_id == organization_id))
     }
 
-    /// Reads a run with its input and output for a caller, in one request.
+    /// Reads a run with its input and output for a caller, in one request; in two, if it completed and seems to have no output.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -177,7 +177,15 @@ impl Store {
             .remove(&keys::run_output(id))
             .map(decode_value)
             .transpose()?;
-        let output = output.filter(|value| counts(value, &run));
+        let output = match output.filter(|value| counts(value, &run)) {
+            // The items of a batch are read each by itself, this one perhaps before its worker wrote it and ended the run.
+            // Of a run that is seen completed, a second look is the last word.
+            None if run.status() == Status::Completed => {
+                let output: Option<ValueItem> = self.get(&keys::run_output(id)).await?;
+                output.filter(|value| counts(value, &run))
+            }
+            found => found,
+        };
         let input = self.read_value(input).await?;
         let output = self.read_value(output).await?;
         Ok(Some(RunWithValues { run, input, output }))
@@ -192,8 +200,8 @@ impl Store {
         self.read_value(item).await
     }
 
-    /// Reads what several runs of an organization returned. Those that have no output are left out: that are not its, or
-    /// have not completed, or return nothing.
+    /// Reads what several runs of an organization returned, that have ended before. Those that have no output are left
+    /// out: that are not its, or have not completed, or return nothing.
     ///
     /// # Errors
     /// [`StoreError`].

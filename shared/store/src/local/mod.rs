@@ -1,6 +1,7 @@
 //! What only the stack on one machine needs. None of it is built into a function or a worker.
 
 pub mod deploy;
+pub mod early_reads;
 pub mod everything;
 pub mod floor;
 pub mod messages;
