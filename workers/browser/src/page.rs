@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::deadline::Deadline;
 use crate::frame::Scope;
+use crate::frames::State;
 use crate::helper::SCRIPT;
 use crate::target::Target;
 use crate::words::shorten;
@@ -83,6 +84,8 @@ impl Page {
         deadline: Deadline,
     ) -> Result<Value, Error> {
         let target = &self.target;
+        // Of a page that has gone, the browser knows only that there is no such session.
+        target.look(State::check)?;
         target
             .connection
             .call(&target.session, method, params, deadline)

@@ -49,6 +49,12 @@ impl Page {
         !self.target.has_ended()
     }
 
+    /// Whether the page was closed: by this client, by its site, or with its browser. One that
+    /// crashed is still there.
+    pub fn is_closed(&self) -> bool {
+        self.target.has_detached()
+    }
+
     /// Opens a new, empty page beside this one.
     ///
     /// # Errors

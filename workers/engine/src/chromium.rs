@@ -382,13 +382,27 @@ impl Browser for Chromium {
     }
 
     async fn close_tab(&mut self, timeout: Duration) -> Result<(), Error> {
-        let Some(previous) = self.before.pop() else {
+        if self.before.is_empty() {
             return Err(Error::Script {
                 message: "the only tab can't be closed".to_owned(),
             });
-        };
-        let closed = std::mem::replace(&mut self.page, previous);
-        closed.close(timeout).await?;
-        self.page.bring_to_front().await
+        }
+        self.page.close(timeout).await?;
+        self.leave_closed_tab().await
+    }
+
+    async fn leave_closed_tab(&mut self) -> Result<(), Error> {
+        if !self.page.is_closed() {
+            return Ok(());
+        }
+        while let Some(previous) = self.before.pop() {
+            self.page = previous;
+            match self.page.bring_to_front().await {
+                Err(Error::Detached) => {}
+                brought => return brought,
+            }
+        }
+        // No site can close the last tab, but a browser that is told to end closes them all before it does.
+        Err(Error::Closed)
     }
 }

@@ -237,7 +237,14 @@ impl Execution<'_> {
             Err(Stop::NoAction { reason }) => Ok(Outcome::NoAction {
                 reason: self.message(&reason),
             }),
-            Err(Stop::Failed(fault)) => {
+            Err(Stop::Failed(mut fault)) => {
+                // What is still to be done is done in a tab that is there, and of that one the picture is.
+                let left = self.browser.leave_closed_tab().await;
+                if let (FailureCode::ElementNotActionable, Err(gone @ browser::Error::Closed)) =
+                    (fault.code, left)
+                {
+                    fault = Fault::from_browser(&gone, fault.code);
+                }
                 let page = self.capture_failure(&fault).await?;
                 Ok(Outcome::Failed(self.failure(fault, page.as_deref())))
             }
@@ -307,6 +314,8 @@ impl Execution<'_> {
             self.limits.clear();
             self.elements.clear();
             self.frame = None;
+            // What is wrong with it, the state's own steps say.
+            let _ = self.browser.leave_closed_tab().await;
             let ended = match self.execute_state(state).await {
                 Ok(()) => continue,
                 Err(stop) => self.outcome(Err(stop)).await?,

@@ -55,12 +55,15 @@ impl Fault {
     pub(crate) fn from_browser(error: &Error, timed_out: FailureCode) -> Self {
         let message = error.to_string();
         let fault = match error {
-            Error::Closed
-            | Error::Crashed
-            | Error::Detached
-            | Error::NoExecutable { .. }
-            | Error::Launch { .. } => Self::passing(FailureCode::BrowserCrashed, message),
+            Error::Closed | Error::Crashed | Error::NoExecutable { .. } | Error::Launch { .. } => {
+                Self::passing(FailureCode::BrowserCrashed, message)
+            }
             Error::TimedOut { .. } => Self::passing(timed_out, message),
+            // The site did that: the browser lives, and other tabs of it, and doing the same again would end the same way.
+            Error::Detached => {
+                let message = "the tab was closed; `tab: close` goes on in the one before";
+                Self::lasting(FailureCode::ElementNotActionable, message)
+            }
             Error::NotFound { .. } => Self::passing(FailureCode::ElementNotFound, message),
             Error::Ambiguous { .. } => Self::lasting(FailureCode::ElementNotFound, message),
             Error::NotActionable { .. } | Error::DocumentReplaced => {

@@ -141,8 +141,12 @@ pub trait Browser: Send {
     async fn open_tab(&mut self, click: &Locator, timeout: Duration) -> Result<(), Error>;
     /// Goes on in the tab whose URL fits, in which `*` stands for anything.
     async fn switch_tab(&mut self, url: &str, timeout: Duration) -> Result<(), Error>;
-    /// Closes the present tab, and goes on in the one before.
+    /// Closes the present tab, and goes on in the one before, or, where that was closed, in the one before that.
     async fn close_tab(&mut self, timeout: Duration) -> Result<(), Error>;
+    /// Goes on in the last tab that is still there, if the present one was closed; [`Error::Closed`] if none is.
+    async fn leave_closed_tab(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// How far something is scrolled.

@@ -35,7 +35,10 @@ async fn a_popup_is_a_page_of_its_own_that_an_action_can_be_waited_for() {
         popup.close(PATIENCE).await.unwrap();
         popup.close(PATIENCE).await.unwrap();
         assert!(!popup.is_open());
+        assert!(popup.is_closed() && !stage.page.is_closed());
         let failed = popup.title().await.unwrap_err();
+        assert!(matches!(failed, Error::Detached), "{failed:?}");
+        let failed = popup.bring_to_front().await.unwrap_err();
         assert!(matches!(failed, Error::Detached), "{failed:?}");
         let pages = stage.page.pages().await.unwrap();
         assert_eq!(pages.len(), 1);

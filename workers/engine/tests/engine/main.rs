@@ -6,4 +6,5 @@ mod pages;
 mod practice;
 mod scripted;
 mod secrets;
+mod tabs;
 mod verbs;
