@@ -75,8 +75,8 @@ impl Admitting {
     }
 }
 
-/// Each end admits those that wait, so a run that still waits means that its organization is busy, or that an end went
-/// unheard: then this does it. A run that goes on waiting is looked at again, each time later.
+/// Each end admits those that wait and is due until it has done so, and who begins to wait is due in a minute. So a run that
+/// waits for longer means that its organization is busy. It is looked at again, each time later.
 async fn admit(store: &Store, run: &Run, admitting: &Admitting, now: Timestamp) -> Result<Done> {
     let mut admitted = 0;
     let mut looked_at = run.enqueued_again(now);
@@ -84,7 +84,7 @@ async fn admit(store: &Store, run: &Run, admitting: &Admitting, now: Timestamp) 
         admitted = store
             .admit_waiting(run.organization_id, JustNow::Waits(run.id), now)
             .await?;
-        // One of an organization's is looked at each minute, so that an end that went unheard costs no more than that.
+        // One of those that are found due is looked at each minute, for what nobody is told: a limit that was raised.
         looked_at = run.admitted(false, now);
     }
     // One that was admitted just now is not what was read any more, and this write is refused.

@@ -41,7 +41,11 @@ impl Setting {
 
 /// Has the index show a run as in work, as it does for a moment after its end.
 async fn shown_in_work(store: &Store, run: &Run) {
-    let standing = format!("ORG#{}#STATUS#IN_PROGRESS", run.organization_id);
+    shown_as(store, run, "IN_PROGRESS").await;
+}
+
+async fn shown_as(store: &Store, run: &Run, standing: &str) {
+    let standing = format!("ORG#{}#STATUS#{standing}", run.organization_id);
     let pk = format!("RUN#{}", run.id);
     set_attribute(store, &pk, "RUN", "byStatus", &standing)
         .await
@@ -222,6 +226,56 @@ async fn an_index_that_lags_keeps_no_run_out_of_a_place_that_is_free() {
         .await;
     assert!(matches!(admitted, Ok(1)), "{admitted:?}");
     assert_eq!(setting.take_runs().await, [waiting.id]);
+}
+
+/// Two runs of a busy organization that have ended, and that the index still shows as in work; and two that wait.
+async fn two_ends_and_two_that_wait(setting: &Setting) -> ([Run; 2], [Run; 2]) {
+    let mut busy = setting.busy().await;
+    let waiting = [
+        setting.run_waiting_since(now()).await,
+        setting.run_waiting_since(now()).await,
+    ];
+    let mut end = async || {
+        let run = busy.remove(0);
+        let run = setting.finished(run, Finish::Completed, now()).await;
+        shown_in_work(&setting.store, &run).await;
+        run
+    };
+    ([end().await, end().await], waiting)
+}
+
+#[tokio::test]
+async fn two_ends_that_the_index_does_not_show_yet_let_two_in() {
+    let setting = Setting::start().await;
+    let (ended, waiting) = two_ends_and_two_that_wait(&setting).await;
+    // Each is heard while the other one is still shown in work, and whom the first one lets in is shown waiting.
+    for (ended, waiting) in ended.iter().zip(&waiting) {
+        let just_now = JustNow::Ended(ended.id);
+        let admitted = setting
+            .store
+            .admit_waiting(setting.organization_id, just_now, now())
+            .await;
+        assert!(matches!(admitted, Ok(1)), "{admitted:?}");
+        assert_eq!(setting.take_runs().await, [waiting.id]);
+        shown_as(&setting.store, waiting, "PENDING#WAITING").await;
+    }
+}
+
+#[tokio::test]
+async fn two_ends_that_are_heard_at_once_let_two_in() {
+    let setting = Setting::start().await;
+    let (ended, waiting) = two_ends_and_two_that_wait(&setting).await;
+    let [one, other] = ended.each_ref().map(|ended| {
+        let just_now = JustNow::Ended(ended.id);
+        setting
+            .store
+            .admit_waiting(setting.organization_id, just_now, now())
+    });
+    let (one, other) = tokio::join!(one, other);
+    assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
+    let mut admitted = setting.take_runs().await;
+    admitted.sort_unstable();
+    assert_eq!(admitted, waiting.map(|run| run.id));
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! Which runs of an organization are let into the queue, so that one with ten thousand of them does not starve another.
 //!
 //! What stands where is seen in an index, which lags. So there are two questions. How many have a place? What the index
-//! shows is believed as long as it leaves room; where it leaves none, the runs themselves decide, since some of them may
-//! have ended. And who is let in? Those that wait and are the oldest, as the runs themselves say. The store looks, and
-//! asks here.
+//! shows is believed as long as it leaves room for one of those that wait; where it leaves none, the runs themselves
+//! decide, since some of them may have ended. And who is let in? Those that wait and are the oldest, as the runs
+//! themselves say. The store looks, and asks here.
 
 use crate::RunId;
 use crate::run::{Phase, Run};

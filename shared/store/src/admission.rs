@@ -173,10 +173,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn may_work(&self, organization_id: OrganizationId) -> Result<bool> {
-        let counted = self
-            .counted(organization_id, &IN_WORK, Run::is_in_work, None)
-            .await?;
-        Ok(self.limit().leaves_room(counted.len()))
+        let limit = self.limit();
+        let mut counted = self.shown(organization_id, &IN_WORK, None).await?;
+        if !limit.leaves_room(counted.len()) {
+            counted = self
+                .themselves(organization_id, &counted, Run::is_in_work)
+                .await?;
+        }
+        Ok(limit.leaves_room(counted.len()))
     }
 
     /// Lets the oldest waiting runs of an organization into the queue, as many as there is room for, and answers how
@@ -218,22 +222,71 @@ impl Store {
         waits: Option<RunId>,
         now: Timestamp,
     ) -> Result<usize> {
-        let waiting = [Standing::Waiting];
-        let counted = self
-            .counted(organization_id, &WITH_PLACE, Run::has_place, ended)
-            .await?;
-        let limit = self.limit();
-        if !limit.leaves_room(counted.len()) {
-            return Ok(0);
+        let mut admitted = 0;
+        loop {
+            let chosen = self.chosen(organization_id, ended, waits).await?;
+            let mut by_itself = 0;
+            for run in &chosen {
+                by_itself += usize::from(self.admit(run, now).await?);
+            }
+            admitted += by_itself;
+            // Where somebody else was faster, that one may not have seen all the room that there is.
+            if by_itself == chosen.len() {
+                return Ok(admitted);
+            }
         }
-        let page = limit.0 - counted.len() + READ_AHEAD;
+    }
+
+    /// Which of those that wait there is room for. What the index shows as having a place is believed while it leaves room
+    /// for at least one of them.
+    async fn chosen(
+        &self,
+        organization_id: OrganizationId,
+        ended: Option<RunId>,
+        waits: Option<RunId>,
+    ) -> Result<Vec<Run>> {
+        let limit = self.limit();
+        let shown = self.shown(organization_id, &WITH_PLACE, ended).await?;
+        if limit.leaves_room(shown.len()) {
+            let seen = self
+                .oldest_waiting(organization_id, shown.len(), waits)
+                .await?;
+            let chosen = limit.admits(&shown, &seen);
+            if !chosen.is_empty() || !seen.iter().any(Run::waits_for_admission) {
+                return Ok(chosen.into_iter().cloned().collect());
+            }
+        }
+        let counted = self
+            .themselves(organization_id, &shown, Run::has_place)
+            .await?;
+        if !limit.leaves_room(counted.len()) {
+            return Ok(Vec::new());
+        }
+        let seen = self
+            .oldest_waiting(organization_id, counted.len(), waits)
+            .await?;
+        let chosen = limit.admits(&counted, &seen);
+        Ok(chosen.into_iter().cloned().collect())
+    }
+
+    /// Runs that the index shows as waiting, the oldest first, until those that wait are as many as there is room for
+    /// beside so many others; and one that waits for certain, if one is given.
+    async fn oldest_waiting(
+        &self,
+        organization_id: OrganizationId,
+        taken: usize,
+        waits: Option<RunId>,
+    ) -> Result<Vec<Run>> {
+        let waiting = [Standing::Waiting];
+        let room = self.limit().0.saturating_sub(taken);
+        let page = room + READ_AHEAD;
         let mut ids = self.standing(organization_id, &waiting, page, None).await?;
         let mut behind = ids.last().copied().filter(|_| ids.len() == page);
         ids.extend(waits);
-        let mut looked_at = self.readable(organization_id, &ids).await?;
+        let mut seen = self.readable(organization_id, &ids).await?;
         for _ in 1..MOST_READS {
-            let waiting_there = looked_at.iter().filter(|run| run.waits_for_admission());
-            let is_enough = waiting_there.count() + counted.len() >= limit.0;
+            let waiting_there = seen.iter().filter(|run| run.waits_for_admission());
+            let is_enough = waiting_there.count() >= room;
             let Some(last) = behind.filter(|_| !is_enough) else {
                 break;
             };
@@ -241,13 +294,9 @@ impl Store {
                 .standing(organization_id, &waiting, page, Some(last))
                 .await?;
             behind = ids.last().copied().filter(|_| ids.len() == page);
-            looked_at.extend(self.readable(organization_id, &ids).await?);
+            seen.extend(self.readable(organization_id, &ids).await?);
         }
-        let mut admitted = 0;
-        for run in limit.admits(&counted, &looked_at) {
-            admitted += usize::from(self.admit(run, now).await?);
-        }
-        Ok(admitted)
+        Ok(seen)
     }
 
     /// Lets one waiting run into the queue. Answers whether it did: somebody else may have been faster.
@@ -273,33 +322,35 @@ impl Store {
         Ok(true)
     }
 
-    /// The runs that stand in one of these ways, but for one: as the index shows them, if they leave room, and otherwise
-    /// as they themselves say. One that can't be read is none: nobody can work on it.
-    async fn counted(
+    /// The runs that the index shows as standing in one of these ways, but for one.
+    async fn shown(
         &self,
         organization_id: OrganizationId,
         standings: &[Standing],
-        counts: impl Fn(&Run) -> bool,
         but: Option<RunId>,
     ) -> Result<Vec<RunId>> {
-        let limit = self.limit();
         // Twice the limit, because some of those that the index shows may have ended.
+        let most = self.limit().0 * 2;
         let mut shown = self
-            .standing(organization_id, standings, limit.0 * 2, None)
+            .standing(organization_id, standings, most, None)
             .await?;
         shown.retain(|id| Some(*id) != but);
         // One that moves from one standing to another may be seen in both.
         shown.sort_unstable();
         shown.dedup();
-        if limit.leaves_room(shown.len()) {
-            return Ok(shown);
-        }
-        let runs = Box::pin(self.readable(organization_id, &shown)).await?;
-        Ok(runs
-            .iter()
-            .filter(|run| counts(run))
-            .map(|run| run.id)
-            .collect())
+        Ok(shown)
+    }
+
+    /// Which of some runs count, as they themselves say. One that can't be read does not: nobody can work on it.
+    async fn themselves(
+        &self,
+        organization_id: OrganizationId,
+        shown: &[RunId],
+        counts: impl Fn(&Run) -> bool,
+    ) -> Result<Vec<RunId>> {
+        let runs = Box::pin(self.readable(organization_id, shown)).await?;
+        let counted = runs.iter().filter(|run| counts(run));
+        Ok(counted.map(|run| run.id).collect())
     }
 
     /// Those of an organization's runs that can be read.

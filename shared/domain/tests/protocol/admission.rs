@@ -1,5 +1,5 @@
-//! Two or three runs of one organization, of which only so many may have a place in the queue or with a worker: whoever creates
-//! them, workers, the dispatcher, the sweeper, and an index that lags. Who is counted and who is let in is the real
+//! Two to four runs of one organization, of which only so many may have a place in the queue or with a worker: whoever
+//! creates them, workers, the dispatcher, the sweeper, and an index that lags. Who is counted and who is let in is the real
 //! [`domain::admission`], and what changes a run is the real [`Run::apply`]; around them, one read or write at a time, is
 //! what `store::admission` and its callers do.
 //!
@@ -9,6 +9,7 @@
 //!   what was claimed while the index had not shown the others yet;
 //! - nobody is let in before an older one that could be seen waiting;
 //! - where no process dies and no message is lost, nobody ever waits for the sweeper while there is room;
+//! - whatever dies or is lost, while there is room for one that waits the next sweep looks;
 //! - whatever dies or is lost, every run is let in at last and ends.
 
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ use domain::{OrganizationId, RunId, Timestamp, WorkflowId};
 
 use crate::explorer::{Broken, Model, Steps};
 
-const RUNS: usize = 3;
+const RUNS: usize = 4;
 /// How many workers may be about to claim at once, and how many may be about to let somebody in.
 const AT_ONCE: usize = 2;
 /// How many messages the queue may lose.
@@ -42,6 +43,8 @@ pub(crate) struct Admission {
     pub(crate) faults: bool,
     /// How many workers there are.
     pub(crate) workers: usize,
+    /// Whether it begins when as many as may be in work have just ended, which nobody has heard yet, and the others wait.
+    pub(crate) have_just_ended: bool,
     pub(crate) flaw: Option<Flaw>,
 }
 
@@ -50,6 +53,10 @@ pub(crate) struct Admission {
 pub(crate) enum Flaw {
     /// What the index shows is believed also where it leaves no room.
     IndexIsBelieved,
+    /// What the index shows is believed also where it leaves no room for any of those that wait.
+    ShownAreBelieved,
+    /// Whoever wants to let one in and finds that somebody else was faster does not look again.
+    SlowerOnesGiveUp,
     /// Whoever writes a run that waits does not look again.
     WritersDoNotLook,
     /// A new run goes into the queue although others wait.
@@ -97,11 +104,17 @@ struct Look {
     about: usize,
     by: By,
     at: LookAt,
+    /// Whether somebody else has let in one of those that it chose.
+    was_slower: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum LookAt {
-    /// It has counted these.
+    /// The index shows these, and room beside them.
+    Shown(u8),
+    /// The same, but there is no room for any of those that wait.
+    ShownInTheWay(u8),
+    /// These have a place, as they say themselves.
     Counted(u8),
     /// It lets these in.
     Admits(u8),
@@ -167,6 +180,7 @@ pub(crate) enum Action {
     End(usize),
     BeginLook(usize, By),
     ReadWaiting,
+    ReadThoseInTheWay,
     Admit(usize),
     LookerDies,
     Sweep(usize),
@@ -309,17 +323,23 @@ impl Model for Admission {
     type Action = Action;
 
     fn first(&self) -> World {
-        let runs = std::array::from_fn(|run| {
-            if run < self.runs {
-                Stage::Absent
-            } else {
-                Stage::Settled
-            }
-        });
+        let stands = |among_the_first, among_the_others| {
+            std::array::from_fn(|run| match run {
+                _ if run >= self.runs => Stage::Settled,
+                _ if !self.have_just_ended => Stage::Absent,
+                _ if run < self.limit => among_the_first,
+                _ => among_the_others,
+            })
+        };
+        let runs = stands(Stage::Ended, Stage::Waiting);
         World {
             runs,
-            shown: runs,
-            due: [0; RUNS],
+            shown: stands(Stage::InWork, Stage::Waiting),
+            due: runs.map(|stage| match stage {
+                Stage::Ended => SOON,
+                Stage::Waiting => LATER,
+                _ => 0,
+            }),
             messages: 0,
             creating: [None; RUNS],
             to_look: [None; RUNS],
@@ -381,6 +401,14 @@ impl Admission {
         let taken = world.with_place().count_ones() as usize;
         if !self.faults && waits && self.limit().leaves_room(taken) {
             steps.push((Action::Tick, Err(Broken(WAITS_FOR_THE_SWEEPER))));
+            return;
+        }
+        let leads_to_a_look = |run| {
+            matches!(world.runs[run], Stage::Waiting | Stage::Ended) && world.due[run] <= SOON
+        };
+        let is_looked_at = (0..RUNS).any(leads_to_a_look);
+        if waits && self.limit().leaves_room(taken) && !is_looked_at {
+            steps.push((Action::Tick, Err(Broken(WAITS_FOR_LONG))));
             return;
         }
         let mut next = *world;
@@ -478,8 +506,10 @@ impl Admission {
                 }
                 let mut next = *world;
                 let may_work = self.has(Flaw::ClaimsAreNotCounted) || {
-                    let counted = self.counted(world, &[Stage::InWork], Run::is_in_work, None);
-                    self.limit().leaves_room(counted.count_ones() as usize)
+                    let shown = bits(|run| world.shows(run, &[Stage::InWork]));
+                    self.leaves_room(shown)
+                        || (!self.has(Flaw::IndexIsBelieved)
+                            && self.leaves_room(shown & world.in_work()))
                 };
                 next.claims[slot] = Some(Claim {
                     run,
@@ -531,22 +561,6 @@ impl Admission {
         Ok(world)
     }
 
-    /// As `store` counts: what the index shows is believed if it leaves room.
-    fn counted(
-        &self,
-        world: &World,
-        stages: &[Stage],
-        counts: fn(&Run) -> bool,
-        but: Option<usize>,
-    ) -> u8 {
-        let shown = bits(|run| world.shows(run, stages) && Some(run) != but);
-        if self.limit().leaves_room(shown.count_ones() as usize) || self.has(Flaw::IndexIsBelieved)
-        {
-            return shown;
-        }
-        bits(|run| has(shown, run) && known(run, world.runs[run], counts))
-    }
-
     fn looks(&self, world: &World, steps: &mut Steps<Self>) {
         for run in 0..RUNS {
             if let Some(written) = world.to_look[run] {
@@ -595,18 +609,35 @@ impl Admission {
                 steps.push((Action::LookerDies, Ok(dead)));
             }
             match look.at {
-                LookAt::Counted(counted) => {
+                LookAt::Shown(counted) | LookAt::Counted(counted) => {
                     let next = self.read_waiting(world, slot, look, counted);
                     steps.push((Action::ReadWaiting, next));
                 }
+                LookAt::ShownInTheWay(shown) => {
+                    let mut next = *world;
+                    next.looks[slot] = Some(Look {
+                        at: self.count_themselves(world, shown),
+                        ..look
+                    });
+                    steps.push((Action::ReadThoseInTheWay, Ok(next)));
+                }
                 LookAt::Admits(chosen) => {
                     let Some(run) = (0..RUNS).find(|run| has(chosen, *run)) else {
-                        steps.push((Action::Admit(look.about), Ok(ended_look(world, slot, look))));
+                        // Who was faster may not have seen all the room that there is.
+                        let next = if look.was_slower && !self.has(Flaw::SlowerOnesGiveUp) {
+                            let mut next = *world;
+                            next.looks[slot] = Some(self.count(world, look.about, look.by));
+                            next
+                        } else {
+                            ended_look(world, slot, look)
+                        };
+                        steps.push((Action::Admit(look.about), Ok(next)));
                         continue;
                     };
                     let mut next = *world;
                     next.looks[slot] = Some(Look {
                         at: LookAt::Admits(chosen & !bit(run)),
+                        was_slower: look.was_slower || next.runs[run] != Stage::Waiting,
                         ..look
                     });
                     if next.runs[run] == Stage::Waiting {
@@ -629,20 +660,41 @@ impl Admission {
         let Some(slot) = world.looks.iter().position(Option::is_none) else {
             return;
         };
-        let ended = (by == By::Concluder).then_some(about);
-        let counted = self.counted(world, &WITH_PLACE, Run::has_place, ended);
         let mut next = *world;
-        let is_full = !self.limit().leaves_room(counted.count_ones() as usize);
-        next.looks[slot] = Some(Look {
+        next.looks[slot] = Some(self.count(world, about, by));
+        steps.push((Action::BeginLook(about, by), Ok(next)));
+    }
+
+    /// As `store` counts: what the index shows is believed if it leaves room.
+    fn count(&self, world: &World, about: usize, by: By) -> Look {
+        let has_ended = |run| by == By::Concluder && about == run;
+        let shown = bits(|run| world.shows(run, &WITH_PLACE) && !has_ended(run));
+        let at = if self.leaves_room(shown) {
+            LookAt::Shown(shown)
+        } else if self.has(Flaw::IndexIsBelieved) {
+            LookAt::Admits(0)
+        } else {
+            self.count_themselves(world, shown)
+        };
+        Look {
             about,
             by,
-            at: if is_full {
-                LookAt::Admits(0)
-            } else {
-                LookAt::Counted(counted)
-            },
-        });
-        steps.push((Action::BeginLook(about, by), Ok(next)));
+            at,
+            was_slower: false,
+        }
+    }
+
+    fn count_themselves(&self, world: &World, shown: u8) -> LookAt {
+        let counted = shown & world.with_place();
+        if self.leaves_room(counted) {
+            LookAt::Counted(counted)
+        } else {
+            LookAt::Admits(0)
+        }
+    }
+
+    fn leaves_room(&self, counted: u8) -> bool {
+        self.limit().leaves_room(counted.count_ones() as usize)
     }
 
     fn read_waiting(
@@ -669,8 +721,16 @@ impl Admission {
             return Err(Broken(OUT_OF_ORDER));
         }
         let mut next = *world;
+        let waits = seen.iter().any(Run::waits_for_admission);
         next.looks[slot] = Some(Look {
-            at: LookAt::Admits(chosen),
+            at: match look.at {
+                LookAt::Shown(shown)
+                    if chosen == 0 && waits && !self.has(Flaw::ShownAreBelieved) =>
+                {
+                    LookAt::ShownInTheWay(shown)
+                }
+                _ => LookAt::Admits(chosen),
+            },
             ..look
         });
         Ok(next)
@@ -741,5 +801,7 @@ fn ended_look(world: &World, slot: usize, look: Look) -> World {
 pub(crate) const TOO_MANY: &str =
     "a run is claimed although as many as may be are seen to be in work";
 pub(crate) const OUT_OF_ORDER: &str = "a run is let in before an older one that waits";
+pub(crate) const WAITS_FOR_LONG: &str =
+    "a run waits although there is room, and nobody looks within a minute";
 pub(crate) const WAITS_FOR_THE_SWEEPER: &str =
     "a run waits for the sweeper although there is room and nothing went wrong";

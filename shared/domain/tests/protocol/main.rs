@@ -29,7 +29,7 @@ mod explorer;
 mod stored;
 mod world;
 
-use admission::{Admission, OUT_OF_ORDER, TOO_MANY, WAITS_FOR_THE_SWEEPER};
+use admission::{Admission, OUT_OF_ORDER, TOO_MANY, WAITS_FOR_LONG, WAITS_FOR_THE_SWEEPER};
 use explorer::{ENDLESS, Explored, explore};
 use stored::{Code, Place};
 use world::{ENDED_EARLY, Flaw, Protocol};
@@ -284,6 +284,7 @@ const ADMISSION: Admission = Admission {
     lags: false,
     faults: false,
     workers: 1,
+    have_just_ended: false,
     flaw: None,
 };
 
@@ -292,6 +293,15 @@ const LAGGING: Admission = Admission {
     runs: 2,
     lags: true,
     workers: 2,
+    ..ADMISSION
+};
+
+/// Two ends that the index does not show yet, and two runs that wait.
+const ENDED_AT_ONCE: Admission = Admission {
+    runs: 4,
+    limit: 2,
+    lags: true,
+    have_just_ended: true,
     ..ADMISSION
 };
 
@@ -360,6 +370,29 @@ fn if_the_index_is_believed_where_it_leaves_no_room_a_run_waits_for_the_sweeper(
 }
 
 #[test]
+fn ends_that_the_index_does_not_show_yet_leave_no_place_unused() {
+    assert!(most_in_work(ENDED_AT_ONCE) >= 2);
+}
+
+#[test]
+fn if_those_shown_are_believed_where_they_leave_no_room_for_who_waits_a_place_stays_unused() {
+    let flaw = admission::Flaw::ShownAreBelieved;
+    admission_breaks(ENDED_AT_ONCE, flaw, WAITS_FOR_THE_SWEEPER);
+    // And whoever waits may be looked at an hour later.
+    let faulty = Admission {
+        faults: true,
+        ..ENDED_AT_ONCE
+    };
+    admission_breaks(faulty, flaw, WAITS_FOR_LONG);
+}
+
+#[test]
+fn if_who_was_slower_does_not_look_again_a_place_stays_unused() {
+    let flaw = admission::Flaw::SlowerOnesGiveUp;
+    admission_breaks(ENDED_AT_ONCE, flaw, WAITS_FOR_THE_SWEEPER);
+}
+
+#[test]
 fn if_who_writes_a_waiting_run_does_not_look_again_it_waits_for_the_sweeper() {
     let flaw = admission::Flaw::WritersDoNotLook;
     admission_breaks(ADMISSION, flaw, WAITS_FOR_THE_SWEEPER);
@@ -378,10 +411,10 @@ fn if_workers_do_not_count_too_many_are_in_work() {
 }
 
 #[test]
-fn without_a_look_at_those_that_wait_one_can_wait_for_ever() {
+fn without_a_look_at_those_that_wait_one_waits_although_there_is_room() {
     let faulty = Admission {
         faults: true,
         ..ADMISSION
     };
-    admission_breaks(faulty, admission::Flaw::WaitingAreNotSwept, ENDLESS.0);
+    admission_breaks(faulty, admission::Flaw::WaitingAreNotSwept, WAITS_FOR_LONG);
 }
