@@ -6,7 +6,7 @@ use domain::run::{Event, Finish, InputRequest, Policy, Rejected, Run};
 use domain::{InputRequestId, OrganizationId, Timestamp};
 use serde_json::{Value, json};
 use store::local::early_reads::reading_early;
-use store::{Lease, Transition, fresh_commit, fresh_id, now};
+use store::{Lease, Transition, fresh_id, next_commit, now};
 
 use crate::setting::{Setting, in_seconds, seconds_ago};
 
@@ -40,7 +40,7 @@ async fn a_commit_whose_answer_was_lost_is_found_by_asking_again() {
     let at = now();
     let run = setting.run_created_at(at, Policy::default()).await;
     let run = setting.begun(run, at).await;
-    let (event, commit) = (asked(&run, at), fresh_commit());
+    let (event, commit) = (asked(&run, at), next_commit(&run));
     let store = &setting.store;
     let first = store.transition_as(run.clone(), &event, at, commit).await;
     assert!(matches!(first, Ok(Transition::Committed(_))), "{first:?}");

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::item::encode;
 use crate::secrets::Context;
-use crate::{Result, Store, StoreError, Transition, fresh_commit, keys};
+use crate::{Result, Store, StoreError, Transition, keys, next_commit};
 
 /// After how long an answer that nobody fetched is deleted.
 const KEPT_FOR: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
@@ -39,8 +39,9 @@ impl Store {
         let event = Event::Answered {
             request_id: request,
         };
+        let commit = next_commit(&run);
         // Nothing is encrypted for an answer that can't be taken anyway.
-        if let Err(why) = run.apply(&event, now, fresh_commit()) {
+        if let Err(why) = run.apply(&event, now, commit) {
             return Ok(Transition::Rejected {
                 run: Box::new(run),
                 why,
@@ -63,8 +64,7 @@ impl Store {
         };
         let item = encode(&keys::answer(run.id, request), item)?;
         let beside = vec![self.putting(item)?];
-        self.transition_with(run, &event, now, fresh_commit(), beside)
-            .await
+        self.transition_with(run, &event, now, commit, beside).await
     }
 
     /// Takes the answer to a question: reads it and deletes it.

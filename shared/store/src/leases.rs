@@ -8,7 +8,7 @@ use domain::{RunId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::item::{decode, encode, number};
-use crate::{Result, Store, StoreError, Transition, fresh_commit, keys};
+use crate::{Result, Store, StoreError, Transition, keys, next_commit};
 
 /// What the item of a lease that was ended says, in milliseconds: long ago.
 const ENDED_MILLIS: i64 = 0;
@@ -98,7 +98,8 @@ impl Store {
             .expression_attribute_values(":attempt", number(attempt))
             .expression_attribute_values(":now", number(now.as_millis()));
         let event = Event::LeaseExpired { attempt };
-        self.transition_with(run, &event, now, fresh_commit(), vec![ended])
+        let commit = next_commit(&run);
+        self.transition_with(run, &event, now, commit, vec![ended])
             .await
     }
 

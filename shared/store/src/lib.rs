@@ -38,7 +38,7 @@ pub use api_keys::{
     ApiKey, ApiKeyText, CreatedApiKey, DeletedApiKey, MOST_API_KEYS, NewApiKey, Role,
 };
 pub use artifacts::{Artifact, ArtifactBody, NewArtifact, PresignedUrl};
-pub use clock::{fresh_commit, fresh_id, fresh_random, now};
+pub use clock::{fresh_commit, fresh_id, fresh_random, next_commit, now};
 pub use connection::{Connection, Store};
 pub use deliveries::{Attempt, Delivery, DeliveryKey, DeliveryStatus};
 pub use due::{DUE_SHARDS, DueItem, DueMark, DuePage};

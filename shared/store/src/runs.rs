@@ -14,7 +14,7 @@ use crate::error::updated_or_not;
 use crate::item::{Item, Put, encode, number};
 use crate::run_item::{decode_run, encode_run};
 use crate::transactions::{Transacted, Write};
-use crate::{IdempotencyKey, Replay, Result, Store, StoreError, fresh_commit, keys, measures};
+use crate::{IdempotencyKey, Replay, Result, Store, StoreError, keys, measures, next_commit};
 
 /// What became of a commit.
 #[derive(Debug)]
@@ -335,11 +335,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; whether the transition was committed is then unknown, and asking again is safe.
     pub async fn transition(&self, run: Run, event: &Event, now: Timestamp) -> Result<Transition> {
-        self.transition_as(run, event, now, fresh_commit()).await
+        let commit = next_commit(&run);
+        self.transition_as(run, event, now, commit).await
     }
 
-    /// The same, for a caller that asks again where it got no answer: with the same commit id each time. If an earlier
-    /// try got through after all, that is found, and the event is not applied a second time.
+    /// The same, for a caller that asks again where it got no answer: with the same commit id each time, of
+    /// [`next_commit`]. If an earlier try got through after all, that is found, and the event is not applied a second time.
     ///
     /// # Errors
     /// [`StoreError`]; whether the transition was committed is then unknown, and asking again is safe.

@@ -11,7 +11,7 @@ use platform::retry::random_fraction;
 use platform::telemetry::metrics::Measurement;
 use platform::upstream::Upstream;
 use serde_json::Value;
-use store::{RunMessage, StoreError, Transition, fresh_commit, now};
+use store::{RunMessage, StoreError, Transition, next_commit, now};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::Worker;
@@ -216,7 +216,7 @@ async fn deadline(possession: &Possession<'_>) {
 async fn commit(worker: &Worker, possession: &Possession<'_>, event: &Event) -> Option<Run> {
     let mut delays = TRY_AGAIN.delays(random_fraction);
     // The same for each try: one whose answer got lost may have been committed.
-    let commit = fresh_commit();
+    let commit = next_commit(&possession.run());
     loop {
         match worker
             .store

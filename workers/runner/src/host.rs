@@ -10,7 +10,7 @@ use engine::{Answer, Host, Interrupted, NewArtifact, Question, Unreached};
 use platform::retry::{Backoff, random_fraction};
 use platform::socks_proxy::Failure;
 use platform::telemetry::metrics::Measurement;
-use store::{StoreError, Transition, fresh_commit, fresh_id, now};
+use store::{StoreError, Transition, fresh_id, next_commit, now};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::Worker;
@@ -46,7 +46,7 @@ impl RunHost<'_> {
     async fn try_to_commit(&self, event: &Event) -> Result<Option<Rejected>, Interrupted> {
         let store = &self.worker.store;
         // The same for each try: one whose answer got lost may have been committed.
-        let commit = fresh_commit();
+        let commit = next_commit(&self.possession.run());
         let transition =
             persist(|| store.transition_as(self.possession.run(), event, now(), commit)).await?;
         let (run, rejected) = match transition {
