@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use platform::configuration::Resources;
 use serde_json::{Value, json};
 
 use crate::cloudformation::template;
@@ -759,6 +760,14 @@ fn every_setting_in_the_template_is_one_that_platform_reads() {
         .filter(|name| !configuration.contains(&format!("\"{name}\"")))
         .collect();
     assert!(unknown.is_empty(), "nobody reads {unknown:?}");
+}
+
+#[test]
+fn the_greatest_limit_of_concurrent_runs_is_the_greatest_that_the_code_takes() {
+    assert_eq!(
+        template()["Parameters"]["ConcurrentRuns"]["MaxValue"],
+        Resources::MOST_CONCURRENT_RUNS
+    );
 }
 
 #[test]

@@ -371,7 +371,8 @@ impl Store {
             .collect())
     }
 
-    /// The oldest runs that stand in one of these ways, at most `most` of each; those behind one, if one is given.
+    /// The oldest runs that stand in one of these ways, at most `most` of each; those behind one, if one is given. One
+    /// answer has so many: the limit is bounded so that it does.
     async fn standing(
         &self,
         organization_id: OrganizationId,
@@ -411,5 +412,41 @@ impl Store {
         });
         let found = futures::future::try_join_all(queries).await?;
         Ok(found.into_iter().flatten().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use platform::configuration::Resources;
+
+    use super::*;
+
+    /// What a query reads at most for one answer.
+    const ANSWER_BYTES: usize = 1024 * 1024;
+
+    #[test]
+    fn twice_the_greatest_limit_is_counted_with_one_query() {
+        let (organization_id, run_id) = (Uuid::nil().into(), Uuid::nil().into());
+        let key = keys::run(run_id);
+        let most = 2 * Resources::MOST_CONCURRENT_RUNS as usize;
+        for standing in WITH_PLACE {
+            let partition = keys::by_status(organization_id, standing);
+            let id = run_id.to_string();
+            let entry = [
+                "pk",
+                &key.pk,
+                "sk",
+                &key.sk,
+                keys::BY_STATUS,
+                &partition,
+                "id",
+                &id,
+            ];
+            let bytes: usize = entry.iter().map(|text| text.len()).sum();
+            assert!(
+                bytes * most <= ANSWER_BYTES,
+                "{bytes} bytes for {standing:?}"
+            );
+        }
     }
 }

@@ -29,6 +29,10 @@ const CONCURRENT_RUNS: &str = "LEGWORK_CONCURRENT_RUNS";
 const DEFAULT_CONCURRENT_RUNS: u32 = 10;
 
 impl Resources {
+    /// The most runs of one organization that may be queued or in work at the same time. Twice as many are counted with one
+    /// query, whose answer has a megabyte at most; with more, what is over the limit would not be seen.
+    pub const MOST_CONCURRENT_RUNS: u32 = 3_000;
+
     /// Reads the names that are set.
     ///
     /// # Errors
@@ -50,7 +54,10 @@ impl Resources {
             webhook_key_id: text(WEBHOOK_KEY_ID),
             concurrent_runs: environment
                 .get(CONCURRENT_RUNS)
-                .map(|_| environment.number(CONCURRENT_RUNS, 1..=10_000, DEFAULT_CONCURRENT_RUNS))
+                .map(|_| {
+                    let possible = 1..=Self::MOST_CONCURRENT_RUNS;
+                    environment.number(CONCURRENT_RUNS, possible, DEFAULT_CONCURRENT_RUNS)
+                })
                 .transpose()?,
         })
     }
@@ -188,15 +195,17 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_of_concurrent_runs_has_a_default_and_is_never_zero() {
+    fn the_limit_of_concurrent_runs_has_a_default_is_never_zero_and_can_be_counted() {
         let read =
             |limit: &str| Resources::read(&Environment::from_iter([(CONCURRENT_RUNS, limit)]));
         assert_eq!(Resources::default().concurrent_runs(), 10);
         assert_eq!(read("3").expect("a limit").concurrent_runs(), 3);
-        let error = read("0").expect_err("nobody could work");
-        assert!(
-            error.to_string().starts_with("LEGWORK_CONCURRENT_RUNS is"),
-            "{error}"
-        );
+        for unusable in ["0", "3001"] {
+            let error = read(unusable).expect_err("nobody could work, or nobody count");
+            assert!(
+                error.to_string().starts_with("LEGWORK_CONCURRENT_RUNS is"),
+                "{error}"
+            );
+        }
     }
 }
