@@ -199,7 +199,7 @@ impl Browser for ScriptedBrowser {
         unscripted("responses")
     }
 
-    async fn response(&mut self, _: Duration) -> Result<ReceivedResponse, Error> {
+    async fn response(&mut self, _: bool, _: Duration) -> Result<ReceivedResponse, Error> {
         unscripted("responses")
     }
 

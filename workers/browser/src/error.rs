@@ -105,6 +105,12 @@ pub enum Error {
         /// What happened.
         reason: String,
     },
+    /// The body of a response can't be had: it broke off, or the browser did not keep it.
+    #[error("the body of the response can't be had: {reason}")]
+    NoBody {
+        /// What happened.
+        reason: String,
+    },
     /// The browser refused a call of this client.
     #[error("{method} was refused: {message}")]
     Protocol {

@@ -53,7 +53,7 @@ pub struct Response {
     target: Arc<Target>,
     session: String,
     request: String,
-    is_redirect: bool,
+    has_body: bool,
     subscription: Subscription,
     _network: Domain,
 }
@@ -159,13 +159,14 @@ impl ResponseWaiter {
                 && self.pattern.status.is_none_or(|wanted| wanted == status)
                 && (self.pattern.method.is_none() || self.pattern.method.as_deref() == method);
             if fits {
+                let headers = headers(&seen["headers"]);
                 return Ok(Response {
                     url: url.to_owned(),
                     status,
-                    headers: headers(&seen["headers"]),
+                    has_body: !is_redirect && has_body(status, method, &headers),
+                    headers,
                     session: event.session.clone(),
                     request: text(&event.params["requestId"]).to_owned(),
-                    is_redirect,
                     target: self.target,
                     subscription: self.subscription,
                     _network: self.network,
@@ -192,22 +193,20 @@ impl ResponseWaiter {
 }
 
 impl Response {
-    /// Waits for the end of the body and gives its bytes. The browser keeps bodies up to some
-    /// megabytes; larger ones are downloads.
+    /// Waits for the end of the body and gives its bytes: none for a redirect, and where HTTP says
+    /// that there are none. The browser keeps bodies up to some megabytes; larger ones are
+    /// downloads.
     ///
     /// # Errors
     ///
-    /// [`Error::Protocol`] if there is no body (a redirect has none) or the browser did not keep
-    /// it, or if it broke off.
+    /// [`Error::NoBody`] if it broke off or the browser did not keep it.
     pub async fn body(&mut self, timeout: Duration) -> Result<Vec<u8>, Error> {
         let deadline = Deadline::after(timeout);
-        let refused = |message: &str| Error::Protocol {
-            method: "Network.getResponseBody".to_owned(),
-            message: message.to_owned(),
-        };
-        if self.is_redirect {
-            return Err(refused("a redirect has no body"));
+        // Chromium calls it broken off where the page does not look at what is not there.
+        if !self.has_body {
+            return Ok(Vec::new());
         }
+        let refused = |reason: String| Error::NoBody { reason };
         let params = json!({"requestId": self.request});
         loop {
             let event = tokio::select! {
@@ -222,10 +221,8 @@ impl Response {
             match event.method.as_str() {
                 "Network.loadingFinished" => break,
                 "Network.loadingFailed" => {
-                    return Err(refused(&format!(
-                        "the body broke off: {}",
-                        text(&event.params["errorText"])
-                    )));
+                    let why = text(&event.params["errorText"]);
+                    return Err(refused(format!("it broke off ({why})")));
                 }
                 _ => {}
             }
@@ -234,12 +231,16 @@ impl Response {
             .target
             .connection
             .call(&self.session, "Network.getResponseBody", params, deadline)
-            .await?;
+            .await
+            .map_err(|error| match error {
+                Error::Protocol { message, .. } => refused(message),
+                error => error,
+            })?;
         let body = text(&answer["body"]);
         if answer["base64Encoded"].as_bool() == Some(true) {
             return STANDARD
                 .decode(body)
-                .map_err(|error| refused(&error.to_string()));
+                .map_err(|error| refused(error.to_string()));
         }
         Ok(body.as_bytes().to_vec())
     }
@@ -266,6 +267,14 @@ fn answer<'a>(
             None
         }
     }
+}
+
+/// Whether a response has a body, as far as its head says.
+fn has_body(status: u16, method: Option<&str>, headers: &[(String, String)]) -> bool {
+    let is_empty = |(name, value): &(String, String)| {
+        name.eq_ignore_ascii_case("content-length") && value.trim() == "0"
+    };
+    !matches!(status, 204 | 205 | 304) && method != Some("HEAD") && !headers.iter().any(is_empty)
 }
 
 fn headers(headers: &Value) -> Vec<(String, String)> {

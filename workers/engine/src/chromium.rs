@@ -261,7 +261,11 @@ impl Browser for Chromium {
         Ok(())
     }
 
-    async fn response(&mut self, timeout: Duration) -> Result<ReceivedResponse, Error> {
+    async fn response(
+        &mut self,
+        wants_body: bool,
+        timeout: Duration,
+    ) -> Result<ReceivedResponse, Error> {
         let Some(waiter) = self.expected.take() else {
             return Err(Error::Script {
                 message: "no response was expected".to_owned(),
@@ -270,11 +274,11 @@ impl Browser for Chromium {
         let began = Instant::now();
         let mut response = waiter.wait(timeout).await?;
         let left = timeout.saturating_sub(began.elapsed());
-        let body = match response.body(left).await {
-            Ok(body) => body,
-            // A redirect and many an answer to a POST have none.
-            Err(Error::Protocol { .. }) => Vec::new(),
-            Err(error) => return Err(error),
+        let body = if wants_body {
+            response.body(left).await?
+        } else {
+            // A stream has none for as long as it lasts.
+            Vec::new()
         };
         Ok(ReceivedResponse {
             url: response.url,
@@ -404,5 +408,9 @@ impl Browser for Chromium {
         }
         // No site can close the last tab, but a browser that is told to end closes them all before it does.
         Err(Error::Closed)
+    }
+
+    async fn gone(&mut self) -> Error {
+        self.page.gone().await
     }
 }

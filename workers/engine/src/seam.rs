@@ -117,8 +117,12 @@ pub trait Browser: Send {
     ) -> Result<Value, Error>;
     /// Notes from here on the response that [`Browser::response`] waits for.
     async fn expect_response(&mut self, pattern: ResponsePattern) -> Result<(), Error>;
-    /// Waits for the response that was expected last.
-    async fn response(&mut self, timeout: Duration) -> Result<ReceivedResponse, Error>;
+    /// Waits for the response that was expected last, and for its whole body if that is wanted.
+    async fn response(
+        &mut self,
+        wants_body: bool,
+        timeout: Duration,
+    ) -> Result<ReceivedResponse, Error>;
     /// Clicks an element and waits for the whole file that this downloads.
     async fn download(&mut self, click: &Locator, timeout: Duration) -> Result<Download, Error>;
     /// Goes to a URL and waits for the whole file that this downloads.
@@ -146,6 +150,10 @@ pub trait Browser: Send {
     /// Goes on in the last tab that is still there, if the present one was closed; [`Error::Closed`] if none is.
     async fn leave_closed_tab(&mut self) -> Result<(), Error> {
         Ok(())
+    }
+    /// Waits until the present tab has crashed or the browser has gone, and says which.
+    async fn gone(&mut self) -> Error {
+        std::future::pending().await
     }
 }
 
@@ -187,6 +195,6 @@ pub struct ReceivedResponse {
     pub url: String,
     /// Its HTTP status.
     pub status: u16,
-    /// Its body; nothing if there is none.
+    /// Its body; nothing if there is none, or if it was not wanted.
     pub body: Vec<u8>,
 }

@@ -370,7 +370,12 @@ impl Execution<'_> {
                 .transpose()?
                 .and_then(|status| u16::try_from(status).ok()),
         };
-        let failed = |error: Error| Fault::from_browser(&error, FailureCode::AssertionFailed);
+        let failed = |error: Error| match error {
+            Error::NoBody { .. } => {
+                Fault::passing(FailureCode::ExtractionFailed, error.to_string())
+            }
+            error => Fault::from_browser(&error, FailureCode::AssertionFailed),
+        };
         self.note.awaited = Some(pattern.to_string());
         self.browser
             .expect_response(pattern)
@@ -378,7 +383,8 @@ impl Execution<'_> {
             .map_err(failed)?;
         Box::pin(self.execute_steps(position, during)).await?;
         self.position = Some(position.to_owned());
-        let response = self.browser.response(timeout).await.map_err(failed)?;
+        let response = self.browser.response(variable.is_some(), timeout).await;
+        let response = response.map_err(failed)?;
         let at = without_query(&response.url).unwrap_or_default();
         self.note.found = Some(format!("{} from {at}", response.status));
         let Some(variable) = variable else {

@@ -102,6 +102,41 @@ async fn a_response_is_waited_for_with_its_status_headers_and_body() {
 }
 
 #[tokio::test]
+async fn a_response_without_a_body_has_an_empty_one_and_one_that_broke_off_has_none() {
+    let stage = Stage::at(&[
+        ("/", "<p>Here</p>"),
+        ("/empty", "HTTP 200 OK\n\n"),
+        ("/text", "text"),
+        ("/moved", "HTTP 302 Found\nLocation: /text?moved\n\nmoved"),
+        ("/cut", "HTTP 200 OK\nContent-Length: 100\n\nbegun"),
+    ])
+    .await;
+    for (request, body) in [
+        ("'/nothing'", Some("")),
+        ("'/empty'", Some("")),
+        ("'/text', {method: 'HEAD'}", Some("")),
+        ("'/moved'", Some("")),
+        ("'/text'", Some("text")),
+        ("'/cut'", None),
+    ] {
+        let path = request.split('\'').nth(1).unwrap();
+        let pattern = ResponsePattern::from(UrlPattern::glob(format!("*{path}")));
+        let waiter = stage.page.expect_response(pattern).unwrap();
+        // The page itself reads none of them.
+        let script = format!("void fetch({request})");
+        stage.page.evaluate(&script, PATIENCE).await.unwrap();
+        let mut response = waiter.wait(PATIENCE).await.unwrap();
+        match (response.body(PATIENCE).await, body) {
+            (Ok(bytes), Some(body)) => assert_eq!(bytes, body.as_bytes(), "{request}"),
+            (Err(Error::NoBody { reason }), None) => {
+                assert!(reason.contains("broke off"), "{reason}")
+            }
+            (other, _) => panic!("{request}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_response_that_does_not_come_is_a_timeout_that_lists_what_came() {
     let html = r#"<button onclick="fetch('/api?token=secret')">Save</button>"#;
     let stage = Stage::at(&[("/", html), ("/api", "HTTP 500 Oh No\n\nbroken")]).await;

@@ -13,9 +13,12 @@ pub(crate) type Answer = fn(path: &str) -> Option<Page>;
 pub(crate) struct Page {
     pub(crate) content_type: &'static str,
     pub(crate) body: String,
-    /// Further header lines, each with its end.
+    /// Further header lines, each with its end. `Transfer-Encoding: chunked` leaves it to the body to say where it ends.
     pub(crate) headers: &'static str,
 }
+
+/// What a stream's `content_type` is: it has no length, and never ends.
+pub(crate) const STREAM: &str = "text/event-stream";
 
 /// A page of HTML.
 pub(crate) fn html(body: &str) -> Page {
@@ -71,13 +74,19 @@ async fn serve(mut stream: TcpStream, answer: Answer) -> std::io::Result<()> {
         Some(page) => ("200 OK", page),
         None => ("404 Not Found", html("nothing here")),
     };
+    let length = match page.content_type {
+        STREAM => String::new(),
+        _ if page.headers.contains("Transfer-Encoding") => String::new(),
+        _ => format!("Content-Length: {}\r\n", page.body.len()),
+    };
     let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: {}\r\nContent-Length: {}\r\n{}Connection: close\r\n\r\n",
-        page.content_type,
-        page.body.len(),
-        page.headers,
+        "HTTP/1.1 {status}\r\nContent-Type: {}\r\n{length}{}Connection: close\r\n\r\n",
+        page.content_type, page.headers,
     );
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(page.body.as_bytes()).await?;
+    if page.content_type == STREAM {
+        std::future::pending::<()>().await;
+    }
     stream.shutdown().await
 }

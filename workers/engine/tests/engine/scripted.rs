@@ -299,7 +299,7 @@ impl Browser for ScriptedBrowser {
         self.call(format!("expect {pattern}"))
     }
 
-    async fn response(&mut self, _: Duration) -> Result<ReceivedResponse, Error> {
+    async fn response(&mut self, _: bool, _: Duration) -> Result<ReceivedResponse, Error> {
         self.call("response".to_owned())?;
         Ok(ReceivedResponse {
             url: self.url.clone(),

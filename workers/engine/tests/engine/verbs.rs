@@ -6,7 +6,7 @@ use domain::definition::{Definition, Secret, time_zones};
 use engine::{Answer, Chromium, Inputs, Outcome, execute};
 use serde_json::{Value, json};
 
-use crate::pages::{Page, Site, html};
+use crate::pages::{Page, STREAM, Site, html};
 use crate::scripted::{RecordingHost, Story};
 
 /// Runs a workflow on a site, with `input.url` for where it is, and gives its outcome and what was stored.
@@ -338,6 +338,52 @@ async fn pages_are_read_by_number_by_scrolling_and_by_loading_more() {
         schema["items"]["properties"]["day"],
         json!({"type": ["string", "null"], "format": "date"})
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_a_whole_body_of_a_response_is_kept_and_none_is_awaited_that_nobody_wants() {
+    let site = Site::start(|path| match path {
+        "/" => Some(html(
+            "<button id=cut onclick='fetch(\"/cut\").then((r) => r.text())'>Cut</button>
+             <button id=empty onclick='fetch(\"/empty\")'>Empty</button>
+             <button id=stream onclick='new EventSource(\"/stream\")'>Stream</button>",
+        )),
+        "/cut" => Some(Page {
+            headers: "Transfer-Encoding: chunked\r\n",
+            body: "5\r\n[1, 2\r\n".to_owned(),
+            content_type: "application/json",
+        }),
+        "/empty" => Some(Page {
+            headers: "",
+            body: String::new(),
+            content_type: "application/json",
+        }),
+        "/stream" => Some(Page {
+            headers: "",
+            body: "data: 1\n\n".to_owned(),
+            content_type: STREAM,
+        }),
+        _ => None,
+    })
+    .await;
+    let steps = r##"
+      - waitFor: { response: { url: "*/cut" }, during: [{ click: "#cut" }], as: cut }
+        onError: { as: failed }
+      - waitFor: { response: { url: "*/empty" }, during: [{ click: "#empty" }], as: empty }
+      - waitFor: { response: { url: "*/stream", status: 200 }, during: [{ click: "#stream" }] }
+        timeout: 5s
+"##;
+    let (output, _) = output(
+        &site,
+        steps,
+        "{ failed: '{{ failed }}', empty: '{{ empty.body }}', cut: '{{ cut is defined }}' }",
+    )
+    .await;
+    assert_eq!(output["failed"]["code"], "EXTRACTION_FAILED", "{output}");
+    let said = output["failed"]["message"].as_str().unwrap_or_default();
+    assert!(said.contains("it broke off"), "{said}");
+    assert_eq!(output["cut"], false);
+    assert_eq!(output["empty"], "");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
