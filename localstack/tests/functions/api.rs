@@ -12,6 +12,7 @@ use localstack::fixture::Fixture;
 use platform::addresses::AllowAddresses;
 use platform::configuration::{Environment, Limits, Resources};
 use serde_json::{Value, json};
+use store::local::early_reads::reading_early;
 use store::{Queue, Role, Store, Transition, fresh_id, now};
 use tower::ServiceExt;
 
@@ -35,6 +36,10 @@ pub(crate) const NO_LIMITS: Limits = Limits {
     requests_per_second: 100_000,
     runs_per_second: 100_000,
 };
+
+fn router_on(store: Store) -> axum::Router {
+    router(Api::new(store, AllowAddresses::PublicOnly, NO_LIMITS))
+}
 
 /// A client of the API, and what only a test may see of it.
 #[derive(Clone)]
@@ -62,16 +67,19 @@ impl Caller {
         let key = default_keys::renew(&store, organization_id, "user", Role::Admin)
             .await
             .expect("a key");
-        let router = router(Api::new(
-            store.clone(),
-            AllowAddresses::PublicOnly,
-            NO_LIMITS,
-        ));
         Self {
-            router,
+            router: router_on(store.clone()),
             store,
             organization_id,
             key,
+        }
+    }
+
+    /// The same caller, of an API that has this store.
+    pub(crate) fn asking(&self, store: Store) -> Self {
+        Self {
+            router: router_on(store),
+            ..self.clone()
         }
     }
 
@@ -405,6 +413,26 @@ async fn the_same_idempotency_key_makes_one_run_also_at_the_same_moment_and_anot
     assert_ne!(
         caller.keyed("other", &body).await.body["id"],
         again.body["id"]
+    );
+}
+
+#[tokio::test]
+async fn a_repetition_that_is_too_early_to_see_its_run_is_told_to_come_again() {
+    let caller = Caller::start().await;
+    let workflow = caller.workflow().await;
+    let body = json!({ "workflowId": workflow, "input": { "month": "2026-11" } });
+    let created = caller.keyed("k", &body).await;
+    let early = caller.asking(reading_early(&caller.store, "RUN"));
+    let answer = early.keyed("k", &body).await;
+    assert_eq!(
+        (answer.status, &answer.body["code"]),
+        (503, &json!("unavailable"))
+    );
+    assert_eq!(answer.headers["retry-after"], "1");
+    let answer = early.keyed("k", &body).await;
+    assert_eq!(
+        (answer.status, &answer.body["id"]),
+        (201, &created.body["id"])
     );
 }
 
