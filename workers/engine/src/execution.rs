@@ -115,6 +115,7 @@ pub async fn execute(
         note: Note::default(),
         is_over: false,
         skipped: Vec::new(),
+        final_states_ended: 0,
         state_began: None,
         state_timings: Vec::new(),
         awaiting_user: Duration::ZERO,
@@ -175,6 +176,8 @@ pub(crate) struct Execution<'e> {
     pub(crate) is_over: bool,
     /// The states that were skipped since the last one that was entered.
     skipped: Vec<SkippedState>,
+    /// How many of the final states have ended, in whatever way: a run that is cut does the others.
+    final_states_ended: usize,
     /// When the present state began.
     state_began: Option<Instant>,
     state_timings: Vec<(String, Duration)>,
@@ -306,7 +309,8 @@ impl Execution<'_> {
         mut outcome: Outcome,
     ) -> Result<Outcome, Interrupted> {
         let browser_ended = matches!(&outcome, Outcome::Failed(failure) if failure.code == FailureCode::BrowserCrashed);
-        for state in definition.states.iter().filter(|state| state.is_final) {
+        let final_states = definition.states.iter().filter(|state| state.is_final);
+        for state in final_states.skip(self.final_states_ended) {
             if browser_ended {
                 self.skip_state(&state.name, "the browser has gone");
                 continue;
@@ -316,7 +320,9 @@ impl Execution<'_> {
             self.frame = None;
             // What is wrong with it, the state's own steps say.
             let _ = self.browser.leave_closed_tab().await;
-            let ended = match self.execute_state(state).await {
+            let ended = self.execute_state(state).await;
+            self.final_states_ended += 1;
+            let ended = match ended {
                 Ok(()) => continue,
                 Err(stop) => self.outcome(Err(stop)).await?,
             };

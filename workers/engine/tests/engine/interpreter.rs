@@ -278,6 +278,34 @@ async fn fails_and_cleans_up(cut: Cut, code: FailureCode) {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_a_final_state_has_done_is_not_done_again_when_the_run_is_cut_in_a_later_one() {
+    let yaml = "name: T
+states:
+  - { name: working, steps: [{ click: work }] }
+  - { name: paying, finally: true, steps: [{ click: pay }] }
+  - { name: failing, finally: true, steps: [{ click: fail }, { fail: { code: NO, message: no } }] }
+  - { name: signing_out, finally: true, steps: [{ click: out }, { waitFor: { time: 1h } }] }
+  - { name: telling, finally: true, steps: [{ click: tell }] }
+";
+    for cut in [Cut::Canceled, Cut::Stopped, Cut::DeadlineExceeded] {
+        let mut stage = Stage::new();
+        let over = async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            cut
+        };
+        // How such a run ends, other tests say.
+        let _ = stage.run_until(yaml, over).await;
+        let lines = stage.story.lines();
+        let clicks = ["work", "pay", "fail", "out", "tell"].map(|css| {
+            let click = format!("click {}", browser::Locator::css(css));
+            lines.iter().filter(|line| **line == click).count()
+        });
+        // The one that was cut is begun again; it lasts until there is no time left.
+        assert_eq!(clicks, [1, 1, 1, 2, 0], "{lines:?}");
+    }
+}
+
 #[tokio::test]
 async fn loops_that_wait_for_nothing_are_cut_all_the_same() {
     let mut step = "set: { sum: '{{ a ~ b }}' }".to_owned();
