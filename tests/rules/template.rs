@@ -591,6 +591,14 @@ fn the_api_answers_before_its_function_is_ended_and_before_the_gateway_gives_up(
 }
 
 #[test]
+fn a_sweep_ends_by_itself_before_its_function_is_ended() {
+    let function = &resources("AWS::Serverless::Function")["SweeperFunction"];
+    let seconds = function["Timeout"].as_u64().expect("a time-out");
+    let function = Duration::from_secs(seconds);
+    assert!(sweeper::ENDS_WITHIN < function, "{function:?}");
+}
+
+#[test]
 fn every_function_is_a_package_and_every_package_of_functions_is_one() {
     let code = |function: &Value| {
         function["CodeUri"]

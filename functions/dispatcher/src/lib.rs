@@ -10,6 +10,7 @@ mod job_runs;
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use domain::run::Run;
+use platform::telemetry::metrics::Measurement;
 use store::{JustNow, Result, Store, now};
 
 use change::Change;
@@ -17,21 +18,29 @@ use change::Change;
 pub use fan_out::fan_out;
 pub use job_runs::{LOOK_AGAIN_AFTER, reconcile_job_run};
 
-/// Handles a batch of stream records in their order. It stops at the first one that fails and answers with its
-/// sequence number: Lambda comes back with that one and all after it, cuts the batch in two, and at last puts what
-/// fails for good into the failure queue, so that one unreadable record can't hold up its shard for ever.
+/// Handles a batch of stream records in their order. It stops at the first one that AWS did not answer for, and answers
+/// with its sequence number: Lambda comes back with that one and all after it, cuts the batch in two, and at last puts
+/// what fails for an hour into the failure queue.
+///
+/// What would fail again is passed over, since all that is behind it in its shard, whosever it is, would wait for that
+/// in vain. The sweeper owns it: every run and job run that is open, or has ended and owes anything, is due.
 pub async fn handle(store: &Store, event: Event) -> DynamoDbEventResponse {
     let mut answer = DynamoDbEventResponse::default();
     for record in event.records {
         // Without a sequence number, Lambda can only be told that all of the batch failed, by an empty one.
         let sequence_number = record.change.sequence_number.clone().unwrap_or_default();
-        if let Err(error) = handle_record(store, record).await {
+        let Err(error) = handle_record(store, record).await else {
+            continue;
+        };
+        if error.is_transient() {
             tracing::error!(sequence_number, %error, "A change could not be dispatched");
             let mut failure = DynamoDbBatchItemFailure::default();
             failure.item_identifier = Some(sequence_number);
             answer.batch_item_failures.push(failure);
             break;
         }
+        tracing::error!(sequence_number, %error, "A change was passed over that can't be dispatched");
+        Measurement::count("ChangesPassedOver", 1).emit();
     }
     answer
 }

@@ -64,6 +64,8 @@ pub struct Report {
     pub deliveries_enqueued: u32,
     /// What could not be dealt with; the log says what and why.
     pub failed: u32,
+    /// How many of those were set aside, since they will fail again: each is tried later and later.
+    pub set_aside: u32,
     /// What there was no time for, at least: what is behind it was not counted.
     pub left_over: u32,
 }
@@ -102,6 +104,7 @@ impl Report {
             job_runs_reconciled: self.job_runs_reconciled + other.job_runs_reconciled,
             deliveries_enqueued: self.deliveries_enqueued + other.deliveries_enqueued,
             failed: self.failed + other.failed,
+            set_aside: self.set_aside + other.set_aside,
             left_over: self.left_over + other.left_over,
         }
     }
@@ -119,6 +122,7 @@ impl Report {
             .and_count("SweptJobRuns", self.job_runs_reconciled.into())
             .and_count("SweptDeliveriesEnqueued", self.deliveries_enqueued.into())
             .and_count("SweepFailures", self.failed.into())
+            .and_count("SweepSetAside", self.set_aside.into())
             .and_count("SweepLeftOver", self.left_over.into())
     }
 }

@@ -1,6 +1,9 @@
 use domain::run::{Event, Finish, Policy};
 use domain::webhook::EventType;
+use domain::{JobRunId, OrganizationId};
 use serde_json::{Value, json};
+use store::local::elsewhere::sent_elsewhere;
+use store::{fresh_id, now};
 
 use crate::setting::{Setting, in_seconds, seconds_ago};
 
@@ -256,19 +259,55 @@ async fn a_run_that_goes_on_tells_only_of_its_last_change() {
 }
 
 #[tokio::test]
-async fn a_record_that_cannot_be_read_is_named_and_stops_the_batch() {
-    let setting = Setting::start().await;
-    setting
+async fn what_can_not_be_dispatched_is_passed_over_and_holds_up_nobody_behind_it() {
+    let mut setting = Setting::start().await;
+    let (damaged, _) = setting
         .endpoint("http://127.0.0.1:9/", &EventType::ALL)
         .await;
+    let pk = format!("ORG#{}", setting.organization_id);
+    let sk = format!("ENDPOINT#{damaged}");
+    setting.set_attribute(&pk, &sk, "id", "no id").await;
+    let at = seconds_ago(10);
+    let run = setting.run_created_at(at, Policy::default()).await;
+    let run = setting.begun(run, at).await;
+    let ended = setting.finished(run, Finish::Completed, at).await;
+    let unreadable = setting.run_created_at(at, Policy::default()).await;
+    let pk = format!("RUN#{}", unreadable.id);
+    setting.set_attribute(&pk, "RUN", "sequence", "none").await;
+    // Another organization's run comes last in the same batch.
+    let ours = setting.organization_id;
+    setting.organization_id = fresh_id(OrganizationId::new, at);
+    setting
+        .endpoint("http://127.0.0.1:9/", &[EventType::RunCreated])
+        .await;
+    setting.run_created_at(at, Policy::default()).await;
+
+    // No record is named as one that failed.
+    setting.dispatch().await;
+    assert_eq!(
+        types(&setting.take_deliveries().await),
+        [EventType::RunCreated]
+    );
+    // Both stay due.
+    setting.organization_id = ours;
+    assert!(setting.fresh(&ended).await.due_at.is_some());
+    let swept = sweeper::handle(&setting.store, in_seconds(60)).await;
+    assert_eq!(swept.set_aside, 2, "{swept:?}");
+}
+
+#[tokio::test]
+async fn a_change_for_which_the_table_does_not_answer_is_named_and_stops_the_batch() {
+    let setting = Setting::start().await;
     let record = |sequence_number: &str| {
+        let pk = format!("JOBRUN#{}", fresh_id(JobRunId::new, now()));
+        let keys = json!({ "pk": { "S": pk }, "sk": { "S": "JOBRUN" } });
         json!({
             "eventID": sequence_number,
             "eventName": "INSERT",
             "awsRegion": "eu-central-1",
             "dynamodb": {
-                "Keys": { "pk": { "S": "RUN#1" }, "sk": { "S": "RUN" } },
-                "NewImage": { "pk": { "S": "RUN#1" }, "sk": { "S": "RUN" } },
+                "Keys": keys,
+                "NewImage": keys,
                 "SequenceNumber": sequence_number,
                 "SizeBytes": 1,
                 "StreamViewType": "NEW_AND_OLD_IMAGES",
@@ -276,14 +315,11 @@ async fn a_record_that_cannot_be_read_is_named_and_stops_the_batch() {
         })
     };
     let event = json!({ "Records": [record("41"), record("42")] });
-    let answer = dispatcher::handle(
-        &setting.store,
-        serde_json::from_value(event).expect("an event"),
-    )
-    .await;
-    let answer = serde_json::to_value(answer).expect("JSON");
+    // Nobody listens there.
+    let away = sent_elsewhere(&setting.store, "GetItem", "http://127.0.0.1:9/");
+    let answer = dispatcher::handle(&away, serde_json::from_value(event).expect("an event")).await;
     assert_eq!(
-        answer,
+        serde_json::to_value(answer).expect("JSON"),
         json!({ "batchItemFailures": [{ "itemIdentifier": "41" }] })
     );
 }

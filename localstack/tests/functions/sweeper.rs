@@ -1,11 +1,13 @@
-use std::time::Duration;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 use domain::FailureCode;
 use domain::run::{Backoff, Event, Finish, InputRequest, Phase, Policy, Run, Status};
 use domain::webhook::EventType;
 use domain::{InputRequestId, RunId, Timestamp};
+use store::local::elsewhere::sent_elsewhere;
 use store::{Lease, Queue, fresh_id, now};
-use sweeper::Report;
+use sweeper::{Report, Time};
 
 use crate::setting::{LEASE, Setting, in_seconds, seconds_ago};
 
@@ -67,7 +69,11 @@ async fn a_sweep_whose_time_is_over_begins_nothing_and_says_what_it_left_to_the_
             .run_created_at(seconds_ago(61), Policy::default())
             .await;
     }
-    let over = sweeper::handle_within(&setting.store, now(), Duration::ZERO).await;
+    let time = Time {
+        to_begin: Duration::ZERO,
+        to_end: Duration::from_secs(60),
+    };
+    let over = sweeper::handle_within(&setting.store, now(), time).await;
     assert_eq!(
         over,
         Report {
@@ -77,6 +83,34 @@ async fn a_sweep_whose_time_is_over_begins_nothing_and_says_what_it_left_to_the_
     );
     assert_eq!(setting.take_runs().await, []);
     assert_eq!(sweep(&setting, now()).await.runs_enqueued, 3);
+}
+
+#[tokio::test]
+async fn a_call_that_hangs_ends_with_its_sweep_and_the_next_one_does_not_begin_with_it() {
+    let setting = Setting::start().await;
+    let run = setting
+        .run_created_at(seconds_ago(61), Policy::default())
+        .await;
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/", silent.local_addr().expect("it has one"));
+    let hanging = sent_elsewhere(&setting.store, "PutItem", &url);
+    let time = Time {
+        to_begin: Duration::from_secs(60),
+        to_end: Duration::from_secs(2),
+    };
+    let began = Instant::now();
+    let report = sweeper::handle_within(&hanging, now(), time).await;
+    // By itself the call would go on for half a minute.
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    let cut = Report {
+        failed: 1,
+        ..Report::default()
+    };
+    assert_eq!(report, cut);
+    assert_eq!(setting.take_runs().await, [run.id]);
+    assert_eq!(sweep(&setting, now()).await, Report::default());
+    assert_eq!(sweep(&setting, in_seconds(190)).await.runs_enqueued, 1);
 }
 
 #[tokio::test]
@@ -494,7 +528,7 @@ async fn what_cannot_be_dealt_with_hides_nothing_that_is_due_behind_it() {
     };
     let behind = in_one_shard(61).await;
     for _ in 0..CORRUPT {
-        let pk = format!("RUN#{}", in_one_shard(3600).await.id);
+        let pk = format!("RUN#{}", in_one_shard(90).await.id);
         setting.set_attribute(&pk, "RUN", "status", "NONE").await;
     }
     assert_eq!(
@@ -502,6 +536,7 @@ async fn what_cannot_be_dealt_with_hides_nothing_that_is_due_behind_it() {
         Report {
             runs_enqueued: 1,
             failed: CORRUPT,
+            set_aside: CORRUPT,
             ..Report::default()
         }
     );
@@ -509,6 +544,41 @@ async fn what_cannot_be_dealt_with_hides_nothing_that_is_due_behind_it() {
     // Nor does the next sweep begin with it; but it is not forgotten.
     assert_eq!(sweep(&setting, in_seconds(170)).await, Report::default());
     assert_eq!(sweep(&setting, in_seconds(190)).await.failed, CORRUPT);
+}
+
+#[tokio::test]
+async fn what_cannot_be_dealt_with_is_tried_again_each_time_later_and_in_each_hour_until_it_is_mended()
+ {
+    let mut setting = Setting::start().await;
+    let (endpoint, _) = setting
+        .endpoint("http://127.0.0.1:9/", &EventType::DEFAULT)
+        .await;
+    let pk = format!("ORG#{}", setting.organization_id);
+    let sk = format!("ENDPOINT#{endpoint}");
+    setting.set_attribute(&pk, &sk, "id", "no id").await;
+    let at = now();
+    let run = setting.run_created_at(at, Policy::default()).await;
+    let run = setting.begun(run, at).await;
+    let run = setting.finished(run, Finish::Completed, at).await;
+    setting.lose_stream_records().await;
+
+    let after = |minutes: u64| at.plus(Duration::from_secs(minutes * 60));
+    let mut tried = Vec::new();
+    for minutes in 1..240 {
+        let report = sweep(&setting, after(minutes)).await;
+        assert_eq!(report.failed, report.set_aside);
+        if report.failed > 0 {
+            tried.push(minutes);
+        }
+    }
+    assert_eq!(tried, [1, 4, 8, 16, 32, 64, 109, 154, 199]);
+    setting
+        .set_attribute(&pk, &sk, "id", &endpoint.to_string())
+        .await;
+    assert_eq!(sweep(&setting, after(243)).await, Report::default());
+    assert_eq!(sweep(&setting, after(244)).await.runs_concluded, 1);
+    assert_eq!(setting.take_deliveries().await.len(), 1);
+    assert_eq!(setting.fresh(&run).await.due_at, None);
 }
 
 #[tokio::test]

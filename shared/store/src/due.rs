@@ -1,9 +1,13 @@
 //! The due index: everything that somebody must look at again, by the time at which that is.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{JobRunId, RunId, Timestamp};
 
 use crate::error::updated_or_not;
-use crate::item::{Item, number, string};
+use crate::item::{Item, string};
 use crate::keys::Key;
 use crate::{DeliveryKey, Result, Store, StoreError, keys};
 
@@ -89,25 +93,54 @@ impl DueItem {
 }
 
 impl Store {
-    /// Has somebody look at something again later that can't be dealt with: whatever is wrong with it, so that it is not
-    /// read. Does nothing if it is not due any more.
+    /// Has somebody look at something again later that can't be dealt with, whatever is wrong with it: after as long
+    /// again as it has been overdue by now, within bounds. It moves in the index alone: `dueAt` goes on telling since
+    /// when it is due. Does nothing if it is not due any more.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn set_aside(&self, item: &DueItem, now: Timestamp, until: Timestamp) -> Result<()> {
+    pub async fn set_aside(
+        &self,
+        item: &DueItem,
+        now: Timestamp,
+        bounds: RangeInclusive<Duration>,
+    ) -> Result<()> {
+        let overdue = self
+            .due_since(item)
+            .await?
+            .map_or(Duration::ZERO, |due_at| now.since(due_at));
+        let until = now.plus(overdue.clamp(*bounds.start(), *bounds.end()));
         let answer = self
             .dynamo
             .update_item()
             .table_name(self.table()?)
             .set_key(Some(item.key().to_attributes()))
-            .update_expression("SET dueKey = :untilKey, dueAt = :until")
+            .update_expression("SET dueKey = :until")
             .condition_expression("dueKey <= :now")
-            .expression_attribute_values(":untilKey", string(keys::due_key(until)))
-            .expression_attribute_values(":until", number(until.as_millis()))
+            .expression_attribute_values(":until", string(keys::due_key(until)))
             .expression_attribute_values(":now", string(keys::due_key(now)))
             .send()
             .await;
         updated_or_not(answer)
+    }
+
+    /// Since when something is due; nothing if that can't be read either.
+    async fn due_since(&self, item: &DueItem) -> Result<Option<Timestamp>> {
+        let answer = self
+            .dynamo
+            .get_item()
+            .table_name(self.table()?)
+            .set_key(Some(item.key().to_attributes()))
+            .projection_expression("dueAt")
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("GetItem", &error))?;
+        let due_at = answer.item.and_then(|mut item| item.remove("dueAt"));
+        Ok(match due_at {
+            Some(AttributeValue::N(millis)) => millis.parse().ok().map(Timestamp::from_millis),
+            _ => None,
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod deploy;
 pub mod early_reads;
+pub mod elsewhere;
 pub mod everything;
 pub mod floor;
 pub mod messages;
