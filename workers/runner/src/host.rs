@@ -23,6 +23,9 @@ pub(crate) const TRY_AGAIN: Backoff = Backoff {
     cap: Duration::from_secs(5),
 };
 
+/// How often an answer is looked for again that can't be read yet: some seconds.
+const LOOKS_FOR_AN_ANSWER: usize = 6;
+
 /// The host of one run.
 pub(crate) struct RunHost<'r> {
     pub(crate) worker: &'r Worker,
@@ -250,9 +253,18 @@ impl RunHost<'_> {
             return Err(Interrupted::TakenAway);
         }
         let store = &self.worker.store;
-        let values = persist(|| store.take_answer(run, id))
-            .await?
-            .ok_or(Interrupted::TakenAway)?;
+        let mut delays = TRY_AGAIN.delays(random_fraction).take(LOOKS_FOR_AN_ANSWER);
+        // Run and answer are written in one transaction, which can be read item by item: the answer may come last.
+        let values = loop {
+            if let Some(values) = persist(|| store.take_answer(run, id)).await? {
+                break values;
+            }
+            let Some(delay) = delays.next() else {
+                tracing::error!(input_request_id = %id, "The run was answered, and there is no answer");
+                return Err(Interrupted::TakenAway);
+            };
+            tokio::time::sleep(delay).await;
+        };
         Ok(Answer::Given(
             values
                 .into_iter()

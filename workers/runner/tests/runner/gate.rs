@@ -30,6 +30,7 @@ enum Door {
     Denies(&'static str),
     Holds(&'static str),
     LosesAnswers(&'static str, &'static str),
+    Hides(&'static str),
 }
 
 struct Guard {
@@ -86,6 +87,11 @@ impl Gate {
             .send_replace(Door::LosesAnswers(operation, text));
     }
 
+    /// Answers a read of an item whose key has a text as if the item were not there yet.
+    pub(crate) fn hide(&self, text: &'static str) {
+        self.guard.door.send_replace(Door::Hides(text));
+    }
+
     /// Waits until it holds a call, or the answer to one.
     pub(crate) async fn holds_one(&self) {
         let mut held = self.guard.held.subscribe();
@@ -112,7 +118,7 @@ impl Gate {
         passed.get(operation).copied().unwrap_or_default()
     }
 
-    /// Waits until it has refused so many calls.
+    /// Waits until it has refused so many calls, or hidden an item from them.
     pub(crate) async fn has_refused(&self, calls: usize) {
         let mut refused = self.guard.refused.subscribe();
         let waiting = refused.wait_for(|refused| *refused >= calls);
@@ -172,7 +178,8 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request) -> Response {
         | Door::Refuses(_)
         | Door::Denies(_)
         | Door::Holds(_)
-        | Door::LosesAnswers(..) => {}
+        | Door::LosesAnswers(..)
+        | Door::Hides(_) => {}
     }
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX)
@@ -186,6 +193,13 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request) -> Response {
         guard.held.send_modify(|held| *held += 1);
         guard.until_open().await;
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    if let Door::Hides(text) = door
+        && operation == "DynamoDB_20120810.GetItem"
+        && String::from_utf8_lossy(&body).contains(text)
+    {
+        guard.refused.send_modify(|refused| *refused += 1);
+        return "{}".into_response();
     }
     let (sender, answer) = oneshot::channel();
     let asking = Arc::clone(&guard);

@@ -1,6 +1,7 @@
 //! The runner on real resources, with browsers that follow a script: what it does with what comes from the queue, with
 //! people who answer, with what breaks, and with the wish to stop.
 
+mod browsers;
 mod gate;
 #[path = "../../../../tests/chaos/http.rs"]
 mod http;
@@ -208,6 +209,24 @@ async fn an_answer_that_is_there_before_its_runner_knows_that_it_has_asked_wakes
     gate.open();
     // The question itself has ten minutes.
     assert_eq!(setting.ended(run).await.status(), Status::Completed);
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_can_be_read_a_moment_later_than_its_run_is_used() {
+    let setting = Setting::start().await;
+    let gate = setting.gate().await;
+    let runner = setting.runner_behind(&gate, &[]).await;
+    let run = setting.run(ASK).await;
+    let asked = setting
+        .until(run, |run| run.status() == Status::AwaitingUserInput)
+        .await;
+    gate.hide("ANSWER#");
+    setting.answer(&asked, "123456").await;
+    gate.has_refused(1).await;
+    gate.open();
+    let ended = setting.ended(run).await;
+    assert_eq!(ended.status(), Status::Completed, "{ended:?}");
     runner.stop().await;
 }
 
