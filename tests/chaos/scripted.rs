@@ -9,7 +9,7 @@ use browser::{
     Screenshot,
 };
 use domain::definition::{BrowserSettings, ClickOptions, Secret};
-use engine::{Browser, ReceivedResponse, Scrolling, UploadedFile};
+use engine::{Browser, ExpectedResponse, Scrolling, UploadedFile};
 use platform::socks_proxy::Failure;
 use platform::upstream::Upstream;
 use runner::{Held, NoSession, Session, Sessions};
@@ -195,11 +195,10 @@ impl Browser for ScriptedBrowser {
         unscripted("scripts")
     }
 
-    async fn expect_response(&mut self, _: ResponsePattern) -> Result<(), Error> {
-        unscripted("responses")
-    }
-
-    async fn response(&mut self, _: bool, _: Duration) -> Result<ReceivedResponse, Error> {
+    async fn expect_response(
+        &mut self,
+        _: ResponsePattern,
+    ) -> Result<Box<dyn ExpectedResponse>, Error> {
         unscripted("responses")
     }
 

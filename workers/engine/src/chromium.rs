@@ -13,7 +13,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use crate::seam::{Browser, ReceivedResponse, Scrolling, UploadedContent, UploadedFile};
+use crate::seam::{
+    Browser, ExpectedResponse, ReceivedResponse, Scrolling, UploadedContent, UploadedFile,
+};
 
 /// How often the URLs of the tabs are looked at while one is awaited.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -24,7 +26,6 @@ pub struct Chromium {
     page: Page,
     /// The tabs from which the run came to the present one, the last one last.
     before: Vec<Page>,
-    expected: Option<ResponseWaiter>,
     recording: Option<Recording>,
     /// What was uploaded: the browser reads it when the site asks for it.
     uploaded: Vec<TempDir>,
@@ -37,7 +38,6 @@ impl Chromium {
         Self {
             page,
             before: Vec::new(),
-            expected: None,
             recording: None,
             uploaded: Vec::new(),
         }
@@ -62,6 +62,30 @@ fn modifier(modifier: definition::Modifier) -> Modifier {
         definition::Modifier::Control => Modifier::Control,
         definition::Modifier::Meta => Modifier::Meta,
         definition::Modifier::Shift => Modifier::Shift,
+    }
+}
+
+#[async_trait]
+impl ExpectedResponse for ResponseWaiter {
+    async fn receive(
+        self: Box<Self>,
+        wants_body: bool,
+        timeout: Duration,
+    ) -> Result<ReceivedResponse, Error> {
+        let began = Instant::now();
+        let mut response = self.wait(timeout).await?;
+        let left = timeout.saturating_sub(began.elapsed());
+        let body = if wants_body {
+            response.body(left).await?
+        } else {
+            // A stream has none for as long as it lasts.
+            Vec::new()
+        };
+        Ok(ReceivedResponse {
+            url: response.url,
+            status: response.status,
+            body,
+        })
     }
 }
 
@@ -256,35 +280,11 @@ impl Browser for Chromium {
         self.page.run(&script, timeout).await
     }
 
-    async fn expect_response(&mut self, pattern: ResponsePattern) -> Result<(), Error> {
-        self.expected = Some(self.page.expect_response(pattern)?);
-        Ok(())
-    }
-
-    async fn response(
+    async fn expect_response(
         &mut self,
-        wants_body: bool,
-        timeout: Duration,
-    ) -> Result<ReceivedResponse, Error> {
-        let Some(waiter) = self.expected.take() else {
-            return Err(Error::Script {
-                message: "no response was expected".to_owned(),
-            });
-        };
-        let began = Instant::now();
-        let mut response = waiter.wait(timeout).await?;
-        let left = timeout.saturating_sub(began.elapsed());
-        let body = if wants_body {
-            response.body(left).await?
-        } else {
-            // A stream has none for as long as it lasts.
-            Vec::new()
-        };
-        Ok(ReceivedResponse {
-            url: response.url,
-            status: response.status,
-            body,
-        })
+        pattern: ResponsePattern,
+    ) -> Result<Box<dyn ExpectedResponse>, Error> {
+        Ok(Box::new(self.page.expect_response(pattern)?))
     }
 
     async fn download(&mut self, click: &Locator, timeout: Duration) -> Result<Download, Error> {

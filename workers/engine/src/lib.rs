@@ -25,4 +25,6 @@ pub use chromium::Chromium;
 pub use execution::{CLEANING_UP, Inputs, Outcome, Report, execute};
 pub use host::{Answer, ArtifactBody, Cut, Host, Interrupted, NewArtifact, Question, Unreached};
 pub use mask::Mask;
-pub use seam::{Browser, ReceivedResponse, Scrolling, UploadedContent, UploadedFile};
+pub use seam::{
+    Browser, ExpectedResponse, ReceivedResponse, Scrolling, UploadedContent, UploadedFile,
+};

@@ -115,14 +115,11 @@ pub trait Browser: Send {
         frame: Option<&Locator>,
         timeout: Duration,
     ) -> Result<Value, Error>;
-    /// Notes from here on the response that [`Browser::response`] waits for.
-    async fn expect_response(&mut self, pattern: ResponsePattern) -> Result<(), Error>;
-    /// Waits for the response that was expected last, and for its whole body if that is wanted.
-    async fn response(
+    /// Notes a response from here on, until what this gives is dropped.
+    async fn expect_response(
         &mut self,
-        wants_body: bool,
-        timeout: Duration,
-    ) -> Result<ReceivedResponse, Error>;
+        pattern: ResponsePattern,
+    ) -> Result<Box<dyn ExpectedResponse>, Error>;
     /// Clicks an element and waits for the whole file that this downloads.
     async fn download(&mut self, click: &Locator, timeout: Duration) -> Result<Download, Error>;
     /// Goes to a URL and waits for the whole file that this downloads.
@@ -155,6 +152,17 @@ pub trait Browser: Send {
     async fn gone(&mut self) -> Error {
         std::future::pending().await
     }
+}
+
+/// A response that is expected.
+#[async_trait]
+pub trait ExpectedResponse: Send {
+    /// Waits for it, and for its whole body if that is wanted.
+    async fn receive(
+        self: Box<Self>,
+        wants_body: bool,
+        timeout: Duration,
+    ) -> Result<ReceivedResponse, Error>;
 }
 
 /// How far something is scrolled.

@@ -377,13 +377,13 @@ impl Execution<'_> {
             error => Fault::from_browser(&error, FailureCode::AssertionFailed),
         };
         self.note.awaited = Some(pattern.to_string());
-        self.browser
-            .expect_response(pattern)
-            .await
-            .map_err(failed)?;
+        let expected = self.browser.expect_response(pattern).await;
+        let expected = expected.map_err(failed)?;
         Box::pin(self.execute_steps(position, during)).await?;
         self.position = Some(position.to_owned());
-        let response = self.browser.response(variable.is_some(), timeout).await;
+        // What is around this step may have less time left than the step had when it began.
+        let left = self.allow(timeout)?;
+        let response = expected.receive(variable.is_some(), left).await;
         let response = response.map_err(failed)?;
         let at = without_query(&response.url).unwrap_or_default();
         self.note.found = Some(format!("{} from {at}", response.status));

@@ -897,6 +897,30 @@ async fn a_group_that_takes_too_long_is_passed_over_by_itself_and_by_nothing_in_
 }
 
 #[tokio::test]
+async fn a_response_is_awaited_no_longer_than_its_step_and_its_state_may_take() {
+    let waiting = |timeout: &str| {
+        let during = "[{ click: a }, { waitFor: { time: 50ms } }]";
+        steps(&[&format!(
+            "{{ waitFor: {{ response: {{ url: '*' }}, during: {during} }}{timeout} }}"
+        )])
+    };
+    let in_state = waiting(", timeout: 10m").replace("    steps:", "    timeout: 10s\n    steps:");
+    for (yaml, most) in [
+        (waiting(", timeout: 10s"), Duration::from_millis(9_950)),
+        (in_state, Duration::from_millis(9_950)),
+        (waiting(""), Duration::from_secs(30)),
+    ] {
+        let mut stage = Stage::new();
+        stage.run(&yaml).await;
+        let waited = stage.browser.patience.lock().expect("nobody else has it");
+        let [waited] = waited[..] else {
+            panic!("{waited:?}")
+        };
+        assert!(waited <= most, "{waited:?}, and not {most:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_the_item_of_a_run_keeps_for_a_person_is_cut_to_2000_characters() {
     let long = "\"{{ 'ä' * 300000 }}\"";
     let cut = "ä".repeat(1_999) + "…";

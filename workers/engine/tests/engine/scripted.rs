@@ -12,8 +12,8 @@ use browser::{
 use domain::definition::{ClickOptions, Definition, Secret};
 use domain::run::SkippedState;
 use engine::{
-    Answer, ArtifactBody, Browser, Cut, Host, Inputs, Interrupted, NewArtifact, Outcome, Question,
-    ReceivedResponse, Report, Scrolling, UploadedContent, UploadedFile, execute,
+    Answer, ArtifactBody, Browser, Cut, ExpectedResponse, Host, Inputs, Interrupted, NewArtifact,
+    Outcome, Question, ReceivedResponse, Report, Scrolling, UploadedContent, UploadedFile, execute,
 };
 use serde_json::{Value, json};
 
@@ -59,6 +59,8 @@ pub(crate) struct ScriptedBrowser {
     downloads: Vec<tempfile::NamedTempFile>,
     /// What scripts give, and what stands in responses.
     pub(crate) evaluates_to: Value,
+    /// How long the engine was ready to wait for each response.
+    pub(crate) patience: Arc<Mutex<Vec<Duration>>>,
 }
 
 impl ScriptedBrowser {
@@ -78,6 +80,7 @@ impl ScriptedBrowser {
             masks: Vec::new(),
             downloads: Vec::new(),
             evaluates_to: Value::Null,
+            patience: Arc::default(),
         }
     }
 
@@ -295,17 +298,19 @@ impl Browser for ScriptedBrowser {
         Ok(self.evaluates_to.clone())
     }
 
-    async fn expect_response(&mut self, pattern: ResponsePattern) -> Result<(), Error> {
-        self.call(format!("expect {pattern}"))
-    }
-
-    async fn response(&mut self, _: bool, _: Duration) -> Result<ReceivedResponse, Error> {
-        self.call("response".to_owned())?;
-        Ok(ReceivedResponse {
-            url: self.url.clone(),
-            status: 200,
-            body: self.evaluates_to.to_string().into_bytes(),
-        })
+    async fn expect_response(
+        &mut self,
+        pattern: ResponsePattern,
+    ) -> Result<Box<dyn ExpectedResponse>, Error> {
+        self.call(format!("expect {pattern}"))?;
+        Ok(Box::new(ScriptedResponse {
+            response: ReceivedResponse {
+                url: self.url.clone(),
+                status: 200,
+                body: self.evaluates_to.to_string().into_bytes(),
+            },
+            patience: Arc::clone(&self.patience),
+        }))
     }
 
     async fn download_url(&mut self, url: &str, timeout: Duration) -> Result<Download, Error> {
@@ -352,6 +357,25 @@ impl Browser for ScriptedBrowser {
 
     async fn dom_snapshot(&mut self) -> Result<String, Error> {
         Ok(self.dom.clone())
+    }
+}
+
+/// A response that is there at once.
+struct ScriptedResponse {
+    response: ReceivedResponse,
+    patience: Arc<Mutex<Vec<Duration>>>,
+}
+
+#[async_trait]
+impl ExpectedResponse for ScriptedResponse {
+    async fn receive(
+        self: Box<Self>,
+        _: bool,
+        timeout: Duration,
+    ) -> Result<ReceivedResponse, Error> {
+        let mut patience = self.patience.lock().expect("no test panics while it waits");
+        patience.push(timeout);
+        Ok(self.response.clone())
     }
 }
 

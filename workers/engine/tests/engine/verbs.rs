@@ -387,6 +387,42 @@ async fn only_a_whole_body_of_a_response_is_kept_and_none_is_awaited_that_nobody
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_response_may_be_awaited_during_another_also_where_it_does_not_come() {
+    let site = Site::start(|path| match path {
+        "/" => Some(html(
+            "<button onclick='fetch(\"/api?\" + ++this.value)' value=0>Load</button>",
+        )),
+        "/api?1" | "/api?2" => Some(html(path)),
+        _ => None,
+    })
+    .await;
+    let steps = r##"
+      - waitFor:
+          response: { url: "*/api*" }
+          during:
+            - waitFor: { response: { url: "*/nowhere" }, during: [{ click: button }, { click: "#none" }] }
+              timeout: 200ms
+              onError: { as: failed }
+            - waitFor: { response: { url: "*/api*" }, during: [{ click: button }], as: inner }
+          as: outer
+"##;
+    let (output, _) = output(
+        &site,
+        steps,
+        "{ failed: '{{ failed.step }}', inner: '{{ inner.url }}', outer: '{{ outer.url }}' }",
+    )
+    .await;
+    assert_eq!(
+        output,
+        json!({
+            "failed": "testing/steps/1 (waitFor)/steps/0 (waitFor)/steps/1 (click)",
+            "inner": format!("{}/api?2", site.url),
+            "outer": format!("{}/api?1", site.url),
+        })
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_link_leads_where_its_own_document_says() {
     let site = Site::start(|path| match path {
         "/" => Some(html("<a href=here>Here</a><iframe src=/deep/inner></iframe>")),
