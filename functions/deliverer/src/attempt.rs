@@ -91,6 +91,11 @@ async fn record(
     endpoint: &WebhookEndpoint,
     exchange: Exchange,
 ) -> Result<()> {
+    if exchange.verdict == Verdict::Gone {
+        // Before the delivery is over: as long as it isn't, its message comes back, and the server is asked again.
+        context.store.disable_webhook_endpoint(endpoint).await?;
+        tracing::warn!(endpoint_id = %endpoint.id, "An endpoint is disabled: its server answered 410");
+    }
     let at = now();
     let attempts_before = before.attempts.len();
     let delivery = after(
@@ -120,10 +125,6 @@ async fn record(
         "Made an attempt of a delivery"
     );
     measurement(&delivery, exchange.attempt.took_ms, at).emit();
-    if exchange.verdict == Verdict::Gone {
-        context.store.disable_webhook_endpoint(endpoint).await?;
-        tracing::warn!(endpoint_id = %endpoint.id, "An endpoint is disabled: its server answered 410");
-    }
     let delay = delivery.next_attempt_at.since(at);
     if delivery.status == DeliveryStatus::Pending
         && delay <= LONGEST_DELAY

@@ -7,7 +7,8 @@ use domain::run::Policy;
 use domain::webhook::EventType;
 use platform::webhook_signature::{SignedHeaders, header, verify};
 use serde_json::json;
-use store::{Delivery, DeliveryStatus, Queue, now};
+use store::local::faults::{cut_off_from, losing_an_answer};
+use store::{Delivery, DeliveryStatus, Queue, Store, now};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -68,10 +69,33 @@ async fn delivery_to(
 }
 
 async fn deliver(setting: &Setting, delivery: &Delivery) -> Delivery {
-    let answer =
-        deliverer::handle(&setting.deliverer(), sqs_event(&[message_about(delivery)])).await;
-    assert_eq!(answer.batch_item_failures, []);
+    deliver_with(setting, setting.store.clone(), delivery).await
+}
+
+/// The same with another store.
+async fn deliver_with(setting: &Setting, store: Store, delivery: &Delivery) -> Delivery {
+    assert_eq!(try_to_deliver(setting, store, delivery).await, 0);
     setting.delivery(&delivery.key).await
+}
+
+/// How many messages come back.
+async fn try_to_deliver(setting: &Setting, store: Store, delivery: &Delivery) -> usize {
+    let context = deliverer::Context {
+        store,
+        ..setting.deliverer()
+    };
+    let answer = deliverer::handle(&context, sqs_event(&[message_about(delivery)])).await;
+    answer.batch_item_failures.len()
+}
+
+/// Whether deliveries are made to the only endpoint that there is.
+async fn is_enabled(setting: &Setting) -> bool {
+    let endpoints = setting
+        .store
+        .each_webhook_endpoint(setting.organization_id)
+        .await
+        .expect("the store answers");
+    endpoints[0].as_ref().expect("it can be read").enabled
 }
 
 #[tokio::test]
@@ -177,16 +201,45 @@ async fn a_receiver_that_is_gone_is_disabled_and_its_other_deliveries_are_given_
 
     let gone = deliver(&setting, &delivery).await;
     assert_eq!((gone.status, gone.due_at), (DeliveryStatus::Failed, None));
-    let endpoints = setting
-        .store
-        .each_webhook_endpoint(setting.organization_id)
-        .await
-        .expect("the store answers");
-    assert!(!endpoints[0].as_ref().expect("it can be read").enabled);
+    assert!(!is_enabled(&setting).await);
     let other = deliver(&setting, &other).await;
     assert_eq!(other.status, DeliveryStatus::Failed);
     assert_eq!(other.failure.as_deref(), Some("the endpoint is disabled"));
     assert_eq!(receiver.received().len(), 1);
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_gone_is_disabled_before_its_delivery_is_over() {
+    let mut setting = Setting::start().await;
+    let receiver = Receiver::answering(&[410, 410]).await;
+    let (delivery, _) = delivery_to(&mut setting, &receiver.url).await;
+    let cut_off = cut_off_from(&setting.store, "UpdateItem");
+    assert_eq!(try_to_deliver(&setting, cut_off, &delivery).await, 1);
+    assert!(is_enabled(&setting).await);
+    // The message comes back.
+    let gone = deliver(&setting, &delivery).await;
+    assert_eq!(gone.status, DeliveryStatus::Failed);
+    assert!(!is_enabled(&setting).await);
+}
+
+#[tokio::test]
+async fn an_attempt_whose_write_was_not_answered_is_followed_by_the_next_one_all_the_same() {
+    let mut setting = Setting::start().await;
+    let receiver = Receiver::answering(&[503]).await;
+    let (delivery, _) = delivery_to(&mut setting, &receiver.url).await;
+    let losing = losing_an_answer(&setting.store, "PutItem");
+    let refused = deliver_with(&setting, losing, &delivery).await;
+    assert_eq!(
+        (refused.status, refused.attempts.len()),
+        (DeliveryStatus::Pending, 1)
+    );
+    let wait = std::time::Duration::from_secs(10);
+    let messages = setting.store.receive(Queue::Deliveries, 1, wait).await;
+    let messages = messages.expect("the queue answers");
+    assert_eq!(
+        messages.first().map(|message| &message.body),
+        Some(&message_about(&delivery))
+    );
 }
 
 #[tokio::test]

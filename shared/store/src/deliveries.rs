@@ -232,6 +232,11 @@ impl Store {
         let put = self
             .put_if(encode_delivery(delivery)?, "attempted = :attempted", values)
             .await?;
-        Ok(matches!(put, Put::Written))
+        if matches!(put, Put::Written) {
+            return Ok(true);
+        }
+        // Perhaps it was this very write that got through before, and only its answer got lost.
+        let there = self.delivery(&delivery.key).await?;
+        Ok(there.is_some_and(|there| there.attempts == delivery.attempts))
     }
 }

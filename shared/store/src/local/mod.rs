@@ -4,6 +4,7 @@ pub mod deploy;
 pub mod early_reads;
 pub mod elsewhere;
 pub mod everything;
+pub mod faults;
 pub mod floor;
 pub mod messages;
 pub mod meter;
