@@ -128,7 +128,7 @@ async fn record(
     let delay = delivery.next_attempt_at.since(at);
     if delivery.status == DeliveryStatus::Pending
         && delay <= LONGEST_DELAY
-        && let Err(error) = context.store.enqueue_delivery(&delivery.key, delay).await
+        && let Err(error) = context.store.enqueue_delivery(&delivery, delay).await
     {
         tracing::warn!(delivery_id = %delivery.id, %error, "A delivery could not be enqueued; the sweeper will do it");
     }

@@ -81,7 +81,7 @@ async fn deliver_later(
     if !store.put_new_delivery(&delivery).await? {
         return Ok(false);
     }
-    if let Err(error) = store.enqueue_delivery(&delivery.key, Duration::ZERO).await {
+    if let Err(error) = store.enqueue_delivery(&delivery, Duration::ZERO).await {
         tracing::warn!(delivery_id = %delivery.id, %error, "A delivery could not be enqueued; the sweeper will do it");
     }
     Ok(true)

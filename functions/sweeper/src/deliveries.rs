@@ -17,7 +17,7 @@ pub(crate) async fn sweep(store: &Store, key: &DeliveryKey, now: Timestamp) -> R
         return Ok(Done::Nothing);
     }
     store
-        .enqueue_delivery(key, delivery.next_attempt_at.since(now))
+        .enqueue_delivery(&delivery, delivery.next_attempt_at.since(now))
         .await?;
     let attempts = delivery.attempts.len();
     let enqueued_again = delivery.enqueued_again.saturating_add(1);

@@ -3,7 +3,8 @@ use domain::webhook::EventType;
 use domain::{JobRunId, OrganizationId};
 use serde_json::{Value, json};
 use store::local::elsewhere::sent_elsewhere;
-use store::{fresh_id, now};
+use store::local::messages::groups;
+use store::{Queue, RunMessage, fresh_id, now};
 
 use crate::setting::{Setting, in_seconds, seconds_ago};
 
@@ -14,6 +15,23 @@ fn types(deliveries: &[store::Delivery]) -> Vec<EventType> {
         .collect();
     types.sort();
     types
+}
+
+#[tokio::test]
+async fn every_message_tells_its_queue_whose_it_is() {
+    let mut setting = Setting::start().await;
+    setting
+        .endpoint("http://127.0.0.1:9/all", &EventType::ALL)
+        .await;
+    let run = setting.run_created_at(now(), Policy::default()).await;
+    let enqueued = setting.store.enqueue_run(RunMessage::about(&run)).await;
+    enqueued.expect("the queue answers");
+    setting.dispatch().await;
+    for queue in [Queue::Runs, Queue::Deliveries] {
+        let found = groups(&setting.store, queue).await;
+        let expected = [Some(setting.organization_id.to_string())];
+        assert_eq!(found.expect("the queue answers"), expected, "{queue:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! The queues. A message is a hint; the item that it names is the truth.
+//! The queues. A message is a hint; the item that it names is the truth. Each says whose it is, so that SQS keeps those of
+//! an organization that takes more than its share of the receivers behind those of the others ("fair queues").
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use domain::run::Run;
 use domain::{OrganizationId, RunId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{DeliveryKey, Result, Store, StoreError};
+use crate::{Delivery, Result, Store, StoreError};
 
 /// What the run queue carries: a run that may be claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +58,7 @@ pub struct QueueMessage {
 }
 
 impl Store {
-    fn queue_url(&self, queue: Queue) -> Result<&str> {
+    pub(crate) fn queue_url(&self, queue: Queue) -> Result<&str> {
         Ok(match queue {
             Queue::Runs => self.resources.run_queue_url()?,
             Queue::Deliveries => self.resources.delivery_queue_url()?,
@@ -86,18 +87,26 @@ impl Store {
     /// # Errors
     /// [`StoreError`]. The run's `dueAt` makes the sweeper do it again.
     pub async fn enqueue_run_later(&self, message: RunMessage, delay: Duration) -> Result<()> {
-        self.send(Queue::Runs, &message, delay).await
+        self.send(Queue::Runs, message.org_id, &message, delay)
+            .await
     }
 
     /// Puts a delivery into the queue, to be seen after a delay of at most 15 minutes, which is what SQS allows.
     ///
     /// # Errors
     /// [`StoreError`]. The delivery's `dueAt` makes the sweeper do it again.
-    pub async fn enqueue_delivery(&self, key: &DeliveryKey, delay: Duration) -> Result<()> {
-        self.send(Queue::Deliveries, key, delay).await
+    pub async fn enqueue_delivery(&self, delivery: &Delivery, delay: Duration) -> Result<()> {
+        let of = delivery.organization_id;
+        self.send(Queue::Deliveries, of, &delivery.key, delay).await
     }
 
-    async fn send(&self, queue: Queue, message: &impl Serialize, delay: Duration) -> Result<()> {
+    async fn send(
+        &self,
+        queue: Queue,
+        organization_id: OrganizationId,
+        message: &impl Serialize,
+        delay: Duration,
+    ) -> Result<()> {
         let body = serde_json::to_string(message).map_err(|error| StoreError::Corrupt {
             what: "a message".to_owned(),
             reason: error.to_string(),
@@ -107,6 +116,7 @@ impl Store {
             .send_message()
             .queue_url(self.queue_url(queue)?)
             .message_body(body)
+            .message_group_id(organization_id.to_string())
             .set_delay_seconds((seconds > 0).then_some(seconds))
             .send()
             .await

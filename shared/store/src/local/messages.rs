@@ -1,8 +1,8 @@
 //! Messages as they are, for tests: what no part of the service would send, and what it gave up.
 
-use aws_sdk_sqs::types::QueueAttributeName;
+use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 
-use crate::{Connection, Result, StoreError};
+use crate::{Connection, Queue, Result, Store, StoreError};
 
 /// Sends a body of any form.
 ///
@@ -36,6 +36,28 @@ pub async fn receive(connection: &Connection, queue_url: &str) -> Result<Vec<Str
         .map_err(|error| StoreError::from_sdk("ReceiveMessage", &error))?;
     let messages = answer.messages.unwrap_or_default().into_iter();
     Ok(messages.filter_map(|message| message.body).collect())
+}
+
+/// Receives whose messages those are by their groups, waiting a second for the first. They stay in the queue.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn groups(store: &Store, queue: Queue) -> Result<Vec<Option<String>>> {
+    let group = MessageSystemAttributeName::MessageGroupId;
+    let answer = store
+        .sqs
+        .receive_message()
+        .queue_url(store.queue_url(queue)?)
+        .max_number_of_messages(10)
+        .wait_time_seconds(1)
+        .message_system_attribute_names(group.clone())
+        .send()
+        .await
+        .map_err(|error| StoreError::from_sdk("ReceiveMessage", &error))?;
+    let messages = answer.messages.unwrap_or_default().into_iter();
+    Ok(messages
+        .map(|message| message.attributes?.remove(&group))
+        .collect())
 }
 
 /// How many messages a queue has, those in somebody's hand included.
