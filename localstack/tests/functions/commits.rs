@@ -6,7 +6,7 @@ use domain::run::{Event, Finish, InputRequest, Policy, Rejected, Run};
 use domain::{InputRequestId, OrganizationId, Timestamp};
 use serde_json::{Value, json};
 use store::local::early_reads::reading_early;
-use store::{Lease, Transition, fresh_id, next_commit, now};
+use store::{Lease, StoreError, Transition, fresh_id, next_commit, now};
 
 use crate::setting::{Setting, in_seconds, seconds_ago};
 
@@ -152,6 +152,36 @@ async fn an_output_counts_once_its_attempt_has_completed_and_no_earlier_attempt_
     let stranger = fresh_id(OrganizationId::new, now());
     let theirs = setting.store.run_outputs_of(stranger, &[run.id]).await;
     assert_eq!(theirs.expect("the store answers"), HashMap::new());
+}
+
+#[tokio::test]
+async fn an_output_that_is_gone_is_null_to_readers_and_not_taken_for_none_by_later_runs_of_its_job()
+{
+    let setting = Setting::start().await;
+    let run = setting.run_created_at(now(), Policy::default()).await;
+    let run = setting.begun(run, now()).await;
+    let large = json!({ "count": "2".repeat(200_000) });
+    let written = setting.store.put_run_output(&run, 1, &large).await;
+    written.expect("the store answers");
+    let run = setting.finished(run, Finish::Completed, now()).await;
+    assert_eq!(output_of(&setting, &run).await, Some(large));
+
+    let pk = format!("RUN#{}", run.id);
+    let key = store::local::attribute(&setting.store, &pk, "OUTPUT", "objectKey").await;
+    let key = key
+        .expect("the store answers")
+        .expect("it is in the bucket");
+    let deleted = store::local::delete_object(&setting.store, &key).await;
+    deleted.expect("the bucket answers");
+    let (store, of) = (&setting.store, setting.organization_id);
+    let found = store.run_with_values_of(of, run.id).await;
+    let found = found.expect("the store answers").expect("the run is there");
+    assert_eq!(found.output, None);
+    let outputs = store.run_outputs_of(of, &[run.id]).await;
+    assert!(
+        matches!(outputs, Err(StoreError::Corrupt { .. })),
+        "{outputs:?}"
+    );
 }
 
 #[tokio::test]
