@@ -1,6 +1,7 @@
 //! Workflows and their versions, as the store keeps them.
 
 use domain::{OrganizationId, WorkflowId};
+use store::local::faults::losing_an_answer;
 use store::{NewVersion, NewWorkflow, PageSize, SavedVersion, TimeWindow, Workflow, fresh_id, now};
 
 use crate::setting::{Setting, seconds_ago};
@@ -239,6 +240,23 @@ async fn the_list_of_workflows_shows_each_once_newest_first_and_within_a_window(
     };
     let page = list(window, None).await;
     assert_eq!((page.items[0].id, page.next), (ids[1], None));
+}
+
+#[tokio::test]
+async fn a_deletion_that_was_not_answered_is_found_to_be_done() {
+    let setting = Setting::start().await;
+    let workflow = saved(&setting, 60, "{}").await;
+    let store = losing_an_answer(&setting.store, "UpdateItem");
+    let delete = async |of| {
+        let deleted = store.delete_workflow(of, workflow.id).await;
+        deleted.expect("the store answers")
+    };
+    assert!(delete(setting.organization_id).await);
+    assert_eq!(find(&setting, workflow.id).await, None);
+    assert!(
+        !delete(setting.organization_id).await,
+        "it was deleted twice"
+    );
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! workflow leaves its head behind, so that a run that exists keeps its version and a second deletion finds nothing.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use domain::{OrganizationId, Timestamp, WorkflowId};
 use serde::{Deserialize, Serialize};
 
@@ -265,6 +266,7 @@ impl Store {
         organization_id: OrganizationId,
         id: WorkflowId,
     ) -> Result<bool> {
+        let at = now().as_millis();
         let answer = self
             .dynamo
             .update_item()
@@ -275,15 +277,23 @@ impl Store {
                 "organizationId = :organization AND attribute_not_exists(deletedAt)",
             )
             .expression_attribute_values(":organization", string(organization_id.to_string()))
-            .expression_attribute_values(":now", number(now().as_millis()))
+            .expression_attribute_values(":now", number(at))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        match answer {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(StoreError::from_sdk("UpdateItem", &error)),
-            },
-        }
+        let error = match answer {
+            Ok(_) => return Ok(true),
+            Err(error) => error,
+        };
+        let Some(UpdateItemError::ConditionalCheckFailedException(refused)) =
+            error.as_service_error()
+        else {
+            return Err(StoreError::from_sdk("UpdateItem", &error));
+        };
+        // Perhaps it was this very call that got through before, and only its answer got lost.
+        let there: Option<WorkflowItem> = refused.item.clone().map(decode).transpose()?;
+        Ok(there.is_some_and(|there| {
+            there.organization_id == organization_id && there.deleted_at == Some(at)
+        }))
     }
 }
