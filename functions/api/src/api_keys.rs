@@ -130,25 +130,35 @@ pub(crate) async fn create(
         user_id: asked.user_id,
         created_at: at,
     };
-    let (id, key) = match api.store.create_api_key(&new, key.as_ref()).await? {
-        CreatedApiKey::Created(text) => (new.id, Some(text.key)),
-        CreatedApiKey::Replayed(replay) => (idempotency::replayed(replay)?, None),
+    let body = match api.store.create_api_key(&new, key.as_ref()).await? {
+        // Nothing is read: what goes wrong from here on would lose the key.
+        CreatedApiKey::Created(text) => CreatedApiKeyView {
+            api_key: ApiKeyView {
+                id: new.id,
+                name: new.name,
+                role: new.role.into(),
+                user_id: new.user_id,
+                created_at: new.created_at,
+                last_used_at: None,
+            },
+            key: Some(text.key),
+        },
+        CreatedApiKey::Replayed(replay) => {
+            let id = idempotency::replayed(replay)?;
+            let api_key = api.store.api_key_by_id(caller.organization_id, id).await?;
+            let api_key = api_key.ok_or_else(|| Problem::not_found("API key", id))?;
+            CreatedApiKeyView {
+                api_key: view(api_key),
+                key: None,
+            }
+        }
         CreatedApiKey::TooMany => {
             let detail =
                 format!("an organization has at most {MOST_API_KEYS} API keys; delete some first");
             return Err(Problem::new(Code::TooManyApiKeys, detail));
         }
     };
-    let api_key = api
-        .store
-        .api_key_by_id(caller.organization_id, id)
-        .await?
-        .ok_or_else(|| Problem::not_found("API key", id))?;
-    request_log::made("resource_id", id);
-    let body = CreatedApiKeyView {
-        api_key: view(api_key),
-        key,
-    };
+    request_log::made("resource_id", body.api_key.id);
     // The body holds a credential: no cache may keep it.
     Ok((
         StatusCode::CREATED,

@@ -105,35 +105,44 @@ pub(crate) async fn create(
         Problem::internal()
     })?;
     let secret = secret.reveal();
-    let (id, secret) = match api
+    let created = api
         .store
         .create_webhook_endpoint(&new, &secret, key.as_ref())
-        .await?
-    {
-        CreatedWebhookEndpoint::Created => (new.id, Some(secret)),
-        CreatedWebhookEndpoint::Replayed(replay) => (idempotency::replayed(replay)?, None),
+        .await?;
+    let view = match created {
+        // Nothing is read: what goes wrong from here on would lose the secret.
+        CreatedWebhookEndpoint::Created => EndpointView {
+            id: new.id,
+            url: new.url,
+            event_types: new.event_types,
+            description: new.description,
+            enabled: true,
+            created_at: new.created_at,
+            secret: Some(secret),
+        },
+        CreatedWebhookEndpoint::Replayed(replay) => {
+            let id = idempotency::replayed(replay)?;
+            let endpoint = api.store.webhook_endpoint(caller.organization_id, id);
+            let endpoint = endpoint.await?;
+            without_secret(endpoint.ok_or_else(|| Problem::not_found("webhook endpoint", id))?)
+        }
         CreatedWebhookEndpoint::TooMany => {
             let detail =
                 format!("an organization has at most {MOST_WEBHOOK_ENDPOINTS} webhook endpoints");
             return Err(Problem::new(Code::TooManyWebhookEndpoints, detail));
         }
     };
-    request_log::made("endpoint_id", id);
-    let endpoint = api
-        .store
-        .webhook_endpoint(caller.organization_id, id)
-        .await?
-        .ok_or_else(|| Problem::not_found("webhook endpoint", id))?;
+    request_log::made("endpoint_id", view.id);
     // The body holds a credential: no cache may keep it.
     Ok((
         StatusCode::CREATED,
         [(header::CACHE_CONTROL, "no-store")],
-        Json(view(endpoint, secret)),
+        Json(view),
     )
         .into_response())
 }
 
-fn view(endpoint: WebhookEndpoint, secret: Option<String>) -> EndpointView {
+fn without_secret(endpoint: WebhookEndpoint) -> EndpointView {
     EndpointView {
         id: endpoint.id,
         url: endpoint.url,
@@ -141,7 +150,7 @@ fn view(endpoint: WebhookEndpoint, secret: Option<String>) -> EndpointView {
         description: endpoint.description,
         enabled: endpoint.enabled,
         created_at: endpoint.created_at,
-        secret,
+        secret: None,
     }
 }
 

@@ -13,6 +13,7 @@ use platform::addresses::AllowAddresses;
 use platform::configuration::{Environment, Limits, Resources};
 use serde_json::{Value, json};
 use store::local::early_reads::reading_early;
+use store::local::meter::metered;
 use store::{Queue, Role, Store, Transition, fresh_id, now};
 use tower::ServiceExt;
 
@@ -746,6 +747,29 @@ async fn an_answer_that_comes_too_late_or_was_meant_for_an_earlier_attempt_is_a_
         .await;
     let ended = (409, Some("run_ended".to_owned()));
     assert_eq!(answer(&canceled, request.id).await, ended);
+}
+
+#[tokio::test]
+async fn what_is_shown_once_is_not_lost_by_a_read_after_its_write() {
+    let caller = Caller::start().await;
+    let (store, meter) = metered(&caller.store);
+    let caller = caller.asking(store);
+    let endpoint = json!({ "url": "https://example.com/hook", "description": "ours" });
+    let api_key = json!({ "name": "nightly", "role": "operator", "userId": "bot" });
+    for (path, body, shown_once) in [
+        ("/webhook-endpoints", endpoint, "secret"),
+        ("/api-keys", api_key, "key"),
+    ] {
+        meter.reset();
+        let mut made = caller.keyed_at(path, "k", &body).await;
+        assert_eq!(made.status, 201, "{}", made.body);
+        // Who asks.
+        assert_eq!(meter.usage().requests["GetItem"], 1, "{path}");
+        // It is what a repetition reads, but for that.
+        assert!(made.body[shown_once].take().is_string());
+        let again = caller.keyed_at(path, "k", &body).await;
+        assert_eq!((again.status, again.body), (201, made.body));
+    }
 }
 
 #[tokio::test]
