@@ -55,6 +55,16 @@ impl Page {
         self.target.has_detached()
     }
 
+    /// Waits until the page has crashed or the browser has gone, and says which. That the page is
+    /// closed does not end it.
+    pub async fn gone(&self) -> Error {
+        let crashed = pin!(self.target.crashed());
+        match select(crashed, pin!(self.target.tabs.closed())).await {
+            Either::Left(_) => Error::Crashed,
+            Either::Right(_) => Error::Closed,
+        }
+    }
+
     /// Opens a new, empty page beside this one.
     ///
     /// # Errors

@@ -131,6 +131,14 @@ impl Target {
         }
     }
 
+    /// Waits until the page crashes.
+    pub(crate) async fn crashed(&self) {
+        let mut changes = self.changed.subscribe();
+        let has_crashed = |(): &()| self.look(|state| state.end == Some(End::Crashed));
+        // The sender lives as long as this page.
+        let _ = changes.wait_for(has_crashed).await;
+    }
+
     /// Has everybody who waits look again.
     pub(crate) fn wake(&self) {
         self.changed.send_replace(());

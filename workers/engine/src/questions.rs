@@ -63,7 +63,14 @@ impl Execution<'_> {
         self.note.awaited = Some(format!("an answer to \"{}\"", asked.prompt));
         let screenshot = self.picture_for_question().await;
         let began = Instant::now();
-        let answer = self.host.ask_user(asked, screenshot).await;
+        // Without the browser an answer is of no use, and a code can be used only once.
+        let answer = tokio::select! {
+            biased;
+            error = self.browser.gone() => {
+                Err(Fault::from_browser(&error, FailureCode::BrowserCrashed).into())
+            }
+            answer = self.host.ask_user(asked, screenshot) => answer.map_err(Stop::from),
+        };
         self.awaiting_user += began.elapsed();
         let mut values = match answer? {
             Answer::Given(values) => values,

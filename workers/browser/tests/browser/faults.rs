@@ -53,6 +53,24 @@ async fn a_browser_killed_with_a_call_in_flight_is_closed_at_once() {
 }
 
 #[tokio::test]
+async fn a_page_says_at_once_that_it_or_its_browser_has_gone_also_when_nothing_is_asked_of_it() {
+    let stage = Stage::at(&[("/", "")]).await;
+    let crashing = stage.page.open_page().await.unwrap();
+    assert!(tokio::time::timeout(SOON, crashing.gone()).await.is_err());
+    let (gone, _) = tokio::join!(crashing.gone(), crashing.goto("chrome://crash", PATIENCE));
+    assert!(matches!(gone, Error::Crashed), "{gone:?}");
+    let closed = stage.page.open_page().await.unwrap();
+    closed.close(PATIENCE).await.unwrap();
+    assert!(tokio::time::timeout(SOON, closed.gone()).await.is_err());
+    let killing = kill(stage.browser.process_id());
+    let (gone, also, ()) = tokio::join!(stage.page.gone(), closed.gone(), killing);
+    assert!(matches!(gone, Error::Closed), "{gone:?}");
+    assert!(matches!(also, Error::Closed), "{also:?}");
+    let before = stage.page.gone().await;
+    assert!(matches!(before, Error::Closed), "{before:?}");
+}
+
+#[tokio::test]
 async fn closing_leaves_neither_process_nor_folder() {
     let stage = Stage::at(&[("/", "")]).await;
     let mark = stage.scratch.path().to_str().unwrap().to_owned();

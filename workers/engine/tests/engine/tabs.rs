@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use browser::{Browser, LaunchOptions, find_or_install};
-use domain::FailureCode;
 use domain::definition::Definition;
+use domain::{Failure, FailureCode};
 use engine::{Chromium, Inputs, Outcome, execute};
 use serde_json::json;
 use tokio::process::Command;
@@ -111,6 +111,55 @@ output: { error: "{{ error.code }}", first: "{{ first }}", third: "{{ third }}",
     );
 }
 
+/// Runs a workflow whose browser gets a signal once the story has this line, or before all, and gives how it failed, with
+/// the story.
+async fn run_until(
+    line: Option<&str>,
+    signal: &str,
+    site: &Site,
+    yaml: &str,
+) -> (Failure, Vec<String>) {
+    let executable = find_or_install(&mut |_| {}).await.expect("a browser");
+    let scratch = tempfile::tempdir().expect("a folder");
+    let browser = Browser::launch(&LaunchOptions::new(executable, scratch.path()))
+        .await
+        .expect("it starts");
+    let mut tabs = Chromium::new(browser.page().await.expect("a page"));
+    let story = Story::default();
+    let mut host = RecordingHost::new(&story);
+    host.thinks_for = Duration::from_secs(20);
+    let definition = Definition::parse_yaml(yaml).expect("a definition");
+    let inputs = Inputs {
+        input: json!({"url": site.url}),
+        secrets: BTreeMap::new(),
+        outputs: json!({}),
+    };
+    let ending = async {
+        while !line.is_none_or(|line| story.lines().iter().any(|told| told == line)) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let pid = browser.process_id().to_string();
+        let mut kill = Command::new("kill");
+        let told = kill.args(["-s", signal, "--", &pid]).status().await;
+        assert!(told.expect("there is a kill").success());
+        browser.gone().await;
+    };
+    let executed = async {
+        let never = std::future::pending();
+        execute(&definition, inputs, &mut tabs, &mut host, never).await
+    };
+    let report = if line.is_none() {
+        ending.await;
+        executed.await
+    } else {
+        tokio::join!(executed, ending).0
+    };
+    match report.expect("not interrupted").outcome {
+        Outcome::Failed(failure) => (failure, story.lines()),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_that_closes_its_tabs_because_it_ends_has_gone() {
     let site = Site::start(pages).await;
@@ -125,36 +174,31 @@ states:
       - screenshot:
       - waitFor: { hasText: Third }
 "##;
-    let executable = find_or_install(&mut |_| {}).await.expect("a browser");
-    let scratch = tempfile::tempdir().expect("a folder");
-    let browser = Browser::launch(&LaunchOptions::new(executable, scratch.path()))
-        .await
-        .expect("it starts");
-    let mut tabs = Chromium::new(browser.page().await.expect("a page"));
-    let story = Story::default();
-    let mut host = RecordingHost::new(&story);
-    let definition = Definition::parse_yaml(yaml).expect("a definition");
-    let inputs = Inputs {
-        input: json!({"url": site.url}),
-        secrets: BTreeMap::new(),
-        outputs: json!({}),
-    };
-    let ending = async {
-        while !story.lines().contains(&"store screenshot.png".to_owned()) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        // As a machine that shuts down tells all of its processes.
-        let pid = browser.process_id().to_string();
-        let told = Command::new("kill").args(["-TERM", &pid]).status().await;
-        assert!(told.expect("there is a kill").success());
-    };
-    let never = std::future::pending();
-    let executed = execute(&definition, inputs, &mut tabs, &mut host, never);
-    let (report, ()) = tokio::join!(executed, ending);
-    let outcome = report.expect("not interrupted").outcome;
-    let Outcome::Failed(failure) = outcome else {
-        panic!("{outcome:?}");
-    };
+    // As a machine that shuts down tells all of its processes.
+    let line = Some("store screenshot.png");
+    let (failure, _) = run_until(line, "TERM", &site, yaml).await;
     assert_eq!(failure.code, FailureCode::BrowserCrashed, "{failure:?}");
     assert!(failure.retryable);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_answers_for_a_browser_that_has_gone() {
+    let site = Site::start(pages).await;
+    let yaml = r#"
+name: Asking
+states:
+  - name: asking
+    steps:
+      - askUser: { prompt: Code, as: code, timeout: 2h }
+        onError: continue
+"#;
+    for (line, asked) in [
+        (Some("ask Code"), ["state asking", "ask Code"].as_slice()),
+        (None, &["state asking"]),
+    ] {
+        let (failure, story) = run_until(line, "KILL", &site, yaml).await;
+        assert_eq!(failure.code, FailureCode::BrowserCrashed, "{failure:?}");
+        assert_eq!(failure.step.as_deref(), Some("asking/steps/0 (askUser)"));
+        assert_eq!(story, [asked, &["store log.jsonl"]].concat());
+    }
 }
