@@ -1,18 +1,19 @@
 //! One delivery for each event of a run and each endpoint that wants to hear of it. It writes and enqueues deliveries;
 //! it never makes one.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use domain::run::Run;
 use domain::webhook::{RunEvent, body_of, events_of};
-use store::{Delivery, Result, Store, StoreError, WebhookEndpoint, now};
+use store::{Delivery, DeliveryKey, Result, Store, StoreError, WebhookEndpoint, now};
 
 /// When the sweeper looks at a delivery that was enqueued at once.
 const LOOK_AFTER: Duration = Duration::from_secs(60);
 
-/// Writes the deliveries of a run that are missing, and enqueues them, to every endpoint that can be read. For a run that goes on these are the ones of
-/// its last change; for one that has ended, those of all its changes, so that a stream record that was lost on the way
-/// loses no event. Answers how many were missing.
+/// Writes the deliveries of a run that are missing, and enqueues them, to every endpoint that can be read. For a run that
+/// goes on these are the ones of its last change; for one that has ended, those of all its changes, so that a stream
+/// record that was lost on the way loses no event. Answers how many were missing.
 ///
 /// # Errors
 /// [`StoreError`], also if an endpoint can't be read; what is written then stays, and doing it again writes the rest.
@@ -32,12 +33,24 @@ pub async fn fan_out(store: &Store, run: &Run) -> Result<usize> {
             Err(error) => unreadable = Some(error),
         }
     }
+    let wanted: Vec<_> = events
+        .iter()
+        .flat_map(|event| endpoints.iter().map(move |endpoint| (*event, endpoint)))
+        .filter(|(event, endpoint)| wants(endpoint, *event))
+        .collect();
+    // At its end most of them are there, and a write that is refused costs as much as one that is not.
+    let there = if run.status().is_final() && wanted.len() > 1 {
+        store.delivery_keys(run.id).await?
+    } else {
+        HashSet::new()
+    };
     let mut written = 0;
-    for event in events {
-        for endpoint in endpoints.iter().filter(|endpoint| wants(endpoint, event)) {
-            if deliver_later(store, run, event, endpoint).await? {
-                written += 1;
-            }
+    for (event, endpoint) in wanted {
+        if there.contains(&DeliveryKey::new(run.id, event, endpoint.id)) {
+            continue;
+        }
+        if deliver_later(store, run, event, endpoint).await? {
+            written += 1;
         }
     }
     // What it wants to hear of, nobody knows until it is mended: the run owes it that.

@@ -4,6 +4,7 @@ use domain::{JobRunId, OrganizationId};
 use serde_json::{Value, json};
 use store::local::elsewhere::sent_elsewhere;
 use store::local::messages::groups;
+use store::local::meter::metered;
 use store::{Queue, RunMessage, fresh_id, now};
 
 use crate::setting::{Setting, in_seconds, seconds_ago};
@@ -244,6 +245,24 @@ async fn a_stream_reader_that_slept_for_long_goes_on_where_it_was() {
     assert_eq!(setting.unheard_changes().await, 1);
     setting.finished(run, Finish::Completed, at).await;
     setting.dispatch().await;
+    assert_eq!(setting.take_deliveries().await.len(), 3);
+}
+
+#[tokio::test]
+async fn at_a_runs_end_only_the_deliveries_that_are_missing_are_written() {
+    let mut setting = Setting::start().await;
+    setting
+        .endpoint("http://127.0.0.1:9/", &EventType::ALL)
+        .await;
+    let at = seconds_ago(10);
+    let run = setting.run_created_at(at, Policy::default()).await;
+    let run = setting.claimed(run, at).await;
+    setting.dispatch().await;
+    let run = setting.finished(run, Finish::Completed, at).await;
+    let (store, meter) = metered(&setting.store);
+    let written = dispatcher::conclude(&store, &run).await;
+    assert_eq!(written.expect("all can be read"), 1);
+    assert_eq!(meter.usage().requests["PutItem"], 1);
     assert_eq!(setting.take_deliveries().await.len(), 3);
 }
 

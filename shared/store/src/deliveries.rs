@@ -1,24 +1,34 @@
 //! Webhook deliveries: one event for one endpoint, an item beside its run, with its body fixed when it was written.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::webhook::{EventType, RunEvent};
 use domain::{DeliveryId, OrganizationId, RunId, Timestamp, WebhookEndpointId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::item::{Put, encode, number};
+use crate::item::{Put, encode, number, string};
 use crate::keys::Key;
-use crate::{Result, Store, keys};
+use crate::{Result, Store, StoreError, keys};
 
 /// Names a delivery in the queue and in the table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeliveryKey {
     /// The run that it tells of.
     pub run_id: RunId,
     /// Its sort key beside the run.
     pub key: String,
+}
+
+impl DeliveryKey {
+    /// The name of what tells an endpoint of an event.
+    #[must_use]
+    pub fn new(run_id: RunId, event: RunEvent, endpoint_id: WebhookEndpointId) -> Self {
+        let key = keys::delivery_sort(event.sequence, event.event_type.as_str(), endpoint_id);
+        Self { run_id, key }
+    }
 }
 
 /// Where a delivery stands.
@@ -118,15 +128,15 @@ impl Delivery {
         due_at: Timestamp,
         now: Timestamp,
     ) -> Self {
-        let sort = keys::delivery_sort(event.sequence, event.event_type.as_str(), endpoint_id);
-        let digest = Sha256::digest(format!("{run_id}/{sort}"));
+        let key = DeliveryKey::new(run_id, event, endpoint_id);
+        let digest = Sha256::digest(format!("{run_id}/{}", key.key));
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&digest[..16]);
         // RFC 9562, section 5.8: version 8 is for ids that are made in a way of one's own.
         let id = uuid::Builder::from_custom_bytes(bytes).into_uuid();
         Self {
             id: DeliveryId::from(id),
-            key: DeliveryKey { run_id, key: sort },
+            key,
             organization_id,
             endpoint_id,
             event_type: event.event_type,
@@ -207,6 +217,34 @@ impl Store {
             self.put_new(encode_delivery(delivery)?).await?,
             Put::Written
         ))
+    }
+
+    /// Which deliveries of a run are written.
+    ///
+    /// # Errors
+    /// [`crate::StoreError`].
+    pub async fn delivery_keys(&self, run_id: RunId) -> Result<HashSet<DeliveryKey>> {
+        let mut pages = self
+            .dynamo
+            .query()
+            .table_name(self.table()?)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", string(keys::run_partition(run_id)))
+            .expression_attribute_values(":prefix", string(keys::DELIVERY_PREFIX))
+            .projection_expression("sk")
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let mut found = HashSet::new();
+        while let Some(item) = pages.next().await {
+            let item = item.map_err(|error| StoreError::from_sdk("Query", &error))?;
+            if let Some(AttributeValue::S(key)) = item.get("sk") {
+                let key = key.clone();
+                found.insert(DeliveryKey { run_id, key });
+            }
+        }
+        Ok(found)
     }
 
     /// Reads a delivery.
