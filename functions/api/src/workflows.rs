@@ -338,11 +338,11 @@ pub(crate) async fn read_version(
     let number = number
         .filter(|number| number.to_string() == version)
         .ok_or_else(not_found)?;
-    let found = api
-        .store
-        .workflow_version(workflow.id, number)
-        .await?
-        .ok_or_else(not_found)?;
+    if !workflow.has_version(number) {
+        return Err(not_found());
+    }
+    let found = api.store.workflow_version(workflow.id, number).await?;
+    let found = found.ok_or_else(Problem::unavailable)?;
     Ok(Json(WholeVersionView {
         summary: VersionView {
             version: number,
@@ -403,7 +403,7 @@ async fn whole(api: &Api, workflow: Workflow) -> Result<WorkflowView, Problem> {
         .store
         .workflow_version(workflow.id, workflow.version)
         .await?
-        .ok_or_else(|| Problem::not_found("workflow", workflow.id))?;
+        .ok_or_else(Problem::unavailable)?;
     Ok(WorkflowView {
         definition: definition_of(&version.definition)?,
         summary: summary(workflow),

@@ -438,6 +438,27 @@ async fn a_repetition_that_is_too_early_to_see_its_run_is_told_to_come_again() {
 }
 
 #[tokio::test]
+async fn a_version_that_can_be_read_a_moment_later_than_its_workflow_is_not_denied() {
+    let caller = Caller::start().await;
+    let workflow = caller.workflow().await;
+    let path = format!("/workflows/{workflow}");
+    let too_early = || caller.asking(reading_early(&caller.store, "DEFINITION#000001"));
+    for early in [
+        too_early().get(&path).await,
+        too_early().get(&format!("{path}/versions/1")).await,
+        too_early().run(&workflow).await,
+    ] {
+        assert_eq!(
+            (early.status, &early.body["code"]),
+            (503, &json!("unavailable"))
+        );
+    }
+    // One that there is not is denied.
+    let absent = caller.get(&format!("{path}/versions/2")).await;
+    assert_eq!(absent.status, 404);
+}
+
+#[tokio::test]
 async fn a_run_whose_message_cannot_be_sent_is_created_all_the_same() {
     let fixture = Fixture::start().await.expect("a fixture");
     let sends = Caller::on(fixture.store).await;

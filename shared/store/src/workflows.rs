@@ -36,6 +36,15 @@ pub struct Workflow {
     pub created_by_user_id: String,
 }
 
+impl Workflow {
+    /// Whether a version of this number was saved. It may be read a moment later than this: they are written in one
+    /// transaction, and read item by item.
+    #[must_use]
+    pub fn has_version(&self, number: u32) -> bool {
+        (1..=self.version).contains(&number)
+    }
+}
+
 /// A workflow to be saved for the first time.
 #[derive(Debug, Clone)]
 pub struct NewWorkflow {

@@ -274,15 +274,16 @@ async fn find_version(
     let id = asked.workflow_id;
     let workflow = workflows::find(api, caller, id).await?;
     let number = asked.workflow_version.unwrap_or(workflow.version);
-    let definition = api.versions.read(&api.store, id, number).await?;
-    let definition = definition.ok_or_else(|| {
+    if !workflow.has_version(number) {
         let message = format!(
             "the workflow has no version {number}; its latest is {}",
             workflow.version
         );
-        Problem::of_fields(vec![FieldError::new("/workflowVersion", message)])
-    })?;
-    Ok((number, definition))
+        let error = FieldError::new("/workflowVersion", message);
+        return Err(Problem::of_fields(vec![error]));
+    }
+    let definition = api.versions.read(&api.store, id, number).await?;
+    Ok((number, definition.ok_or_else(Problem::unavailable)?))
 }
 
 fn check_metadata(metadata: &BTreeMap<String, String>) -> Vec<FieldError> {
