@@ -169,10 +169,6 @@ impl Browser for ScriptedBrowser {
         Ok(true)
     }
 
-    async fn is_enabled(&mut self, _: &Locator) -> Result<bool, Error> {
-        Ok(true)
-    }
-
     async fn read_rows(
         &mut self,
         _: &Locator,

@@ -249,10 +249,6 @@ impl Browser for Chromium {
         self.page.holds(condition).await
     }
 
-    async fn is_enabled(&mut self, target: &Locator) -> Result<bool, Error> {
-        self.page.is_enabled(target).await
-    }
-
     async fn read_rows(
         &mut self,
         rows: &Locator,

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use browser::{Condition, Error, Field, Locator};
-use domain::definition::{ClickOptions, Extract, PageNumber, Paging};
+use domain::definition::{ClickOptions, Extract, PageNumber, Paging, Template};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -18,8 +18,12 @@ use crate::seam::Scrolling;
 
 /// How often rows are read again while they are about to change.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// How long the rows must stay the same after scrolling until there are no more: nothing else tells.
+/// How long the rows must stay the same after scrolling until there are no more: nothing else tells. And how long they
+/// may keep changing on a page that is read whole: there are some in which something always moves.
 const NO_MORE_ROWS: Duration = Duration::from_secs(2);
+/// How long the end must last until it is one: what leads on, or the first row, may be drawn a moment later, or be
+/// disabled while the page loads.
+const END_LASTS: Duration = Duration::from_millis(500);
 /// The variable that counts the pages.
 const PAGE: &str = "page";
 
@@ -30,12 +34,12 @@ struct Source<'e> {
     fields: Vec<Field>,
 }
 
-/// Whether there is another page.
-enum Turned {
-    /// There is none.
-    Ended,
-    /// It is on its way.
-    On,
+/// What leads from a page to the next one.
+enum Lead<'e> {
+    /// There is only this one.
+    Nothing,
+    Click(Locator),
+    Goto(&'e Template),
 }
 
 impl Execution<'_> {
@@ -86,21 +90,11 @@ impl Execution<'_> {
     ) -> Result<(), Stop> {
         let mut seen = HashSet::new();
         let mut previous = None;
-        let by_url = matches!(
-            &source.extract.paging,
-            Paging::Number {
-                by: PageNumber::Goto(_),
-                ..
-            }
-        );
         for page in 1_usize.. {
             let deadline = Instant::now() + self.allow(timeout)?;
-            let rows = if by_url && page > 1 {
-                self.read_loaded_page(source, deadline).await?
-            } else {
-                self.read_page(source, previous, deadline).await?
-            };
-            if by_url && page > 1 && rows.is_empty() {
+            let lead = self.lead(source.extract, page)?;
+            let (rows, leads_on) = self.read_page(source, &lead, previous, deadline).await?;
+            if matches!(lead, Lead::Goto(_)) && page > 1 && rows.is_empty() {
                 break;
             }
             // Only its rows tell whether a page by its URL is one more, or the end.
@@ -114,49 +108,35 @@ impl Execution<'_> {
                 )));
             }
             collector.take(page, 1, rows)?;
-            if collector.is_full() {
+            if collector.is_full() || !leads_on {
                 break;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.turn(source.extract, page, max_pages, left).await? {
-                Turned::Ended => break,
-                Turned::On => previous = Some(print),
+            match &lead {
+                Lead::Nothing => break,
+                Lead::Goto(url) => self.goto(url, left).await?,
+                Lead::Click(_) if page >= max_pages => return Err(too_many(max_pages)),
+                Lead::Click(target) => self.click_plainly(target, left).await?,
             }
+            previous = Some(print);
         }
         Ok(())
     }
 
-    /// Goes to the page after number `page`, if there is one.
-    async fn turn(
-        &mut self,
-        extract: &Extract,
-        page: usize,
-        max_pages: usize,
-        timeout: Duration,
-    ) -> Result<Turned, Stop> {
-        let target = match &extract.paging {
-            Paging::Next(next) => self.locate(next)?,
+    /// What leads to the page after number `page`, if there is one.
+    fn lead<'e>(&mut self, extract: &'e Extract, page: usize) -> Result<Lead<'e>, Stop> {
+        Ok(match &extract.paging {
+            Paging::Next(next) => Lead::Click(self.locate(next)?),
             Paging::Number { by, from } => {
                 let number = from.get(&self.scope)?.saturating_add(to_i64(page - 1));
                 self.scope.set(PAGE, &json!(number));
                 match by {
-                    PageNumber::Click(target) => self.locate(target)?,
-                    PageNumber::Goto(url) => {
-                        self.goto(url, timeout).await?;
-                        return Ok(Turned::On);
-                    }
+                    PageNumber::Click(target) => Lead::Click(self.locate(target)?),
+                    PageNumber::Goto(url) => Lead::Goto(url),
                 }
             }
-            Paging::None | Paging::Scroll { .. } | Paging::LoadMore(_) => return Ok(Turned::Ended),
-        };
-        if !self.can_click(&target).await? {
-            return Ok(Turned::Ended);
-        }
-        if page >= max_pages {
-            return Err(too_many(max_pages));
-        }
-        self.click_plainly(&target, timeout).await?;
-        Ok(Turned::On)
+            Paging::None | Paging::Scroll { .. } | Paging::LoadMore(_) => Lead::Nothing,
+        })
     }
 
     /// Reads a page whose rows become more.
@@ -168,7 +148,8 @@ impl Execution<'_> {
         collector: &mut Collector<'_>,
     ) -> Result<(), Stop> {
         let deadline = Instant::now() + self.allow(timeout)?;
-        let mut fresh = self.read_page(source, None, deadline).await?;
+        let first = self.read_page(source, &Lead::Nothing, None, deadline);
+        let (mut fresh, _) = first.await?;
         let mut shown = fingerprints(&fresh);
         let mut seen: HashSet<u64> = HashSet::new();
         let mut taken = 0;
@@ -209,21 +190,23 @@ impl Execution<'_> {
         shown: &[u64],
         deadline: Instant,
     ) -> Result<Option<Rows>, Stop> {
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = || deadline.saturating_duration_since(Instant::now());
         let (button, until) = match &source.extract.paging {
             Paging::LoadMore(button) => {
                 let button = self.locate(button)?;
-                if !self.can_click(&button).await? {
-                    return Ok(None);
+                if !self.comes(&clickable(&button), deadline).await? {
+                    // The last rows may come without it. Where only the text of some has changed, these are the same.
+                    let rows = self.read_rows(source, None, true, deadline).await?;
+                    return Ok((rows.len() > shown.len()).then_some(rows));
                 }
-                self.click_plainly(&button, left).await?;
+                self.click_plainly(&button, left()).await?;
                 (Some(button), deadline)
             }
             Paging::Scroll { container } => {
                 let container = container.as_ref().map(|container| self.locate(container));
                 let container = container.transpose()?;
                 self.browser
-                    .scroll(container.as_ref(), Scrolling::Bottom, left)
+                    .scroll(container.as_ref(), Scrolling::Bottom, left())
                     .await
                     .map_err(|error| failed(&error))?;
                 (None, deadline.min(Instant::now() + NO_MORE_ROWS))
@@ -241,7 +224,7 @@ impl Execution<'_> {
             }
             if let Some(button) = &button
                 && Instant::now() >= quiet
-                && !self.can_click(button).await?
+                && !self.holds(&clickable(button)).await?
             {
                 return Ok(None);
             }
@@ -255,17 +238,58 @@ impl Execution<'_> {
         }
     }
 
-    /// Reads the rows of the page that is there. After `previous`, they must be others than those with this fingerprint.
+    /// Reads the page that is there, and says whether something leads on from it. Where pages follow each other, each is
+    /// read until its rows stay as they are.
     async fn read_page(
         &mut self,
         source: &Source<'_>,
+        lead: &Lead<'_>,
         previous: Option<u64>,
+        deadline: Instant,
+    ) -> Result<(Rows, bool), Stop> {
+        let (previous, may_be_none) = match lead {
+            Lead::Goto(_) => (None, previous.is_some()),
+            Lead::Nothing | Lead::Click(_) => (previous, false),
+        };
+        let read = self.read_rows(source, previous, may_be_none, deadline);
+        let mut rows = read.await?;
+        let patience = deadline.min(Instant::now() + NO_MORE_ROWS);
+        loop {
+            let leads_on = match lead {
+                Lead::Nothing => return Ok((rows, false)),
+                Lead::Click(target) => self.comes(&clickable(target), deadline).await?,
+                Lead::Goto(_) => {
+                    // Only its rows tell what a page is that was gone to.
+                    if rows.is_empty() {
+                        let row = Condition::Attached(source.rows.clone());
+                        self.comes(&row, deadline).await?;
+                    }
+                    true
+                }
+            };
+            tokio::time::sleep(LOOK_AGAIN).await;
+            let read = self.read_rows(source, previous, may_be_none, deadline);
+            let again = read.await?;
+            if again == rows || Instant::now() >= patience {
+                return Ok((again, leads_on));
+            }
+            rows = again;
+        }
+    }
+
+    /// Reads the rows, once they are there. After a page whose rows have the fingerprint `previous`, they must be others.
+    async fn read_rows(
+        &mut self,
+        source: &Source<'_>,
+        previous: Option<u64>,
+        may_be_none: bool,
         deadline: Instant,
     ) -> Result<Rows, Stop> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let awaited = match &source.extract.ready {
                 Some(ready) => self.resolver().condition(ready)?,
+                None if may_be_none => Resolved::Known(true),
                 // Without `ready`, no rows means: not yet.
                 None => Resolved::Page(Condition::Visible(source.rows.clone())),
             };
@@ -295,32 +319,14 @@ impl Execution<'_> {
         }
     }
 
-    /// Reads the rows of a page that has loaded; none means that there is no such page.
-    async fn read_loaded_page(
-        &mut self,
-        source: &Source<'_>,
-        deadline: Instant,
-    ) -> Result<Rows, Stop> {
-        if let Some(ready) = &source.extract.ready
-            && let Resolved::Page(awaited) = self.resolver().condition(ready)?
-        {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let waited = self.browser.wait_for(&awaited, left).await;
-            waited.map_err(|error| failed(&error))?;
+    /// Waits for a condition for as long as it may be late, and says whether it holds.
+    async fn comes(&mut self, condition: &Condition, deadline: Instant) -> Result<bool, Stop> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match self.browser.wait_for(condition, left.min(END_LASTS)).await {
+            Ok(()) => Ok(true),
+            Err(Error::TimedOut { .. }) => Ok(false),
+            Err(error) => Err(failed(&error)),
         }
-        let read = self.browser.read_rows(&source.rows, &source.fields).await;
-        read.map_err(|error| failed(&error))
-    }
-
-    /// Whether an element is there to be clicked: what leads on is gone or disabled at the end.
-    async fn can_click(&mut self, target: &Locator) -> Result<bool, Stop> {
-        if !self.holds(&Condition::Visible(target.clone())).await? {
-            return Ok(false);
-        }
-        self.browser
-            .is_enabled(target)
-            .await
-            .map_err(|error| failed(&error))
     }
 
     async fn click_plainly(&mut self, target: &Locator, timeout: Duration) -> Result<(), Stop> {
@@ -330,6 +336,14 @@ impl Execution<'_> {
             .await;
         clicked.map_err(|error| failed(&error))
     }
+}
+
+/// An element is there to be clicked: what leads on is gone or disabled at the end.
+fn clickable(target: &Locator) -> Condition {
+    Condition::All(vec![
+        Condition::Visible(target.clone()),
+        Condition::Enabled(target.clone()),
+    ])
 }
 
 fn too_many(max_pages: usize) -> Stop {

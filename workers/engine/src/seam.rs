@@ -97,8 +97,6 @@ pub trait Browser: Send {
     async fn wait_for(&mut self, condition: &Condition, timeout: Duration) -> Result<(), Error>;
     /// Checks a condition once, after a pending navigation.
     async fn holds(&mut self, condition: &Condition) -> Result<bool, Error>;
-    /// Whether an element can be used.
-    async fn is_enabled(&mut self, target: &Locator) -> Result<bool, Error>;
     /// Reads fields of all rows at once. A field whose element is missing in a row is `None`.
     async fn read_rows(
         &mut self,

@@ -352,6 +352,41 @@ async fn all_pages_are_read_until_the_next_link_is_gone_or_disabled() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn pages_that_are_drawn_bit_by_bit_are_read_whole_and_to_the_last() {
+    let mut stage = stage_with_pages(&[
+        &[&["a", "1"], &["b", "2"]],
+        &[&["c", "3"], &["d", "4"]],
+        &[&["e", "5"], &["f", "6"]],
+    ]);
+    // The link comes later than the rows, but within half a second.
+    stage.browser.next_is_late = Duration::from_millis(450);
+    let drawing: [(usize, &[&[&[&str]]]); 3] = [
+        (1, &[&[&["a", "1"]]]),
+        // The old rows go one by one, before the new ones come.
+        (
+            2,
+            &[
+                &[&["a", "1"], &["b", "2"]],
+                &[&["b", "2"]],
+                &[],
+                &[],
+                &[&["c", "3"]],
+            ],
+        ),
+        // The last row comes when there is no link any more.
+        (3, &[&[&["e", "5"]]]),
+    ];
+    let drawing = drawing.map(|(page, drawn)| (page, drawn.iter().map(|it| rows(it)).collect()));
+    stage.browser.drawing = drawing.into();
+    let outcome = stage.run(&steps(&[EXTRACT])).await;
+    assert_eq!(outcome, Outcome::Completed { output: None });
+    assert_eq!(
+        stage.host.text("people.csv"),
+        "name,salary\r\na,1\r\nb,2\r\nc,3\r\nd,4\r\ne,5\r\nf,6\r\n"
+    );
+}
+
 #[tokio::test]
 async fn a_page_that_comes_again_and_one_too_many_are_errors() {
     let mut stage = stage_with_pages(&[&[&["a", "1"]], &[&["b", "2"]], &[&["a", "1"]]]);

@@ -50,6 +50,10 @@ pub(crate) struct ScriptedBrowser {
     /// The locator of the link to the next page. Without further pages it is gone, or disabled.
     pub(crate) next: Option<String>,
     pub(crate) next_is_disabled_at_the_end: bool,
+    /// How long that link must be waited for on each page.
+    pub(crate) next_is_late: Duration,
+    /// What each page shows while it is being drawn, one read after the other.
+    pub(crate) drawing: HashMap<usize, VecDeque<Rows>>,
     pub(crate) errors: HashMap<String, Error>,
     pub(crate) dom: String,
     pub(crate) url: String,
@@ -73,6 +77,8 @@ impl ScriptedBrowser {
             page: 0,
             next: None,
             next_is_disabled_at_the_end: false,
+            next_is_late: Duration::ZERO,
+            drawing: HashMap::new(),
             errors: HashMap::new(),
             dom: "<html></html>".to_owned(),
             url: "https://portal.test/employees".to_owned(),
@@ -93,6 +99,7 @@ impl ScriptedBrowser {
     fn is_true(&self, condition: &Condition) -> bool {
         match condition {
             Condition::Visible(locator) => self.is_visible(&locator.to_string()),
+            Condition::Enabled(_) => self.page + 1 < self.pages.len(),
             Condition::Hidden(locator) => !self.is_visible(&locator.to_string()),
             Condition::Any(conditions) => {
                 conditions.iter().any(|condition| self.is_true(condition))
@@ -237,7 +244,9 @@ impl Browser for ScriptedBrowser {
     }
 
     async fn wait_for(&mut self, condition: &Condition, timeout: Duration) -> Result<(), Error> {
-        if self.is_true(condition) {
+        let next = self.next.as_deref().unwrap_or("no link");
+        let is_late = condition.to_string().contains(next) && timeout < self.next_is_late;
+        if self.is_true(condition) && !is_late {
             return self.call(format!("wait for {condition}"));
         }
         Err(Error::TimedOut {
@@ -251,10 +260,6 @@ impl Browser for ScriptedBrowser {
         Ok(self.is_true(condition))
     }
 
-    async fn is_enabled(&mut self, _: &Locator) -> Result<bool, Error> {
-        Ok(self.page + 1 < self.pages.len())
-    }
-
     async fn read_rows(&mut self, _: &Locator, fields: &[Field]) -> Result<Rows, Error> {
         self.call(format!("read page {}", self.page + 1))?;
         assert!(
@@ -263,7 +268,9 @@ impl Browser for ScriptedBrowser {
                 .all(|row| row.len() == fields.len()),
             "the script has as many cells"
         );
-        Ok(self.pages[self.page].clone())
+        let drawn = self.drawing.get_mut(&(self.page + 1));
+        let drawn = drawn.and_then(VecDeque::pop_front);
+        Ok(drawn.unwrap_or_else(|| self.pages[self.page].clone()))
     }
 
     async fn download(&mut self, click: &Locator, _: Duration) -> Result<Download, Error> {

@@ -341,6 +341,55 @@ async fn pages_are_read_by_number_by_scrolling_and_by_loading_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_leads_on_and_the_last_rows_may_come_a_moment_later() {
+    let site = Site::start(|path| {
+        // Each page of two rows is drawn in two parts, the second of which has what leads on.
+        let draw = |count: &str, begin: &str| {
+            html(&format!(
+                "<ul id=list></ul><div id=pages></div><script>
+                 let n = 0;
+                 const row = () => list.insertAdjacentHTML('beforeend', `<li>${{++n}}</li>`);
+                 const draw = () => {{
+                   {begin};
+                   row();
+                   setTimeout(() => {{ row(); if (n < {count}) pages.innerHTML = '<button onclick=draw()>On</button>' }}, 100);
+                 }};
+                 draw();
+                 </script>"
+            ))
+        };
+        match path {
+            "/" => Some(draw("6", "list.innerHTML = pages.innerHTML = ''")),
+            "/more" => Some(draw("6", "pages.innerHTML = ''")),
+            "/list?page=3" => Some(html("<ul></ul>")),
+            _ if path.starts_with("/list?page=") => Some(html(&format!(
+                "<ul id=list></ul><script>setTimeout(() => list.innerHTML = '<li>{path}</li>', 100)</script>"
+            ))),
+            _ => None,
+        }
+    })
+    .await;
+    let steps = r##"
+      - extract: { rows: li, fields: { n: { type: number } }, nextPage: button, as: next }
+      - goto: "{{ input.url }}/more"
+      - extract: { rows: li, fields: { n: { type: number } }, loadMore: button, as: more }
+      - goto: "{{ input.url }}/list?page=1"
+      - extract: { rows: li, fields: { n: {} }, pageNumber: { goto: "{{ input.url }}/list?page={{ page }}" }, as: numbered }
+"##;
+    let numbers = |name: &str| format!("{name}: '{{{{ {name} | map(attribute=\"n\") | list }}}}'");
+    let wanted = ["next", "more", "numbered"].map(numbers).join(", ");
+    let (output, _) = output(&site, steps, &format!("{{ {wanted} }}")).await;
+    assert_eq!(
+        output,
+        json!({
+            "next": [1, 2, 3, 4, 5, 6],
+            "more": [1, 2, 3, 4, 5, 6],
+            "numbered": ["/list?page=1", "/list?page=2"],
+        })
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_a_whole_body_of_a_response_is_kept_and_none_is_awaited_that_nobody_wants() {
     let site = Site::start(|path| match path {
         "/" => Some(html(
