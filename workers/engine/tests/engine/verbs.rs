@@ -420,7 +420,6 @@ async fn only_a_whole_body_of_a_response_is_kept_and_none_is_awaited_that_nobody
         onError: { as: failed }
       - waitFor: { response: { url: "*/empty" }, during: [{ click: "#empty" }], as: empty }
       - waitFor: { response: { url: "*/stream", status: 200 }, during: [{ click: "#stream" }] }
-        timeout: 5s
 "##;
     let (output, _) = output(
         &site,
@@ -449,8 +448,7 @@ async fn a_response_may_be_awaited_during_another_also_where_it_does_not_come() 
       - waitFor:
           response: { url: "*/api*" }
           during:
-            - waitFor: { response: { url: "*/nowhere" }, during: [{ click: button }, { click: "#none" }] }
-              timeout: 200ms
+            - waitFor: { response: { url: "*/nowhere" }, during: [{ click: button }, { click: "#none", timeout: 50ms }] }
               onError: { as: failed }
             - waitFor: { response: { url: "*/api*" }, during: [{ click: button }], as: inner }
           as: outer
