@@ -261,6 +261,8 @@ fn answer<'a>(
             }
             redirect.map(|redirect| (redirect, true))
         }
+        // The browser itself asks whether the page may.
+        "Network.responseReceived" if text(&event.params["type"]) == "Preflight" => None,
         "Network.responseReceived" => Some((&event.params["response"], false)),
         _ => {
             methods.remove(request);

@@ -102,6 +102,25 @@ async fn a_response_is_waited_for_with_its_status_headers_and_body() {
 }
 
 #[tokio::test]
+async fn the_answer_to_a_preflight_is_no_response_to_what_the_page_asks() {
+    let stage = Stage::at(&[
+        ("/", "<p>Here</p>"),
+        (
+            "/api",
+            "HTTP 200 OK\nAccess-Control-Allow-Origin: *\nAccess-Control-Allow-Headers: *\n\n42",
+        ),
+    ])
+    .await;
+    let url = stage.site.url_elsewhere("/api");
+    let pattern = ResponsePattern::from(UrlPattern::glob(&url));
+    let waiter = stage.page.expect_response(pattern).unwrap();
+    let script = format!("void fetch('{url}', {{headers: {{'X-Own': '1'}}}})");
+    stage.page.evaluate(&script, PATIENCE).await.unwrap();
+    let mut response = waiter.wait(PATIENCE).await.unwrap();
+    assert_eq!(response.body(PATIENCE).await.unwrap(), b"42");
+}
+
+#[tokio::test]
 async fn a_response_without_a_body_has_an_empty_one_and_one_that_broke_off_has_none() {
     let stage = Stage::at(&[
         ("/", "<p>Here</p>"),
