@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use domain::RunId;
 use domain::job_run::JobRun;
-use domain::run::{Run, Status};
+use domain::run::{Phase, Run, Status};
 use domain::webhook::events_of;
 use domain::wire::ArtifactType;
+use domain::{FailureCode, RunId};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use store::{Artifact, PageSize, Store};
@@ -27,6 +27,7 @@ pub(crate) async fn violations(stage: &Stage) -> anyhow::Result<Vec<String>> {
         its_history_is_whole(run, &mut wrong);
         it_kept_its_policy(run, &mut wrong);
         its_lease_is_its_own(run, &items, &mut wrong);
+        its_answers_were_used(stage, run, &mut wrong);
         its_artifacts_have_their_bytes(store, run, &items, &mut wrong).await?;
     }
     its_events_arrived(stage, &runs, &items, &mut wrong);
@@ -159,6 +160,29 @@ fn its_lease_is_its_own(run: &Run, items: &[Value], wrong: &mut Vec<String>) {
     for lease in beside(run, items, "LEASE") {
         if lease["attempt"].as_u64() > Some(u64::from(run.attempt)) {
             wrong.push(format!("run {}: its lease is {lease}", run.id));
+        }
+    }
+}
+
+/// A person who was told that the answer is taken is not told that nobody answered.
+fn its_answers_were_used(stage: &Stage, run: &Run, wrong: &mut Vec<String>) {
+    let id = run.id.to_string();
+    let answers = stage.world.answers().into_iter();
+    for answer in answers.filter(|answer| answer.run_id == id && answer.is_accepted) {
+        let mut since = run
+            .history
+            .iter()
+            .filter(|entry| entry.sequence > answer.asked_at);
+        let is_answered = since
+            .next()
+            .is_some_and(|entry| entry.status == Status::InProgress && !entry.is_unanswered);
+        let asks_again = since.any(|entry| entry.status == Status::AwaitingUserInput);
+        let is_timed_out = matches!(&run.phase, Phase::Failed(failure) if failure.code == FailureCode::UserInputTimeout);
+        if !is_answered || (is_timed_out && !asks_again) {
+            wrong.push(format!(
+                "run {id}: an answer to what it asked in change {} was accepted, and not used",
+                answer.asked_at
+            ));
         }
     }
 }

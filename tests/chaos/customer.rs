@@ -5,11 +5,12 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::Context;
+use domain::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::chaos::http;
-use crate::chaos::world::World;
+use crate::chaos::world::{Answer, World};
 
 /// How long it waits before it asks again; each time twice as long, up to the longest.
 const ASKS_AGAIN_AFTER: Duration = Duration::from_millis(50);
@@ -21,6 +22,9 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 /// How soon it looks at a run again, where it looks: each time half as soon, down to the last, until the run has changed.
 const LOOKS_AGAIN_AFTER: Duration = Duration::from_millis(100);
 const LOOKS_AGAIN_AT_LEAST: Duration = Duration::from_secs(2);
+
+/// The same for who is to answer a question that is not open for long.
+const LOOKS_AGAIN_SOON: Duration = Duration::from_millis(300);
 
 /// The code that it was sent to its phone.
 const CODE: &str = "123456";
@@ -41,6 +45,38 @@ pub(crate) enum Learns {
     ByWebhook,
     /// By looking at the run.
     ByPolling,
+}
+
+/// When a customer answers a question.
+#[derive(Clone, Copy)]
+pub(crate) enum Answers<'w> {
+    AtOnce,
+    /// Once this holds.
+    When(&'w (dyn Fn() -> bool + Sync)),
+    /// So long before the question's time is over, by its own clock.
+    AtTheLastMoment(Duration),
+    Never,
+}
+
+impl Answers<'_> {
+    /// Waits until it is time to answer a question; answers whether it ever is.
+    async fn wait(self, request: &Value) -> anyhow::Result<bool> {
+        match self {
+            Self::AtOnce => {}
+            Self::When(may_answer) => {
+                while !may_answer() {
+                    tokio::time::sleep(ASKS_AGAIN_AFTER).await;
+                }
+            }
+            Self::AtTheLastMoment(before) => {
+                let expires_at: Timestamp = serde_json::from_value(request["expiresAt"].clone())?;
+                let left = expires_at.since(store::now());
+                tokio::time::sleep(left.saturating_sub(before)).await;
+            }
+            Self::Never => return Ok(false),
+        }
+        Ok(true)
+    }
 }
 
 impl Customer {
@@ -147,18 +183,21 @@ impl Customer {
         }
     }
 
-    /// Answers every question of a run, once each and not before `may_answer`, until it has ended. Answers how often it
-    /// was asked.
+    /// Answers every question of a run, once each if ever, until it has ended.
     pub(crate) async fn accompany(
         &self,
         world: &World,
         run_id: &str,
         learns: Learns,
-        may_answer: &(dyn Fn() -> bool + Sync),
-    ) -> anyhow::Result<usize> {
+        answers: Answers<'_>,
+    ) -> anyhow::Result<()> {
         let mut arrivals = world.arrivals();
-        let mut answered = HashSet::new();
+        let mut asked = HashSet::new();
         let (mut last_seen, mut wait) = (Value::Null, LOOKS_AGAIN_AFTER);
+        let longest = match answers {
+            Answers::AtTheLastMoment(_) => LOOKS_AGAIN_SOON,
+            _ => LOOKS_AGAIN_AT_LEAST,
+        };
         loop {
             let runs = match learns {
                 Learns::ByWebhook => {
@@ -173,26 +212,24 @@ impl Customer {
                 }
             };
             for run in &runs {
-                let request = &run["inputRequest"]["id"];
+                let request = &run["inputRequest"];
                 if run["status"] == "AWAITING_USER_INPUT"
-                    && let Some(request) = request.as_str()
-                    && answered.insert(request.to_owned())
+                    && let Some(id) = request["id"].as_str()
+                    && asked.insert(id.to_owned())
+                    && answers.wait(request).await?
                 {
-                    while !may_answer() {
-                        tokio::time::sleep(ASKS_AGAIN_AFTER).await;
-                    }
-                    self.answer(run_id, request).await?;
+                    self.answer(world, run, request).await?;
                 }
             }
             if runs.iter().any(|run| !run["completedAt"].is_null()) {
-                return Ok(answered.len());
+                return Ok(());
             }
             match learns {
                 Learns::ByWebhook => arrivals.changed().await.context("the world has ended")?,
                 Learns::ByPolling => {
                     let seen = runs.first().map(|run| run["sequence"].clone());
                     wait = if seen.as_ref() == Some(&last_seen) {
-                        (wait * 2).min(LOOKS_AGAIN_AT_LEAST)
+                        (wait * 2).min(longest)
                     } else {
                         LOOKS_AGAIN_AFTER
                     };
@@ -205,14 +242,22 @@ impl Customer {
 
     /// Answers one question. That it is taken already is what becomes of asking again after a lost answer, and that the
     /// run has moved on is its right.
-    async fn answer(&self, run_id: &str, request: &str) -> anyhow::Result<()> {
-        let body = json!({ "inputRequestId": request, "values": { "code": CODE } });
+    async fn answer(&self, world: &World, run: &Value, request: &Value) -> anyhow::Result<()> {
+        let run_id = id_of(run)?;
+        let field = &request["fields"][0]["name"];
+        let field = field.as_str().context("a question has a field")?;
+        let body = json!({ "inputRequestId": request["id"], "values": { field: CODE } });
         let path = format!("/workflow-runs/{run_id}/user-input");
         let (status, answer) = self.call("POST", &path, None, Some(&body)).await?;
         anyhow::ensure!(
             matches!(status, 200 | 409),
             "the answer was not taken: {status} {answer}"
         );
+        world.note(Answer {
+            run_id,
+            asked_at: run["sequence"].as_u64().unwrap_or_default(),
+            is_accepted: status == 200,
+        });
         Ok(())
     }
 }

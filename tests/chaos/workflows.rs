@@ -39,6 +39,33 @@ states:
 output: { count: "{{ people | length }}" }
 "#;
 
+/// A run that goes on when nobody answers its first question, and ends when nobody answers its second one, but for what it
+/// does at any end.
+const HURRIED: &str = r#"
+name: Hurried
+retry: RETRY
+input:
+  type: object
+  properties: { site: { type: string } }
+  required: [site]
+states:
+  - name: asking_for_a_remark
+    steps:
+      - goto: "{{ input.site }}/login"
+      - askUser: { prompt: Anything to say, as: remark, timeout: 2s }
+        onError: continue
+      - extract: { rows: tr, fields: { name: td }, as: people }
+  - name: entering_code
+    steps:
+      - askUser: { prompt: Code sent to your phone, as: code, timeout: 2s }
+      - fill: { label: Code, value: "{{ answers.code }}" }
+  - name: signing_out
+    finally: true
+    steps:
+      - goto: "{{ input.site }}/logout"
+output: { count: "{{ people | length }}" }
+"#;
+
 /// The page that every execution goes to once, under its run's site.
 pub(crate) const PAGE: &str = "login";
 
@@ -50,6 +77,11 @@ pub(crate) fn everything(max_attempts: u32, delay: &str) -> String {
 /// Asks nobody, in at most so many executions, with a wait before each but the first.
 pub(crate) fn alone(max_attempts: u32, delay: &str) -> String {
     with_retry(ALONE, max_attempts, delay)
+}
+
+/// Does not wait for answers for long, in at most so many executions, with a wait before each but the first.
+pub(crate) fn hurried(max_attempts: u32, delay: &str) -> String {
+    with_retry(HURRIED, max_attempts, delay)
 }
 
 fn with_retry(workflow: &str, max_attempts: u32, delay: &str) -> String {

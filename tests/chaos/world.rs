@@ -27,10 +27,21 @@ pub(crate) struct World {
     _serving: JoinSet<()>,
 }
 
+/// An answer that a customer gave to a question of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) run_id: String,
+    /// The run's sequence when it asked.
+    pub(crate) asked_at: u64,
+    /// Whether the service has said that it was taken. If not, it may have been, and that have got lost.
+    pub(crate) is_accepted: bool,
+}
+
 #[derive(Debug, Default)]
 struct Seen {
     webhooks: Mutex<Vec<ReceivedWebhook>>,
     visits: Mutex<BTreeMap<String, u32>>,
+    answers: Mutex<Vec<Answer>>,
     /// How many webhooks there are.
     arrived: watch::Sender<usize>,
 }
@@ -66,6 +77,15 @@ impl World {
     /// Changes with each webhook that arrives.
     pub(crate) fn arrivals(&self) -> watch::Receiver<usize> {
         self.seen.arrived.subscribe()
+    }
+
+    /// Every answer that a customer gave.
+    pub(crate) fn answers(&self) -> Vec<Answer> {
+        lock(&self.seen.answers).clone()
+    }
+
+    pub(crate) fn note(&self, answer: Answer) {
+        lock(&self.seen.answers).push(answer);
     }
 
     /// Every page that was asked for, and how often.

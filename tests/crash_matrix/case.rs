@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::chaos::call::Call;
 use crate::chaos::check;
-use crate::chaos::customer::{Customer, Learns};
+use crate::chaos::customer::{Answers, Customer, Learns};
 use crate::chaos::policy::{Boundary, KillAt, Quiet};
 use crate::chaos::process::Process;
 use crate::chaos::proxy::{Proxy, Seen};
@@ -45,7 +45,7 @@ const SWEEPS_EVERY: u32 = 5;
 const OVERDUE_AFTER: Duration = Duration::from_secs(61);
 
 /// How many times as far ahead a sweep looks at most: what a sweep makes ready is overdue as long after that sweep's own
-/// time. A question and a run's working time are not over by then.
+/// time. A question and a run's working time are not over by then, but where nobody is to answer.
 const FURTHEST_AHEAD: u32 = 4;
 
 /// The same among debts: a job run is looked at again after 5 minutes, and no question here is open that long.
@@ -262,9 +262,8 @@ async fn ask(
         let is_awaited = |seen: &Seen| seen.name == name || seen.became.starts_with("killed");
         proxy.seen().iter().any(is_awaited)
     };
-    let accompany = async |run: &str, learns, may_answer: &(dyn Fn() -> bool + Sync)| {
-        let asked = customer.accompany(&stage.world, run, learns, may_answer);
-        asked.await.map(drop)
+    let accompany = async |run: &str, learns, answers| {
+        customer.accompany(&stage.world, run, learns, answers).await
     };
     let create = async |key| {
         let body = stage.run_of(workflow_id);
@@ -275,13 +274,20 @@ async fn ask(
             job_trigger::start_job(stage.store(), job, "customer", None).await?;
         }
         Scenario::JobTrigger | Scenario::Sweeper => {}
-        Scenario::Api => accompany(&create("one key").await?, Learns::ByWebhook, &|| true).await?,
+        Scenario::Api => {
+            accompany(
+                &create("one key").await?,
+                Learns::ByWebhook,
+                Answers::AtOnce,
+            )
+            .await?
+        }
         Scenario::ApiThatCancelsAndRetries => {
             let run = create("one key").await?;
             customer.await_question(&stage.world, &run).await?;
             customer.cancel(&run).await?;
             let again = customer.retry("another key", &run).await?;
-            accompany(&again, Learns::ByWebhook, &|| true).await?;
+            accompany(&again, Learns::ByWebhook, Answers::AtOnce).await?;
         }
         Scenario::RunnerAtTheLimit => {
             let run = create("one key").await?;
@@ -290,29 +296,37 @@ async fn ask(
             let policy = stage::policy_of(&scenario.workflow())?;
             let other = stage.write_run(workflow_id, policy, &[], now()).await?;
             stage.store().enqueue_run(RunMessage::about(&other)).await?;
-            let may_answer = || has_seen("DynamoDB PutItem RUN PENDING");
+            let answers = Answers::When(&|| has_seen("DynamoDB PutItem RUN PENDING"));
             let other = other.id.to_string();
             tokio::try_join!(
-                accompany(&run, Learns::ByPolling, &may_answer),
-                accompany(&other, Learns::ByPolling, &may_answer),
+                accompany(&run, Learns::ByPolling, answers),
+                accompany(&other, Learns::ByPolling, answers),
             )?;
         }
         Scenario::DispatcherAtTheLimit => {
             let run = create("one key").await?;
             let other = create("another key").await?;
             tokio::try_join!(
-                accompany(&run, Learns::ByPolling, &|| true),
-                accompany(&other, Learns::ByPolling, &|| true),
+                accompany(&run, Learns::ByPolling, Answers::AtOnce),
+                accompany(&other, Learns::ByPolling, Answers::AtOnce),
             )?;
         }
         // A runner's heartbeat is one of its boundaries: the person thinks until one was seen, or until the runner has
         // died.
         Scenario::RunnerWithRetry | Scenario::RunnerWithoutRetry => {
-            let may_answer = || has_seen("DynamoDB PutItem LEASE");
-            accompany(&create("one key").await?, Learns::ByPolling, &may_answer).await?;
+            let answers = Answers::When(&|| has_seen("DynamoDB PutItem LEASE"));
+            accompany(&create("one key").await?, Learns::ByPolling, answers).await?;
+        }
+        Scenario::RunnerThatNobodyAnswers => {
+            accompany(&create("one key").await?, Learns::ByPolling, Answers::Never).await?;
         }
         Scenario::Dispatcher | Scenario::DispatcherThatLosesRecords | Scenario::Deliverer => {
-            accompany(&create("one key").await?, Learns::ByPolling, &|| true).await?;
+            accompany(
+                &create("one key").await?,
+                Learns::ByPolling,
+                Answers::AtOnce,
+            )
+            .await?;
         }
     }
     Ok(())
@@ -346,6 +360,9 @@ async fn ended_as_it_should(
         return is_cancelled_and_retried(&runs);
     }
     let runner_dies = dies && scenario.kills_the_runner();
+    if scenario == Scenario::RunnerThatNobodyAnswers {
+        return nobody_has_answered(stage, &runs, runner_dies);
+    }
     for run in &runs {
         let is_lost =
             matches!(&run.phase, Phase::Failed(failure) if failure.code == FailureCode::WorkerLost);
@@ -360,6 +377,25 @@ async fn ended_as_it_should(
             runner_dies || run.attempt == 1,
             "the run had {} attempts, although its runner lives",
             run.attempt
+        );
+    }
+    Ok(())
+}
+
+/// The run ended because nobody answered. If its runner lives, it has gone on each time, and has signed out.
+fn nobody_has_answered(stage: &Stage, runs: &[Run], runner_dies: bool) -> anyhow::Result<()> {
+    for run in runs {
+        anyhow::ensure!(
+            matches!(&run.phase, Phase::Failed(failure) if failure.code == FailureCode::UserInputTimeout),
+            "the run ended as {:?}",
+            run.phase
+        );
+        let went_on = run.history.iter().filter(|entry| entry.is_unanswered);
+        let signed_out = stage.world.visits().contains_key("/site/logout");
+        anyhow::ensure!(
+            runner_dies || (went_on.count(), run.attempt, signed_out) == (2, 1, true),
+            "the run did not go on as it should: {:?}",
+            run.history
         );
     }
     Ok(())

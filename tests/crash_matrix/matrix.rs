@@ -103,19 +103,22 @@ pub(crate) async fn go_through(scenario: Scenario, extent: Extent) -> usize {
 
 /// The places at which the process is killed, among the calls that it made unharmed.
 fn boundaries(scenario: Scenario, seen: &[Seen], extent: Extent) -> Vec<Boundary> {
-    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut times: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
+    let mut has_begun = scenario.begins_after().is_none();
     for Seen { name, .. } in seen.iter().filter(|seen| !Call::is_poll(&seen.name)) {
-        *times.entry(name).or_default() += 1;
+        times.entry(name).or_default()[usize::from(has_begun)] += 1;
+        has_begun |= scenario.begins_after() == Some(name);
     }
     let mut found = Vec::new();
-    for (name, times) in times {
+    for (name, [passed, times]) in times {
         for side in [Side::Before, Side::After] {
-            if !scenario.kills_at(name, side, extent) {
+            if times == 0 || !scenario.kills_at(name, side, extent) {
                 continue;
             }
-            found.extend(sample(name, times, extent).into_iter().map(|nth| Boundary {
+            let sampled = sample(name, times, extent).into_iter();
+            found.extend(sampled.map(|nth| Boundary {
                 call: name.to_owned(),
-                nth,
+                nth: passed + nth,
                 side,
             }));
         }

@@ -24,6 +24,8 @@ pub(crate) enum Scenario {
     RunnerWithoutRetry,
     /// A runner dies when it has been given more runs than their organization may have in work.
     RunnerAtTheLimit,
+    /// A runner dies when nobody has answered its run in time.
+    RunnerThatNobodyAnswers,
     /// The dispatcher dies; the stream gives its records again.
     Dispatcher,
     /// The dispatcher dies, and what it had in hand is lost.
@@ -41,12 +43,13 @@ pub(crate) enum Scenario {
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Api,
         Self::ApiThatCancelsAndRetries,
         Self::RunnerWithRetry,
         Self::RunnerWithoutRetry,
         Self::RunnerAtTheLimit,
+        Self::RunnerThatNobodyAnswers,
         Self::Dispatcher,
         Self::DispatcherThatLosesRecords,
         Self::DispatcherOfAJob,
@@ -63,6 +66,7 @@ impl Scenario {
             Self::RunnerWithRetry => "runner with retry",
             Self::RunnerWithoutRetry => "runner without retry",
             Self::RunnerAtTheLimit => "runner at the limit",
+            Self::RunnerThatNobodyAnswers => "runner that nobody answers",
             Self::Dispatcher => "dispatcher",
             Self::DispatcherThatLosesRecords => "dispatcher that loses records",
             Self::DispatcherOfAJob => "dispatcher of a job",
@@ -86,9 +90,10 @@ impl Scenario {
         };
         match self {
             Self::Api | Self::ApiThatCancelsAndRetries => Role::Api,
-            Self::RunnerWithRetry | Self::RunnerWithoutRetry | Self::RunnerAtTheLimit => {
-                Role::Runner
-            }
+            Self::RunnerWithRetry
+            | Self::RunnerWithoutRetry
+            | Self::RunnerAtTheLimit
+            | Self::RunnerThatNobodyAnswers => Role::Runner,
             Self::DispatcherThatLosesRecords if died => dispatcher(Records::New),
             Self::Dispatcher
             | Self::DispatcherThatLosesRecords
@@ -109,7 +114,10 @@ impl Scenario {
     pub(crate) fn kills_the_runner(self) -> bool {
         matches!(
             self,
-            Self::RunnerWithRetry | Self::RunnerWithoutRetry | Self::RunnerAtTheLimit
+            Self::RunnerWithRetry
+                | Self::RunnerWithoutRetry
+                | Self::RunnerAtTheLimit
+                | Self::RunnerThatNobodyAnswers
         )
     }
 
@@ -156,6 +164,7 @@ impl Scenario {
                 workflows::alone(2, AT_ONCE)
             }
             Self::RunnerWithoutRetry => workflows::everything(1, AT_ONCE),
+            Self::RunnerThatNobodyAnswers => workflows::hurried(2, AT_ONCE),
             _ => workflows::everything(2, AT_ONCE),
         }
     }
@@ -183,6 +192,14 @@ impl Scenario {
         }
     }
 
+    /// The call behind which the boundaries begin, in a scenario whose way begins like another one's.
+    pub(crate) fn begins_after(self) -> Option<&'static str> {
+        match self {
+            Self::RunnerThatNobodyAnswers => Some("DynamoDB PutItem RUN AWAITING_USER_INPUT"),
+            _ => None,
+        }
+    }
+
     /// The calls for which a scenario is there that is otherwise like another one, which has all others.
     fn own_calls(self) -> Option<&'static [&'static str]> {
         match self {
@@ -198,6 +215,11 @@ impl Scenario {
                 "DynamoDB Query byStatus",
                 "DynamoDB PutItem RUN PENDING",
                 "SQS DeleteMessage runs",
+            ]),
+            Self::RunnerThatNobodyAnswers => Some(&[
+                "DynamoDB PutItem RUN IN_PROGRESS",
+                "DynamoDB PutItem RUN AWAITING_USER_INPUT",
+                "DynamoDB PutItem RUN FAILED",
             ]),
             Self::DispatcherAtTheLimit => Some(&[
                 "DynamoDB Query byStatus",
@@ -236,6 +258,11 @@ impl Scenario {
                 "DynamoDB PutItem RUN COMPLETED",
             ],
             Self::RunnerAtTheLimit => &["DynamoDB PutItem RUN PENDING", "SQS DeleteMessage runs"],
+            Self::RunnerThatNobodyAnswers => &[
+                "DynamoDB PutItem RUN IN_PROGRESS",
+                "DynamoDB PutItem RUN AWAITING_USER_INPUT",
+                "DynamoDB PutItem RUN FAILED",
+            ],
             Self::Dispatcher | Self::DispatcherThatLosesRecords => &[
                 "DynamoDB PutItem DLV#workflow_run.created",
                 "DynamoDB PutItem DLV#workflow_run.awaiting_user_input",

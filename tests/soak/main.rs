@@ -1,7 +1,7 @@
-//! The soak: customers ask for runs and answer their questions while, by chance, processes of the service and browsers
-//! are killed, calls of AWS fail, answers get lost, messages come twice and late, stream records are lost, and the
-//! sweeper's clock is ahead. Then it becomes quiet, the sweeper sweeps on, and everything must be as [`chaos::check`]
-//! says: nothing lost, nothing stuck, nothing twice.
+//! The soak: customers ask for runs and answer their questions, at once, in the last moment or never, while, by chance,
+//! processes of the service and browsers are killed, calls of AWS fail, answers get lost, messages come twice and late,
+//! stream records are lost, and the sweeper's clock is ahead. Then it becomes quiet, the sweeper sweeps on, and everything
+//! must be as [`chaos::check`] says: nothing lost, nothing stuck, nothing twice.
 //!
 //! `cargo test -p cli --test soak` is the short form. `LEGWORK_SOAK_RUNS`, `LEGWORK_SOAK_SECONDS` make it long, and
 //! `LEGWORK_SOAK_SEED` throws the dice of an earlier one again: each thrower has a die of its own, so that the same
@@ -40,7 +40,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::chaos::check;
-use crate::chaos::customer::{Customer, Learns};
+use crate::chaos::customer::{Answers, Customer, Learns};
 use crate::chaos::policy::Quiet;
 use crate::chaos::proxy::Proxy;
 use crate::chaos::roles::{self, Records, Role};
@@ -55,6 +55,10 @@ use crate::parts::Part;
 const CONCURRENT_RUNS: u32 = 6;
 /// Of so many customers, one has a job of several workflows.
 const JOB_ONE_OF: u64 = 8;
+/// Of so many customers, one has a run that does not wait for answers for long, and never answers; and two have one and
+/// answer in the last moment, by up to so much before it.
+const HURRIED_ONE_OF: u64 = 16;
+const LAST_MOMENT_MILLIS: u64 = 1000;
 /// How long a run waits before it is executed again.
 const RETRY_DELAY: &str = "1s";
 /// How long nothing may get better, once it is quiet, until what isn't well counts as stuck.
@@ -138,6 +142,9 @@ async fn soak(plan: Plan) -> anyhow::Result<bool> {
         once: stage
             .save_workflow(&workflows::alone(1, RETRY_DELAY))
             .await?,
+        hurried: stage
+            .save_workflow(&workflows::hurried(3, RETRY_DELAY))
+            .await?,
     };
     let customer = Customer::new(api, stage.api_key.clone());
     let created: Created = Arc::default();
@@ -153,12 +160,17 @@ async fn soak(plan: Plan) -> anyhow::Result<bool> {
                     Chance::new(Dice::new(plan.seed, 2000 + number), "job-trigger", caused);
                 return run_job(&stage, &customer, workflows, number, chance, &created).await;
             }
-            let workflow_id = if number % 2 == 0 {
-                workflows.asking
-            } else {
-                workflows.once
+            let (workflow_id, answers) = match number % HURRIED_ONE_OF {
+                2 => (workflows.hurried, Answers::Never),
+                6 | 14 => {
+                    let before = Dice::new(plan.seed, 3000 + number).below(LAST_MOMENT_MILLIS);
+                    let before = Duration::from_millis(before);
+                    (workflows.hurried, Answers::AtTheLastMoment(before))
+                }
+                even if even % 2 == 0 => (workflows.asking, Answers::AtOnce),
+                _ => (workflows.once, Answers::Never),
             };
-            ask(&stage, &customer, workflow_id, number, &created).await
+            ask(&stage, &customer, workflow_id, answers, number, &created).await
         });
     }
 
@@ -215,7 +227,7 @@ async fn soak(plan: Plan) -> anyhow::Result<bool> {
         waited.len()
     );
     let created = lock(&created).clone();
-    report::print(&stage, &asked, &created, &caused, &wrong).await
+    report::print(&stage, workflows, &asked, &created, &caused, &wrong).await
 }
 
 async fn parts(stage: &Stage, seed: u64, caused: &Caused) -> anyhow::Result<Vec<Arc<Part>>> {
@@ -244,6 +256,8 @@ async fn parts(stage: &Stage, seed: u64, caused: &Caused) -> anyhow::Result<Vec<
 /// What there are runs of.
 #[derive(Debug, Clone, Copy)]
 struct Workflows {
+    /// Does not wait for answers for long, and may be executed three times.
+    hurried: WorkflowId,
     /// Asks a person, uses a secret, and may be executed three times.
     asking: WorkflowId,
     /// Asks nobody, and may be executed three times.
@@ -266,11 +280,12 @@ fn lock(created: &Created) -> MutexGuard<'_, Vec<RunId>> {
     created.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a customer does: asks for a run under one key, answers its questions, sees it end.
+/// What a customer does: asks for a run under one key, answers its questions or doesn't, sees it end.
 async fn ask(
     stage: &Stage,
     customer: &Customer,
     workflow_id: WorkflowId,
+    answers: Answers<'_>,
     number: u64,
     created: &Created,
 ) -> anyhow::Result<Asked> {
@@ -283,7 +298,7 @@ async fn ask(
         .map_err(|_| anyhow::anyhow!("{id} is no run's id"))?;
     lock(created).push(run);
     customer
-        .accompany(&stage.world, &id, Learns::ByPolling, &|| true)
+        .accompany(&stage.world, &id, Learns::ByPolling, answers)
         .await?;
     Ok(Asked {
         runs: vec![run],
@@ -320,7 +335,7 @@ async fn run_job(
         let id = run.to_string();
         customer.await_run(&id).await?;
         customer
-            .accompany(&stage.world, &id, Learns::ByPolling, &|| true)
+            .accompany(&stage.world, &id, Learns::ByPolling, Answers::AtOnce)
             .await
     });
     futures::future::try_join_all(accompanied).await?;

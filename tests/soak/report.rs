@@ -6,28 +6,41 @@ use std::time::Duration;
 use domain::run::{Phase, Run, Status};
 use domain::{FailureCode, RunId};
 
-use crate::Asked;
 use crate::chaos::check;
 use crate::chaos::stage::Stage;
 use crate::faults::Caused;
+use crate::{Asked, Workflows};
 
 /// Prints the report; answers whether everything holds.
 pub(crate) async fn print(
     stage: &Stage,
+    workflows: Workflows,
     asked: &[Asked],
     created: &[RunId],
     caused: &Caused,
     wrong: &[String],
 ) -> anyhow::Result<bool> {
     let runs = check::runs(stage.store()).await?;
-    let visits = stage.world.visits();
+    let (visits, answers) = (stage.world.visits(), stage.world.answers());
     let mut outcomes: BTreeMap<String, usize> = BTreeMap::new();
-    let (mut stuck, mut double, mut odd) = (0, 0, Vec::new());
+    let (mut stuck, mut double, mut unanswered, mut odd) = (0, 0, 0, Vec::new());
     for run in &runs {
         *outcomes.entry(outcome(run)).or_default() += 1;
         stuck += usize::from(!run.status().is_final() || run.due_at.is_some());
-        if !is_expected(run) {
+        if !is_expected(run, workflows) {
             odd.push(format!("run {} ended as {:?}", run.id, run.phase));
+        }
+        unanswered += run
+            .history
+            .iter()
+            .filter(|entry| entry.is_unanswered)
+            .count();
+        let id = run.id.to_string();
+        if run.workflow_id == workflows.hurried
+            && run.status() == Status::Completed
+            && !answers.iter().any(|answer| answer.run_id == id)
+        {
+            odd.push(format!("run {id} completed, and nobody had answered"));
         }
     }
     for asked in asked {
@@ -58,6 +71,11 @@ pub(crate) async fn print(
     for (outcome, count) in &outcomes {
         println!("  {count:>6}  {outcome}");
     }
+    println!(
+        "{} answers accepted, {} refused or accepted unheard; runs went on unanswered {unanswered} times",
+        answers.iter().filter(|answer| answer.is_accepted).count(),
+        answers.iter().filter(|answer| !answer.is_accepted).count(),
+    );
     println!("faults");
     for (kind, count) in caused.all() {
         println!("  {count:>6}  {kind}");
@@ -105,8 +123,9 @@ fn most_in_work(runs: &[Run]) -> i32 {
     in_work.max().unwrap_or_default()
 }
 
-/// How a run may end whose workers and browsers are killed, and whose job run is stopped by such an end. What AWS does to a call is no reason to fail.
-fn is_expected(run: &Run) -> bool {
+/// How a run may end whose workers and browsers are killed, whose job run is stopped by such an end, and whose questions
+/// nobody may have answered in time. What AWS does to a call is no reason to fail.
+fn is_expected(run: &Run, workflows: Workflows) -> bool {
     match &run.phase {
         Phase::Completed => true,
         Phase::Failed(failure) => {
@@ -114,6 +133,8 @@ fn is_expected(run: &Run) -> bool {
                 failure.code,
                 FailureCode::WorkerLost | FailureCode::BrowserCrashed
             ) || (failure.code == FailureCode::JobRunStopped && run.job_run_id.is_some())
+                || (failure.code == FailureCode::UserInputTimeout
+                    && run.workflow_id == workflows.hurried)
         }
         _ => false,
     }
