@@ -34,12 +34,16 @@ pub struct Download {
     pub sha256: String,
 }
 
+/// The part of a browser's folder in which they are.
+pub(crate) const FOLDER: &str = "downloads";
+
 /// All downloads of one browser.
 pub(crate) struct Downloads {
-    folder: PathBuf,
-    /// How large one may be: a site that never stops sending must not fill the disk. The protocol
-    /// counts in floating point.
-    largest_bytes: f64,
+    browser_folder: PathBuf,
+    /// How large one may be, and all together: a site that never stops sending must not fill the
+    /// disk. The protocol counts in floating point.
+    most_bytes: f64,
+    most_bytes_together: f64,
     state: Mutex<State>,
     changed: watch::Sender<()>,
 }
@@ -47,8 +51,9 @@ pub(crate) struct Downloads {
 #[derive(Default)]
 struct State {
     last_waiter: u64,
-    /// Waiters that have no download yet, in the order in which they were made.
-    waiters: VecDeque<u64>,
+    /// Waiters that have no download yet, in the order in which they were made, with whose action
+    /// is to start it.
+    waiters: VecDeque<(u64, Arc<Target>)>,
     /// Which download each waiter got.
     taken: HashMap<u64, String>,
     begun: HashMap<String, Progress>,
@@ -59,8 +64,9 @@ struct State {
 struct Progress {
     url: String,
     suggested_file_name: String,
-    /// Whether it is given up for that.
-    is_too_large: bool,
+    received_bytes: f64,
+    /// Why it is given up, if it is.
+    excess: Option<String>,
     outcome: Option<Outcome>,
 }
 
@@ -71,14 +77,19 @@ enum Outcome {
 }
 
 impl Downloads {
-    pub(crate) fn new(folder: PathBuf, largest_bytes: u64) -> Self {
+    #[expect(clippy::cast_precision_loss, reason = "a limit needs no last digit")]
+    pub(crate) fn new(browser_folder: PathBuf, most_bytes: u64, most_bytes_together: u64) -> Self {
         Self {
-            folder,
-            #[expect(clippy::cast_precision_loss, reason = "a limit needs no last digit")]
-            largest_bytes: largest_bytes as f64,
+            browser_folder,
+            most_bytes: most_bytes as f64,
+            most_bytes_together: most_bytes_together as f64,
             state: Mutex::default(),
             changed: watch::Sender::default(),
         }
+    }
+
+    pub(crate) fn browser_folder(&self) -> &Path {
+        &self.browser_folder
     }
 
     /// Registers somebody who waits for the next download.
@@ -86,7 +97,7 @@ impl Downloads {
         let mut state = self.state();
         state.last_waiter += 1;
         let id = state.last_waiter;
-        state.waiters.push_back(id);
+        state.waiters.push_back((id, Arc::clone(&page)));
         DownloadWaiter {
             downloads: Arc::clone(self),
             page,
@@ -94,48 +105,78 @@ impl Downloads {
         }
     }
 
-    /// `Browser.downloadWillBegin`.
-    pub(crate) fn begin(&self, params: &Value) {
+    /// `Browser.downloadWillBegin`, with who may have caused it. Says whether the browser is to give
+    /// this download up: one that nobody waits for would only fill the disk.
+    #[must_use]
+    pub(crate) fn begin(&self, params: &Value, may_be_of: impl Fn(&Target) -> bool) -> bool {
         let text = |name: &str| params[name].as_str().unwrap_or_default().to_owned();
         let mut state = self.state();
+        let awaited = state.waiters.iter().position(|(_, page)| may_be_of(page));
+        let Some((waiter, _)) = awaited.and_then(|at| state.waiters.remove(at)) else {
+            return true;
+        };
+        let excess = self.excess(&state, 0.0);
+        let is_given_up = excess.is_some();
         let guid = text("guid");
-        if let Some(waiter) = state.waiters.pop_front() {
-            state.taken.insert(waiter, guid.clone());
-        }
+        state.taken.insert(waiter, guid.clone());
         state.begun.insert(
             guid,
             Progress {
                 url: text("url"),
                 suggested_file_name: text("suggestedFilename"),
-                is_too_large: false,
+                received_bytes: 0.0,
+                excess,
                 outcome: None,
             },
         );
         drop(state);
         self.changed.send_replace(());
+        is_given_up
     }
 
     /// `Browser.downloadProgress`. Says whether the browser is to give this download up.
     #[must_use]
     pub(crate) fn progress(&self, params: &Value) -> bool {
         let guid = params["guid"].as_str().unwrap_or_default();
+        let received = params["receivedBytes"].as_f64().unwrap_or_default();
         let mut state = self.state();
         let Some(progress) = state.begun.get_mut(guid) else {
             return false;
         };
+        progress.received_bytes = received;
         match params["state"].as_str() {
             Some("completed") => progress.outcome = Some(Outcome::Completed),
-            Some("canceled") => progress.outcome = Some(Outcome::Canceled),
+            Some("canceled") => {
+                progress.received_bytes = 0.0;
+                progress.outcome = Some(Outcome::Canceled);
+            }
+            _ if progress.excess.is_some() => return false,
             _ => {
-                let received = params["receivedBytes"].as_f64().unwrap_or_default();
-                let was_too_large = progress.is_too_large;
-                progress.is_too_large = received > self.largest_bytes;
-                return progress.is_too_large && !was_too_large;
+                let excess = self.excess(&state, received);
+                let is_given_up = excess.is_some();
+                if let Some(progress) = state.begun.get_mut(guid) {
+                    progress.excess = excess;
+                }
+                return is_given_up;
             }
         }
         drop(state);
         self.changed.send_replace(());
         false
+    }
+
+    /// Why a download of which so much has come is too much.
+    fn excess(&self, state: &State, received_bytes: f64) -> Option<String> {
+        let (most, together) = (self.most_bytes, self.most_bytes_together);
+        if received_bytes > most {
+            return Some(format!(
+                "is larger than {most} bytes, which is the most that is taken"
+            ));
+        }
+        let all: f64 = state.begun.values().map(|it| it.received_bytes).sum();
+        (all > together).then(|| {
+            format!("is too much beside those before it: all together may have {together} bytes")
+        })
     }
 
     pub(crate) fn close(&self) {
@@ -216,20 +257,14 @@ impl DownloadWaiter {
     async fn finish(&self, progress: &Progress, guid: &str) -> Result<Download, Error> {
         let name = &progress.suggested_file_name;
         match progress.outcome {
-            Some(Outcome::Canceled) if progress.is_too_large => {
-                let most = self.downloads.largest_bytes;
-                let reason = format!(
-                    "{name:?} is larger than {most} bytes, which is the most that is taken"
-                );
-                return Err(Error::Download { reason });
-            }
             Some(Outcome::Canceled) => {
-                let reason = format!("{name:?} was canceled");
+                let why = progress.excess.as_deref().unwrap_or("was canceled");
+                let reason = format!("{name:?} {why}");
                 return Err(Error::Download { reason });
             }
             Some(Outcome::Completed) | None => {}
         }
-        let path = self.downloads.folder.join(guid);
+        let path = self.downloads.browser_folder.join(FOLDER).join(guid);
         let file = path.clone();
         let read = tokio::task::spawn_blocking(move || digest(&file)).await;
         let (size_bytes, sha256) = match read.map_err(std::io::Error::other).flatten() {
@@ -274,7 +309,19 @@ fn digest(path: &Path) -> std::io::Result<(u64, String)> {
 impl Drop for DownloadWaiter {
     fn drop(&mut self) {
         let mut state = self.downloads.state();
-        state.waiters.retain(|waiter| *waiter != self.id);
-        state.taken.remove(&self.id);
+        state.waiters.retain(|(waiter, _)| *waiter != self.id);
+        let Some(guid) = state.taken.remove(&self.id) else {
+            return;
+        };
+        // What is still on its way comes for nobody.
+        if state
+            .begun
+            .get(&guid)
+            .is_some_and(|it| it.outcome.is_none())
+        {
+            state.begun.remove(&guid);
+            drop(state);
+            self.page.tabs.cancel_download(&guid);
+        }
     }
 }

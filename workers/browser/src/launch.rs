@@ -58,6 +58,8 @@ pub struct LaunchOptions {
     pub extra_headers: Vec<(String, String)>,
     /// A download that turns out to be larger is given up, and what came of it is removed.
     pub max_download_bytes: u64,
+    /// The same for all downloads of the browser together.
+    pub max_total_download_bytes: u64,
 }
 
 impl LaunchOptions {
@@ -75,6 +77,7 @@ impl LaunchOptions {
             user_agent: None,
             extra_headers: Vec::new(),
             max_download_bytes: 1024 * 1024 * 1024,
+            max_total_download_bytes: 4 * 1024 * 1024 * 1024,
         }
     }
 }
@@ -98,6 +101,7 @@ impl fmt::Debug for LaunchOptions {
             .field("user_agent", &self.user_agent)
             .field("extra_headers", &names)
             .field("max_download_bytes", &self.max_download_bytes)
+            .field("max_total_download_bytes", &self.max_total_download_bytes)
             .finish()
     }
 }

@@ -1,5 +1,6 @@
 //! A page: the handle that callers hold, and how the helper script in it is asked.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +69,12 @@ impl Page {
         timeout: Duration,
     ) -> Result<Value, Error> {
         self.call(method, params, Deadline::after(timeout)).await
+    }
+
+    /// The browser's own folder, which goes when the browser goes, whatever becomes of this process:
+    /// the place for files that are to be uploaded.
+    pub fn folder(&self) -> &Path {
+        self.target.tabs.downloads.browser_folder()
     }
 
     /// Registers for the next download. Call it before the action that starts the download, and

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use crate::Error;
 use crate::connection::Connection;
 use crate::deadline::Deadline;
-use crate::download::Downloads;
+use crate::download::{self, Downloads};
 use crate::emulation::{header_params, user_agent_override};
 use crate::launch::{LaunchOptions, arguments, environment};
 use crate::leftovers::{STEP, STEPS, folder_name, remember, remove_folder};
@@ -59,7 +59,7 @@ impl Browser {
         // From here on the folder goes, whatever fails.
         let mut group = Group { id: None, folder };
         let folder = fs::canonicalize(&group.folder)?;
-        for part in ["profile", "downloads", "home", "tmp"] {
+        for part in ["profile", download::FOLDER, "home", "tmp"] {
             fs::create_dir(folder.join(part))?;
         }
         remember(&folder, None)?;
@@ -70,8 +70,9 @@ impl Browser {
         let mut tasks = JoinSet::new();
         let connection = Connection::open(to_browser, from_browser, &mut tasks)?;
         let downloads = Arc::new(Downloads::new(
-            folder.join("downloads"),
+            folder.clone(),
             options.max_download_bytes,
+            options.max_total_download_bytes,
         ));
         let tabs = Arc::new(Tabs::new(connection.clone(), downloads, setup(options)));
         let mut browser = Self {
@@ -89,7 +90,7 @@ impl Browser {
     async fn start(&mut self, folder: &Path) -> Result<(), Error> {
         let params = json!({
             "behavior": "allowAndName",
-            "downloadPath": folder.join("downloads"),
+            "downloadPath": folder.join(download::FOLDER),
             "eventsEnabled": true,
         });
         let deadline = Deadline::after(START);

@@ -70,6 +70,25 @@ struct Tab {
 }
 
 impl State {
+    /// Whether a page's action may be what has led to something in a frame: it is a frame of the
+    /// page, or of one that it opened, or of the one that opened it. Of a frame that nobody knows,
+    /// nobody can say.
+    fn may_have_caused(&self, page: &Target, frame: &str) -> bool {
+        let of = |id: &str| self.pages.iter().find(|tab| tab.target.main_frame == id);
+        let owner = of(frame).or_else(|| {
+            let mut tabs = self.pages.iter();
+            tabs.find(|tab| tab.target.look(|state| state.frame(frame).is_some()))
+        });
+        let descends = |tab: Option<&Tab>, from: &str| {
+            std::iter::successors(tab, |tab| of(tab.opener.as_deref()?))
+                .any(|tab| tab.target.main_frame == from)
+        };
+        owner.is_none_or(|owner| {
+            descends(Some(owner), &page.main_frame)
+                || descends(of(&page.main_frame), &owner.target.main_frame)
+        })
+    }
+
     fn setup(&self) -> Vec<(&'static str, Value)> {
         let domains = self.domains.keys().map(|enable| (*enable, json!({})));
         domains.chain(self.setup.iter().cloned()).collect()
@@ -275,6 +294,12 @@ impl Tabs {
         self.state().visited.iter().cloned().collect()
     }
 
+    /// Has the browser give a download up, and remove what has come of it.
+    pub(crate) fn cancel_download(&self, guid: &str) {
+        let params = json!({"guid": guid});
+        self.connection.tell("", "Browser.cancelDownload", params);
+    }
+
     /// The pages that are open.
     pub(crate) fn pages(&self) -> Vec<Arc<Target>> {
         let state = self.state();
@@ -416,18 +441,20 @@ impl Tabs {
 impl Listener for Arc<Tabs> {
     fn hear(&self, session: &str, method: &str, params: &Value) {
         self.feed.publish("", session, method, params);
+        let text = |name: &str| params[name].as_str().unwrap_or_default();
         match method {
             "Browser.downloadWillBegin" => {
-                if let Some(frame) = params["frameId"].as_str() {
-                    for page in self.pages() {
-                        page.navigation_became_download(frame);
-                    }
+                let frame = text("frameId");
+                for page in self.pages() {
+                    page.navigation_became_download(frame);
                 }
-                self.downloads.begin(params);
+                let may_be_of = |page: &Target| self.state().may_have_caused(page, frame);
+                if self.downloads.begin(params, may_be_of) {
+                    self.cancel_download(text("guid"));
+                }
             }
             "Browser.downloadProgress" if self.downloads.progress(params) => {
-                let download = json!({"guid": params["guid"]});
-                self.connection.tell("", "Browser.cancelDownload", download);
+                self.cancel_download(text("guid"));
             }
             "Target.attachedToTarget" => self.attach(params),
             "Target.detachedFromTarget" => {

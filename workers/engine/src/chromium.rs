@@ -1,5 +1,6 @@
 //! The seam on real pages: the tabs of one browser.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -44,13 +45,12 @@ impl Chromium {
     }
 
     /// Puts a file where the browser can read it under its name.
-    fn place(folder: &TempDir, file: &UploadedFile) -> std::io::Result<std::path::PathBuf> {
+    async fn place(folder: &TempDir, file: &UploadedFile) -> std::io::Result<PathBuf> {
         let path = folder.path().join(&file.name);
         match &file.content {
-            UploadedContent::Bytes(bytes) => std::fs::write(&path, bytes)?,
-            UploadedContent::File(from) => {
-                std::fs::copy(from, &path)?;
-            }
+            UploadedContent::Bytes(bytes) => tokio::fs::write(&path, bytes).await?,
+            // It lies in the browser's folder, too, and nothing changes it any more: a second name will do.
+            UploadedContent::File(from) => tokio::fs::hard_link(from, &path).await?,
         }
         Ok(path)
     }
@@ -211,13 +211,13 @@ impl Browser for Chromium {
         files: &[UploadedFile],
         timeout: Duration,
     ) -> Result<(), Error> {
-        let folder = TempDir::new()?;
-        let paths = files
-            .iter()
-            .map(|file| Self::place(&folder, file))
-            .collect::<std::io::Result<Vec<_>>>()?;
+        let folder = TempDir::new_in(self.page.folder())?;
+        let mut paths = Vec::new();
+        for file in files {
+            paths.push(Self::place(&folder, file).await?);
+        }
         self.uploaded.push(folder);
-        let paths: Vec<_> = paths.iter().map(std::path::PathBuf::as_path).collect();
+        let paths: Vec<_> = paths.iter().map(PathBuf::as_path).collect();
         self.page.upload(field, &paths, timeout).await
     }
 

@@ -157,14 +157,114 @@ async fn a_download_that_is_too_large_is_given_up_and_removed() {
     let failed = waiter.wait(PATIENCE).await.unwrap_err();
     assert!(failed.to_string().contains("1048576 bytes"), "{failed}");
     going.join_next().await.unwrap().unwrap().unwrap();
+    only(&stage, &[]).await;
+}
+
+/// The files in the folder of the stage's downloads.
+fn files(stage: &Stage) -> Vec<std::path::PathBuf> {
     let own = std::fs::read_dir(stage.scratch.path()).unwrap();
     let own = own.flatten().next().unwrap().path();
-    let left = || std::fs::read_dir(own.join("downloads")).unwrap().count();
+    let files = std::fs::read_dir(own.join("downloads")).unwrap();
+    files.flatten().map(|file| file.path()).collect()
+}
+
+/// Waits until these files alone are in the folder of the stage's downloads.
+async fn only(stage: &Stage, expected: &[&std::path::Path]) {
     let begun = std::time::Instant::now();
-    while left() > 0 {
-        assert!(begun.elapsed() < PATIENCE, "what came of it stays");
+    while files(stage) != expected {
+        assert!(begun.elapsed() < PATIENCE, "{:?}", files(stage));
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn a_download_that_nobody_waits_for_is_given_up() {
+    let html = "<a href=/export download>Export</a><script>
+        function save(count) { for (; count; count--) document.querySelector('a').click() }</script>";
+    let stage = Stage::at(&[("/", html), ("/export", ATTACHED)]).await;
+    stage.value("save(20)").await;
+    // Whichever of all these it gets.
+    let waiter = stage.page.expect_download();
+    let link = Locator::css("a");
+    stage.page.click(&link, PATIENCE).await.unwrap();
+    let download = waiter.wait(PATIENCE).await.unwrap();
+    only(&stage, &[&download.path]).await;
+}
+
+#[tokio::test]
+async fn a_download_that_nobody_waits_for_any_more_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let slow = format!("http://{}/", listener.local_addr().unwrap());
+    let stage = Stage::at(&[("/", "<p>here</p>")]).await;
+    let waiter = stage.page.expect_download();
+    let answering = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 4096];
+        let _ = stream.read(&mut request).await.unwrap();
+        let head = "HTTP/1.1 200 OK\r\nContent-Disposition: attachment; filename=slow.bin\r\nContent-Length: 1000000\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&[0; 65536]).await.unwrap();
+        stream
+    };
+    let (went, mut stream) = tokio::join!(stage.page.goto(&slow, PATIENCE), answering);
+    went.unwrap();
+    let failed = waiter.wait(SOON).await.unwrap_err();
+    assert!(failed.to_string().contains("did not end"), "{failed}");
+    // The browser hangs up.
+    let end = tokio::time::timeout(PATIENCE, stream.read(&mut [0; 16])).await;
+    assert!(matches!(end, Ok(Ok(0) | Err(_))), "{end:?}");
+    only(&stage, &[]).await;
+}
+
+#[tokio::test]
+async fn downloads_are_bounded_together_too() {
+    let file = format!("{ATTACHED}{}", "d".repeat(100_000));
+    let stage = Stage::with(
+        &[("/", "<a href=/export>Export</a>"), ("/export", &file)],
+        |options| options.max_total_download_bytes = 250_000,
+    )
+    .await;
+    let mut kept = 0;
+    let failed = loop {
+        let waiter = stage.page.expect_download();
+        let link = Locator::css("a");
+        stage.page.click(&link, PATIENCE).await.unwrap();
+        match waiter.wait(PATIENCE).await {
+            Ok(download) => kept += download.size_bytes,
+            Err(failed) => break failed,
+        }
+    };
+    assert!(failed.to_string().contains("250000 bytes"), "{failed}");
+    // A small one is complete before anybody can say that it was too much.
+    assert!((200_000..=300_009).contains(&kept), "{kept}");
+}
+
+#[tokio::test]
+async fn a_download_goes_to_who_waits_for_it_in_that_page_or_in_one_that_led_to_it() {
+    let html = "<title>One</title><button onclick=\"window.open('/popup')\">Open</button>";
+    let popup = "<button onclick=\"opener.location = '/export'; close()\">Confirm</button>
+        <iframe srcdoc='<a href=/export>Export</a>'></iframe>";
+    let stage = Stage::at(&[("/", html), ("/popup", popup), ("/export", ATTACHED)]).await;
+    let (first, button) = (&stage.page, Locator::css("button"));
+    let mut popups = Vec::new();
+    for _ in 0..2 {
+        let waiter = first.expect_page();
+        first.click(&button, PATIENCE).await.unwrap();
+        popups.push(waiter.wait(PATIENCE).await.unwrap());
+    }
+    let link = Locator::css("a").in_frame(Locator::css("iframe"));
+    // The other one has registered first, and did not cause it.
+    let not_its = popups[0].expect_download();
+    let waiter = popups[1].expect_download();
+    popups[1].click(&link, PATIENCE).await.unwrap();
+    assert_eq!(waiter.wait(PATIENCE).await.unwrap().size_bytes, 3);
+    let waiter = first.expect_download();
+    drop(not_its);
+    popups[0].click(&link, PATIENCE).await.unwrap();
+    assert_eq!(waiter.wait(PATIENCE).await.unwrap().size_bytes, 3);
+    let waiter = popups[0].expect_download();
+    popups[0].click(&button, PATIENCE).await.unwrap();
+    assert_eq!(waiter.wait(PATIENCE).await.unwrap().size_bytes, 3);
 }
 
 #[tokio::test]
