@@ -1,7 +1,8 @@
 //! The pipe to one browser: calls out, answers and events in, each message ended by a NUL byte.
 //!
 //! It knows no method of the protocol and never waits without a deadline. When the pipe ends,
-//! every call in flight fails at once.
+//! every call in flight fails at once. How much of a message is kept does not depend on the page:
+//! what a page writes to its console, say, comes here whole, whoever wants it.
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -16,6 +17,16 @@ use tokio::task::JoinSet;
 
 use crate::deadline::Deadline;
 use crate::{Error, halves};
+
+/// Larger events are not heard: none that this client needs comes near.
+const MOST_EVENT_BYTES: usize = 16 * 1024 * 1024;
+
+/// A larger answer fails its call. The largest that is wanted is a picture of 1,280 by 16,384
+/// pixels, no two of which are the same.
+const MOST_ANSWER_BYTES: usize = 128 * 1024 * 1024;
+
+/// Room for the next part of a message, and how much stays between two messages.
+const ROOM: usize = 64 * 1024;
 
 /// Who hears the events of a session. Events are delivered in the order of the wire, and before
 /// the answers that follow them.
@@ -211,8 +222,9 @@ impl Connection {
     }
 
     async fn read(self, mut pipe: pipe::Receiver) {
-        let mut buffer = Vec::with_capacity(64 * 1024);
+        let mut buffer = Vec::with_capacity(ROOM);
         let mut scanned = 0;
+        let mut is_skipping = false;
         loop {
             match pipe.read_buf(&mut buffer).await {
                 Ok(0) | Err(_) => break,
@@ -221,16 +233,45 @@ impl Connection {
             let mut start = 0;
             while let Some(length) = buffer[scanned..].iter().position(|byte| *byte == 0) {
                 let end = scanned + length;
-                self.accept(&buffer[start..end]);
+                if !std::mem::take(&mut is_skipping) {
+                    self.accept(&buffer[start..end]);
+                }
                 start = end + 1;
                 scanned = start;
             }
             buffer.drain(..start);
+            if is_skipping || self.is_too_large(&buffer) {
+                is_skipping = true;
+                buffer.clear();
+            }
             scanned = buffer.len();
-            // Room for the next read: long answers (pictures) arrive in many pieces.
-            buffer.reserve(64 * 1024);
+            if buffer.len() < ROOM {
+                buffer.shrink_to(2 * ROOM);
+            }
+            // Long answers (pictures) arrive in many pieces.
+            buffer.reserve(ROOM);
         }
         self.close();
+    }
+
+    /// Whether so much of a message has come that the rest of it is passed over. If it is an answer,
+    /// its call fails.
+    fn is_too_large(&self, begun: &[u8]) -> bool {
+        if begun.len() <= MOST_EVENT_BYTES {
+            return false;
+        }
+        let Some(id) = id_of_answer(begun) else {
+            tracing::warn!("the browser sent an event that is too large, which is passed over");
+            return true;
+        };
+        if begun.len() <= MOST_ANSWER_BYTES {
+            return false;
+        }
+        if let Some(pending) = self.state().pending.remove(&id) {
+            let message = format!("the answer has more than {MOST_ANSWER_BYTES} bytes");
+            let _ = pending.answer.send(Err(Failure::Refused(message)));
+        }
+        true
     }
 
     fn accept(&self, bytes: &[u8]) {
@@ -267,6 +308,16 @@ impl Connection {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The id of the call that a message answers, of which only the beginning need have come.
+fn id_of_answer(begun: &[u8]) -> Option<u64> {
+    let rest = begun.strip_prefix(br#"{"id":"#)?;
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit());
+    String::from_utf8(digits.copied().collect())
+        .ok()?
+        .parse()
+        .ok()
 }
 
 async fn write(mut pipe: pipe::Sender, mut messages: mpsc::UnboundedReceiver<Vec<u8>>) {
@@ -366,6 +417,59 @@ mod tests {
         }
         let answer = call.wait(Deadline::after(PATIENCE)).await;
         assert_eq!(answer.expect("an answer"), json!({"new": 1}));
+    }
+
+    /// Notes which events there were.
+    #[derive(Default)]
+    struct Noting(Mutex<Vec<String>>);
+
+    impl Listener for Noting {
+        fn hear(&self, _: &str, method: &str, _: &Value) {
+            let mut heard = self.0.lock().expect("nobody panics with it");
+            heard.push(method.to_owned());
+        }
+
+        fn lose(&self) {}
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_is_passed_over_and_what_follows_it_is_heard() {
+        let mut wire = wire();
+        let listener = Arc::new(Noting::default());
+        let heard: Arc<dyn Listener> = Arc::clone(&listener) as _;
+        wire.connection.listen("", heard);
+        let call = |method| wire.connection.start("", method, json!({}));
+        let calls = ["A.large", "A.tooLarge", "A.small"].map(call);
+        let ids = [1, 2, 3];
+        let event = |method: &str, size: usize| {
+            format!(
+                r#"{{"method":"{method}","params":{{"x":"{}"}}}}"#,
+                "x".repeat(size)
+            )
+        };
+        let answer = |id: u64, size: usize| {
+            format!(r#"{{"id":{id},"result":{{"x":"{}"}}}}"#, "x".repeat(size))
+        };
+        let said = [
+            event("E.large", MOST_EVENT_BYTES - ROOM),
+            event("E.tooLarge", MOST_EVENT_BYTES + 4 * ROOM),
+            event("E.small", 1),
+            answer(ids[0], MOST_EVENT_BYTES + 4 * ROOM),
+            answer(ids[1], MOST_ANSWER_BYTES + 4 * ROOM),
+            answer(ids[2], 1),
+        ];
+        for message in said {
+            let message = format!("{message}\0");
+            let written = wire.answers.write_all(message.as_bytes());
+            written.await.expect("a reader");
+        }
+        let mut came = Vec::new();
+        for call in calls {
+            came.push(call.wait(Deadline::after(PATIENCE)).await.is_ok());
+        }
+        assert_eq!(came, [true, false, true]);
+        let heard = listener.0.lock().expect("nobody panics with it");
+        assert_eq!(*heard, ["E.large", "E.small"]);
     }
 
     #[tokio::test]

@@ -1,8 +1,8 @@
 //! Recordings of real pages: console, errors, HAR, copies of the DOM, screencasts.
 
 use browser::{
-    Condition, Locator, Recorded, RecordingOptions, Redaction, ResponsePattern, ScreencastOptions,
-    UrlPattern,
+    Condition, Error, Locator, Recorded, RecordingOptions, Redaction, ResponsePattern,
+    ScreencastOptions, UrlPattern,
 };
 use serde_json::{Map, Value};
 
@@ -36,6 +36,23 @@ fn entries<'a>(recorded: &'a Recorded, path: &str) -> Vec<&'a Value> {
             url.split('?').next().unwrap().ends_with(path)
         })
         .collect()
+}
+
+#[tokio::test]
+async fn what_a_page_writes_without_measure_is_passed_over() {
+    let stage = Stage::at(&[("/", "")]).await;
+    let recording = stage.browser.record(RecordingOptions::default());
+    // Each of these characters needs six bytes in the message.
+    let script = "console.log('\\x01'.repeat(2e7)); setTimeout(() => { throw 'x'.repeat(3e7) }); alert('x'.repeat(3e7)); new Promise((resolve) => setTimeout(() => resolve(console.log('small')), 10))";
+    stage.page.evaluate(script, PATIENCE).await.unwrap();
+    let recorded = recording.finish().await;
+    let written: Vec<&str> = recorded.console.iter().map(|it| it.text.as_str()).collect();
+    assert_eq!(written, ["small"]);
+    assert_eq!(recorded.page_errors, []);
+    assert_eq!(stage.page.dialogs().len(), 1);
+    let failed = stage.page.evaluate("'x'.repeat(15e7)", PATIENCE).await;
+    assert!(matches!(failed, Err(Error::Protocol { .. })), "{failed:?}");
+    assert_eq!(stage.value("1 + 1").await, "2");
 }
 
 #[tokio::test]
