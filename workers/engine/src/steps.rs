@@ -1,5 +1,6 @@
 //! What each verb does. `extract` has a module of its own.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -600,7 +601,7 @@ impl Execution<'_> {
         let download =
             download.map_err(|error| Fault::from_browser(&error, FailureCode::DownloadFailed))?;
         let name = name.unwrap_or_else(|| self.mask().apply(&download.suggested_file_name));
-        let size_bytes = mask_file(&self.mask(), &download).await?;
+        let size_bytes = mask_file(self.mask(), &download).await?;
         self.note.found = Some(format!("{name}, {size_bytes} bytes"));
         let name = self
             .store(
@@ -685,21 +686,25 @@ impl Execution<'_> {
 }
 
 /// Takes the values of secrets out of a file that is text; any other stays as the site sent it. Gives its size.
-async fn mask_file(mask: &Mask, download: &Download) -> Result<u64, Stop> {
+async fn mask_file(mask: Arc<Mask>, download: &Download) -> Result<u64, Stop> {
     if mask.is_empty() || download.size_bytes > MOST_MASKED_BYTES {
         return Ok(download.size_bytes);
     }
-    let failed = |error: std::io::Error| {
-        let message = format!("the downloaded file can't be read: {error}");
-        Stop::from(Fault::passing(FailureCode::DownloadFailed, message))
-    };
-    let bytes = tokio::fs::read(&download.path).await.map_err(failed)?;
-    let Some(masked) = mask.apply_to_file(&bytes) else {
-        return Ok(download.size_bytes);
-    };
-    let written = tokio::fs::write(&download.path, &masked).await;
-    written.map_err(failed)?;
-    Ok(u64::try_from(masked.len()).unwrap_or(u64::MAX))
+    let path = download.path.clone();
+    // It takes a while, and a long one where a site means it so: other runs, and this one's lease, do not wait for it.
+    let masked = tokio::task::spawn_blocking(move || {
+        let Some(masked) = mask.apply_to_file(&std::fs::read(&path)?) else {
+            return Ok(None);
+        };
+        std::fs::write(&path, &masked).map(|()| u64::try_from(masked.len()).ok())
+    });
+    match masked.await.map_err(std::io::Error::other).flatten() {
+        Ok(masked_bytes) => Ok(masked_bytes.unwrap_or(download.size_bytes)),
+        Err(error) => {
+            let message = format!("the downloaded file can't be read: {error}");
+            Err(Fault::passing(FailureCode::DownloadFailed, message).into())
+        }
+    }
 }
 
 /// The result of a navigation, which acts on no element: a document that went away under it is a

@@ -475,6 +475,12 @@ fn stands_at_tag(text: &str, at: usize) -> bool {
 /// Where a tag ends that begins with `<`, however that is written: its `>` is written alike.
 fn end_of_tag(text: &str, start: usize, at: usize) -> Option<usize> {
     let written = &text[start..at];
+    let inside = inside_of_tag(text, at, written);
+    if !inside
+        .starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '\\' | '&' | '%'))
+    {
+        return None;
+    }
     let closing = match written {
         "<" => ">".to_owned(),
         other => other
@@ -484,14 +490,13 @@ fn end_of_tag(text: &str, start: usize, at: usize) -> Option<usize> {
             .replace("3C", "3E")
             .replace("60", "62"),
     };
-    let mut most = text.len().min(at + MOST_TAG_BYTES);
-    while !text.is_char_boundary(most) {
-        most -= 1;
-    }
+    Some(at + inside.find(&closing)? + closing.len())
+}
+
+/// What may be inside of a tag that has begun before `at`: nothing behind where another one begins, so that a text that is
+/// full of beginnings is looked through once, and not from each of them.
+pub(super) fn inside_of_tag<'t>(text: &'t str, at: usize, opening: &str) -> &'t str {
+    let most = text.floor_char_boundary(at + MOST_TAG_BYTES);
     let inside = &text[at..most];
-    let length = inside.find(&closing)?;
-    let is_tag = inside.starts_with(|c: char| {
-        c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '\\' | '&' | '%')
-    });
-    (is_tag && !inside[..length].contains(written)).then_some(at + length + closing.len())
+    inside.split(opening).next().unwrap_or(inside)
 }

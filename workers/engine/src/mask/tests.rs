@@ -222,6 +222,18 @@ fn a_secret_is_masked_over_tags_and_what_has_no_width() {
 }
 
 #[test]
+fn a_text_full_of_tags_that_never_end_is_looked_through_once_for_their_ends() {
+    for opening in ["<", "&lt;", "\\u003c"] {
+        let text = format!("h{opening}").repeat(10_000);
+        let tags = text
+            .match_indices(opening)
+            .map(|(at, _)| at + opening.len());
+        let looked_at = tags.map(|at| super::needle::inside_of_tag(&text, at, opening).len());
+        assert!(looked_at.sum::<usize>() < text.len());
+    }
+}
+
+#[test]
 fn a_number_is_masked_in_groups_as_people_write_it() {
     assert_masked(
         "DE12345678901234567890",
