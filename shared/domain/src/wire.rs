@@ -29,9 +29,6 @@ pub struct HistoryView {
     /// Until when the run waits before it is executed again; null if it does not wait.
     #[serde(default)]
     pub not_before: Option<Timestamp>,
-    /// Whether the run goes on because nobody answered its question in time; almost always false.
-    #[serde(default)]
-    pub unanswered: bool,
 }
 
 /// A workflow run as a list shows it. A field without a value is `null`, not absent.
@@ -160,7 +157,6 @@ impl RunView {
                 at: entry.at,
                 skipped_states: entry.skipped.clone(),
                 not_before: entry.not_before,
-                unanswered: entry.is_unanswered,
             })
             .collect();
         let mut summary = RunSummary::of(run);

@@ -84,7 +84,7 @@ fn a_new_run_has_every_field_and_null_where_there_is_nothing() {
         "noActionReason": null,
         "inputRequest": null,
         "stateHistory": [
-            {"sequence": 1, "status": "PENDING", "stateName": null, "attempt": 0, "at": "2026-11-23T09:00:00.000Z", "skippedStates": [], "notBefore": null, "unanswered": false},
+            {"sequence": 1, "status": "PENDING", "stateName": null, "attempt": 0, "at": "2026-11-23T09:00:00.000Z", "skippedStates": [], "notBefore": null},
         ],
         "attempt": 0,
         "sequence": 1,

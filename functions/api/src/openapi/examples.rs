@@ -223,7 +223,7 @@ fn run_summary() -> Value {
 }
 
 fn run() -> Value {
-    let entry = |sequence: u64, status: &str, state: Option<&str>, attempt: u32, at: &str| json!({ "sequence": sequence, "status": status, "stateName": state, "attempt": attempt, "at": at, "skippedStates": [], "notBefore": null, "unanswered": false });
+    let entry = |sequence: u64, status: &str, state: Option<&str>, attempt: u32, at: &str| json!({ "sequence": sequence, "status": status, "stateName": state, "attempt": attempt, "at": at, "skippedStates": [], "notBefore": null });
     let mut run = run_summary();
     run["input"] = json!({ "baseUrl": "https://portal.example.com" });
     run["output"] = Value::Null;
