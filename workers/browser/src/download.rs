@@ -76,6 +76,14 @@ enum Outcome {
     Canceled,
 }
 
+impl State {
+    /// How much has come of all downloads but this one.
+    fn received_beside(&self, guid: &str) -> f64 {
+        let others = self.begun.iter().filter(|(other, _)| *other != guid);
+        others.map(|(_, progress)| progress.received_bytes).sum()
+    }
+}
+
 impl Downloads {
     #[expect(clippy::cast_precision_loss, reason = "a limit needs no last digit")]
     pub(crate) fn new(browser_folder: PathBuf, most_bytes: u64, most_bytes_together: u64) -> Self {
@@ -115,8 +123,6 @@ impl Downloads {
         let Some((waiter, _)) = awaited.and_then(|at| state.waiters.remove(at)) else {
             return true;
         };
-        let excess = self.excess(&state, 0.0);
-        let is_given_up = excess.is_some();
         let guid = text("guid");
         state.taken.insert(waiter, guid.clone());
         state.begun.insert(
@@ -125,13 +131,13 @@ impl Downloads {
                 url: text("url"),
                 suggested_file_name: text("suggestedFilename"),
                 received_bytes: 0.0,
-                excess,
+                excess: None,
                 outcome: None,
             },
         );
         drop(state);
         self.changed.send_replace(());
-        is_given_up
+        false
     }
 
     /// `Browser.downloadProgress`. Says whether the browser is to give this download up.
@@ -139,42 +145,54 @@ impl Downloads {
     pub(crate) fn progress(&self, params: &Value) -> bool {
         let guid = params["guid"].as_str().unwrap_or_default();
         let received = params["receivedBytes"].as_f64().unwrap_or_default();
+        let is_complete = params["state"] == "completed";
         let mut state = self.state();
+        let beside = state.received_beside(guid);
         let Some(progress) = state.begun.get_mut(guid) else {
+            if is_complete {
+                self.remove(guid);
+            }
             return false;
         };
         progress.received_bytes = received;
-        match params["state"].as_str() {
-            Some("completed") => progress.outcome = Some(Outcome::Completed),
-            Some("canceled") => {
-                progress.received_bytes = 0.0;
-                progress.outcome = Some(Outcome::Canceled);
-            }
-            _ if progress.excess.is_some() => return false,
-            _ => {
-                let excess = self.excess(&state, received);
-                let is_given_up = excess.is_some();
-                if let Some(progress) = state.begun.get_mut(guid) {
-                    progress.excess = excess;
-                }
-                return is_given_up;
-            }
+        let is_new = progress.excess.is_none();
+        if is_new {
+            progress.excess = self.excess(received, beside);
+        }
+        let is_given_up = progress.excess.is_some();
+        if is_complete && !is_given_up {
+            progress.outcome = Some(Outcome::Completed);
+        } else if is_complete || params["state"] == "canceled" {
+            progress.received_bytes = 0.0;
+            progress.outcome = Some(Outcome::Canceled);
+        } else {
+            return is_given_up && is_new;
         }
         drop(state);
+        if is_complete && is_given_up {
+            self.remove(guid);
+        }
         self.changed.send_replace(());
         false
     }
 
-    /// Why a download of which so much has come is too much.
-    fn excess(&self, state: &State, received_bytes: f64) -> Option<String> {
+    /// Removes what came of a download that was complete before the browser could give it up.
+    fn remove(&self, guid: &str) {
+        let path = self.browser_folder.join(FOLDER).join(guid);
+        if let Err(error) = std::fs::remove_file(path) {
+            tracing::warn!(%error, "a download that nobody wants could not be removed");
+        }
+    }
+
+    /// Why a download of which so much has come is too much, beside what has come of others.
+    fn excess(&self, received_bytes: f64, beside_bytes: f64) -> Option<String> {
         let (most, together) = (self.most_bytes, self.most_bytes_together);
         if received_bytes > most {
             return Some(format!(
                 "is larger than {most} bytes, which is the most that is taken"
             ));
         }
-        let all: f64 = state.begun.values().map(|it| it.received_bytes).sum();
-        (all > together).then(|| {
+        (received_bytes + beside_bytes > together).then(|| {
             format!("is too much beside those before it: all together may have {together} bytes")
         })
     }
