@@ -72,7 +72,7 @@ pub(crate) struct EndpointView {
     request_body(content = CreateEndpoint, content_type = "application/json"),
     responses(
         (status = 201, description = "The endpoint was registered.", body = EndpointView),
-        (status = 409, description = "`too_many_webhook_endpoints`: the organization has 20 endpoints.",
+        (status = 409, description = "`too_many_webhook_endpoints`: the organization has 20 endpoints that are enabled.",
             body = ProblemView, content_type = "application/problem+json")
     )
 )]

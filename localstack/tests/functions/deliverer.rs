@@ -213,7 +213,7 @@ async fn a_receiver_that_is_gone_is_disabled_before_its_delivery_is_over() {
     let mut setting = Setting::start().await;
     let receiver = Receiver::answering(&[410, 410]).await;
     let (delivery, _) = delivery_to(&mut setting, &receiver.url).await;
-    let cut_off = cut_off_from(&setting.store, "UpdateItem");
+    let cut_off = cut_off_from(&setting.store, "TransactWriteItems");
     assert_eq!(try_to_deliver(&setting, cut_off, &delivery).await, 1);
     assert!(is_enabled(&setting).await);
     // The message comes back.

@@ -8,7 +8,6 @@ use domain::webhook::EventType;
 use domain::{OrganizationId, Timestamp, WebhookEndpointId};
 use serde::{Deserialize, Serialize};
 
-use crate::error::updated_or_not;
 use crate::item::{decode, encode, number, string};
 use crate::secrets::Context;
 use crate::transactions::{Transacted, Write};
@@ -173,27 +172,27 @@ impl Store {
         Ok(item.map(WebhookEndpoint::from))
     }
 
-    /// Stops all deliveries to an endpoint, as its server has asked. Does nothing if the endpoint has been deleted or
-    /// has another URL by now.
+    /// Stops all deliveries to an endpoint, as its server has asked, and makes room for another one. Does nothing if the
+    /// endpoint has been deleted or disabled, or has another URL by now.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn disable_webhook_endpoint(&self, endpoint: &WebhookEndpoint) -> Result<()> {
-        let key = keys::endpoint(endpoint.organization_id, endpoint.id);
-        let answer = self
-            .dynamo
-            .update_item()
-            .table_name(self.table()?)
-            .set_key(Some(key.to_attributes()))
-            .update_expression("SET #enabled = :enabled")
-            .condition_expression("#url = :url")
+        let disabling = self
+            .updating(&keys::endpoint(endpoint.organization_id, endpoint.id))?
+            .update_expression("SET #enabled = :disabled")
+            .condition_expression("#url = :url AND #enabled = :enabled")
             .expression_attribute_names("#enabled", "enabled")
             .expression_attribute_names("#url", "url")
             .expression_attribute_values(":url", string(&endpoint.url))
-            .expression_attribute_values(":enabled", AttributeValue::Bool(false))
-            .send()
-            .await;
-        updated_or_not(answer)
+            .expression_attribute_values(":enabled", AttributeValue::Bool(true))
+            .expression_attribute_values(":disabled", AttributeValue::Bool(false));
+        let counting = self
+            .updating(&keys::endpoint_count(endpoint.organization_id))?
+            .update_expression("ADD endpointCount :less")
+            .expression_attribute_values(":less", number(-1));
+        let writes = vec![disabling.write()?, counting.write()?];
+        self.transact(writes).await.map(drop)
     }
 
     /// The signing secret of an endpoint, for the deliverer.
