@@ -13,7 +13,7 @@ use crate::Done;
 
 /// How long a worker that lives has after a deadline to do itself what its workflow says then, or to store what a failure
 /// leaves and end the run: longer than it ever takes.
-const WORKERS_TIME: Duration = Duration::from_secs(30);
+const WORKERS_TIME: Duration = Duration::from_secs(60);
 
 /// Does what is due for a run, as it was read a moment ago. `admitting` holds the organizations whose waiting runs this sweep has looked at already.
 pub(crate) async fn sweep(

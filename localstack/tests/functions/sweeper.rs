@@ -304,8 +304,8 @@ async fn a_run_that_has_used_up_its_working_time_fails_although_its_worker_lives
     );
     // It has a while to say so itself.
     assert_eq!(sweep(&setting, now()).await.leases_alive, 1);
-    assert_eq!(sweep(&setting, in_seconds(24)).await, Report::default());
-    assert_eq!(sweep(&setting, in_seconds(26)).await.work_deadlines, 1);
+    assert_eq!(sweep(&setting, in_seconds(53)).await, Report::default());
+    assert_eq!(sweep(&setting, in_seconds(56)).await.work_deadlines, 1);
     assert_eq!(
         failure_code(&setting.fresh(&run).await),
         Some(FailureCode::DeadlineExceeded)
@@ -350,8 +350,8 @@ async fn a_question_that_nobody_answers_in_time_fails_the_run_although_its_worke
         }
     );
     // Its workflow may say how to go on, so the worker has a while to do so.
-    assert_eq!(sweep(&setting, in_seconds(48)).await, Report::default());
-    assert_eq!(sweep(&setting, in_seconds(51)).await.questions_expired, 1);
+    assert_eq!(sweep(&setting, in_seconds(78)).await, Report::default());
+    assert_eq!(sweep(&setting, in_seconds(81)).await.questions_expired, 1);
     assert_eq!(
         failure_code(&setting.fresh(&run).await),
         Some(FailureCode::UserInputTimeout)

@@ -213,7 +213,7 @@ impl Run {
                 run.started_at = self.started_at.or(Some(now));
                 // While a worker has it, it is due at the end of the lease, and no sooner: a deadline moves while a person is
                 // waited for, and a lease that nobody has renewed yet would seem to be over. The worker itself keeps to
-                // the deadlines; the sweeper, if it must, does so half a minute later.
+                // the deadlines; the sweeper, if it must, does so a minute later.
                 run.due_at = Some(now.plus(*lease));
                 run.phase = Phase::InProgress {
                     worker_id: worker_id.clone(),
