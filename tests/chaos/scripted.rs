@@ -169,12 +169,11 @@ impl Browser for ScriptedBrowser {
         Ok(true)
     }
 
-    async fn read_rows(
-        &mut self,
-        _: &Locator,
-        fields: &[Field],
-    ) -> Result<Vec<Vec<Option<String>>>, Error> {
-        Ok(vec![vec![Some(CELL.to_owned()); fields.len()]])
+    async fn read_rows(&mut self, _: &Locator, fields: &[Field]) -> Result<browser::Rows, Error> {
+        Ok(browser::Rows {
+            cells: vec![vec![Some(CELL.to_owned()); fields.len()]],
+            ..browser::Rows::default()
+        })
     }
 
     async fn check_syntax(&mut self, _: &str, _: Duration) -> Result<(), Error> {

@@ -99,7 +99,7 @@ pub use navigation::{Arrival, LoadState, Redirect};
 pub use page::Page;
 pub use popup::PageWaiter;
 pub use process::Browser;
-pub use read::{Field, Read};
+pub use read::{Field, Read, Rows};
 pub use recording::{
     ConsoleMessage, Frame, PageError, Recorded, Recording, RecordingOptions, Redaction, Screencast,
     ScreencastOptions,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::deadline::Deadline;
@@ -32,15 +32,21 @@ pub enum Read {
     Html,
     /// An attribute.
     Attribute(String),
-    /// An attribute that is a link: the URL that its document says links are relative to, the end of a line, and the
-    /// attribute as it is. Who joins them may want to look at both before: a joined URL spells some things otherwise.
-    Link(String),
     /// `true` or `false`: whether it is checked.
     Checked,
     /// The present value of a field.
     Value,
     /// This of every match inside the row, as a JSON list.
     Each(Box<Read>),
+}
+
+/// The fields of rows, as they were read at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Rows {
+    /// One cell for each field of each row; `None` where its element is missing.
+    pub cells: Vec<Vec<Option<String>>>,
+    /// What their document says links are relative to. It may change while the rows stay as they are.
+    pub base: String,
 }
 
 impl Page {
@@ -106,11 +112,7 @@ impl Page {
     /// # Errors
     ///
     /// [`Error::BadSelector`]; otherwise as for every question.
-    pub async fn read_rows(
-        &self,
-        rows: &Locator,
-        fields: &[Field],
-    ) -> Result<Vec<Vec<Option<String>>>, Error> {
+    pub async fn read_rows(&self, rows: &Locator, fields: &[Field]) -> Result<Rows, Error> {
         let read: String = self
             .ask_once(rows, "readRows", json!([rows, fields]))
             .await?;

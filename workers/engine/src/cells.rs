@@ -6,12 +6,12 @@ use domain::definition::{FieldKind, FieldSpec, NumberStyle};
 use serde_json::{Number, Value};
 use url::Url;
 
-/// Makes the typed value of a cell; the error says what is wrong.
-pub(crate) fn convert(cell: Option<String>, spec: &FieldSpec) -> Result<Value, String> {
+/// Makes the typed value of a cell; the error says what is wrong. `base` is the URL that links are relative to.
+pub(crate) fn convert(cell: Option<String>, spec: &FieldSpec, base: &str) -> Result<Value, String> {
     let is_there = cell.is_some();
     let value = match cell {
-        Some(cell) if spec.is_list => list(&cell, spec)?,
-        Some(cell) => single(cell, &spec.kind)?,
+        Some(cell) if spec.is_list => list(&cell, spec, base)?,
+        Some(cell) => single(cell, &spec.kind, base)?,
         None => Value::Null,
     };
     let is_missing = match &value {
@@ -38,7 +38,7 @@ pub(crate) fn convert(cell: Option<String>, spec: &FieldSpec) -> Result<Value, S
 }
 
 /// The values of all elements that match: the browser gives their texts as a JSON list.
-fn list(cell: &str, spec: &FieldSpec) -> Result<Value, String> {
+fn list(cell: &str, spec: &FieldSpec, base: &str) -> Result<Value, String> {
     let texts: Vec<Option<String>> =
         serde_json::from_str(cell).map_err(|_| "it is not a list".to_owned())?;
     texts
@@ -46,14 +46,14 @@ fn list(cell: &str, spec: &FieldSpec) -> Result<Value, String> {
         .enumerate()
         .map(|(index, text)| match text {
             Some(text) => {
-                single(text, &spec.kind).map_err(|why| format!("item {}: {why}", index + 1))
+                single(text, &spec.kind, base).map_err(|why| format!("item {}: {why}", index + 1))
             }
             None => Ok(Value::Null),
         })
         .collect()
 }
 
-fn single(cell: String, kind: &FieldKind) -> Result<Value, String> {
+fn single(cell: String, kind: &FieldKind, base: &str) -> Result<Value, String> {
     let text = cell.trim();
     Ok(match kind {
         // Most texts come without white space around them, and there are many.
@@ -63,7 +63,7 @@ fn single(cell: String, kind: &FieldKind) -> Result<Value, String> {
         FieldKind::Number(style) => Value::Number(number(text, *style)?),
         FieldKind::Date { format } => Value::from(date(text, format)?),
         FieldKind::Boolean => Value::Bool(boolean(text)?),
-        FieldKind::Link => Value::from(link(text)?),
+        FieldKind::Link => Value::from(link(text, base)?),
     })
 }
 
@@ -158,9 +158,9 @@ fn boolean(text: &str) -> Result<bool, String> {
     }
 }
 
-/// Makes a link absolute, of which the first line is the URL that it is relative to.
-fn link(cell: &str) -> Result<String, String> {
-    let (base, text) = cell.split_once('\n').unwrap_or(("", cell));
+/// Makes a link absolute. It is done here and not in the page, since both must be masked before: a joined URL spells some
+/// things otherwise.
+fn link(text: &str, base: &str) -> Result<String, String> {
     let base = Url::parse(base).ok();
     let options = Url::options().base_url(base.as_ref());
     options
@@ -193,7 +193,7 @@ mod tests {
             required: false,
             default: None,
         };
-        convert(Some(text.to_owned()), &spec)
+        convert(Some(text.to_owned()), &spec, "https://a.test/list/")
     }
 
     #[test]
@@ -278,17 +278,17 @@ mod tests {
             default: None,
         };
         assert_eq!(
-            convert(Some(r#"["1", " 2 ", null]"#.to_owned()), &spec),
+            convert(Some(r#"["1", " 2 ", null]"#.to_owned()), &spec, ""),
             Ok(json!([1, 2, null]))
         );
         assert!(
-            convert(Some(r#"["1", "x"]"#.to_owned()), &spec)
+            convert(Some(r#"["1", "x"]"#.to_owned()), &spec, "")
                 .is_err_and(|why| why.contains("item 2"))
         );
         spec.default = Some(json!([0]));
-        assert_eq!(convert(Some("[]".to_owned()), &spec), Ok(json!([0])));
+        assert_eq!(convert(Some("[]".to_owned()), &spec, ""), Ok(json!([0])));
         spec.is_list = false;
-        assert_eq!(convert(Some("".to_owned()), &spec), Ok(json!([0])));
+        assert_eq!(convert(Some("".to_owned()), &spec, ""), Ok(json!([0])));
     }
 
     #[test]
@@ -296,16 +296,16 @@ mod tests {
         assert_eq!(read("Yes", FieldKind::Boolean), Ok(json!(true)));
         assert!(read("maybe", FieldKind::Boolean).is_err());
         assert_eq!(
-            read("https://a.test/list/\n../x?y=1", FieldKind::Link),
+            read("../x?y=1", FieldKind::Link),
             Ok(json!("https://a.test/x?y=1"))
         );
         // A document that has no place, such as one that a script has written, may still have whole links.
         assert_eq!(
-            read("about:blank\nhttps://b.test", FieldKind::Link),
-            Ok(json!("https://b.test/"))
+            link("https://b.test", "about:blank"),
+            Ok("https://b.test/".to_owned())
         );
         assert_eq!(
-            read("about:blank\nx", FieldKind::Link),
+            link("x", "about:blank"),
             Err("`x` is not a link".to_owned())
         );
     }
@@ -320,8 +320,8 @@ mod tests {
             required: true,
             default: None,
         };
-        assert!(convert(Some("  ".to_owned()), &spec).is_err());
-        assert!(convert(None, &spec).is_err());
-        assert_eq!(convert(Some(" x ".to_owned()), &spec), Ok(json!("x")));
+        assert!(convert(Some("  ".to_owned()), &spec, "").is_err());
+        assert!(convert(None, &spec, "").is_err());
+        assert_eq!(convert(Some(" x ".to_owned()), &spec, ""), Ok(json!("x")));
     }
 }

@@ -253,7 +253,7 @@ impl Browser for Chromium {
         &mut self,
         rows: &Locator,
         fields: &[Field],
-    ) -> Result<Vec<Vec<Option<String>>>, Error> {
+    ) -> Result<browser::Rows, Error> {
         self.page.read_rows(rows, fields).await
     }
 

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use browser::{Error, Field};
+use browser::{Error, Field, Rows};
 use domain::FailureCode;
 use domain::definition::{EvaluationError, Extract, FieldKind, FieldSpec, Read};
 use domain::wire::ArtifactType;
@@ -23,9 +23,6 @@ const MOST_BYTES: usize = 64 * 1024 * 1024;
 /// How many bad cells a failure names.
 const MOST_BAD_CELLS: usize = 5;
 
-/// The cells of rows, as they are read; `None` where an element is missing.
-pub(crate) type Rows = Vec<Vec<Option<String>>>;
-
 /// The values of one row, in the order of the fields.
 pub(crate) type Record = Vec<Value>;
 
@@ -43,7 +40,6 @@ pub(crate) fn field(
     let read = match &spec.read {
         Read::Text => browser::Read::Text,
         Read::Html => browser::Read::Html,
-        Read::Attribute(name) if spec.kind == FieldKind::Link => browser::Read::Link(name.clone()),
         Read::Attribute(name) => browser::Read::Attribute(name.clone()),
         Read::Value => browser::Read::Value,
         Read::Checked => browser::Read::Checked,
@@ -131,7 +127,8 @@ impl<'e> Collector<'e> {
 
     /// Takes rows, of which the first is number `first`, counted from 1.
     pub(crate) fn take(&mut self, page: usize, first: usize, rows: Rows) -> Result<(), Stop> {
-        for (index, row) in rows.into_iter().enumerate() {
+        let base = self.mask.apply(&rows.base);
+        for (index, row) in rows.cells.into_iter().enumerate() {
             if self.is_full() {
                 break;
             }
@@ -139,7 +136,7 @@ impl<'e> Collector<'e> {
             for ((name, spec), cell) in self.extract.fields.iter().zip(row) {
                 self.size_bytes += cell.as_ref().map_or(0, String::len);
                 let cell = cell.map(|cell| self.mask.apply(&cell));
-                let value = convert(cell, spec).unwrap_or_else(|why| {
+                let value = convert(cell, spec, &base).unwrap_or_else(|why| {
                     self.bad_cell_count += 1;
                     if self.bad_cells.len() < MOST_BAD_CELLS {
                         let row = first + index;

@@ -117,6 +117,7 @@ impl Execution<'_> {
             rows.map_err(|error| Fault::from_browser(&error, FailureCode::ElementNotFound))?;
         let mask = self.mask();
         Ok(rows
+            .cells
             .into_iter()
             .enumerate()
             .map(|(index, row)| {

@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use browser::{Condition, Error, Field, Locator};
+use browser::{Condition, Error, Field, Locator, Rows};
 use domain::definition::{ClickOptions, Extract, PageNumber, Paging, Template};
 use serde_json::json;
 use tokio::time::Instant;
 
 use crate::execution::Execution;
-use crate::extraction::{Collector, Rows, failed, field, refused};
+use crate::extraction::{Collector, failed, field, refused};
 use crate::failures::Stop;
 use crate::resolution::Resolved;
 use crate::seam::Scrolling;
@@ -94,14 +94,14 @@ impl Execution<'_> {
             let deadline = Instant::now() + self.allow(timeout)?;
             let lead = self.lead(source.extract, page)?;
             let (rows, leads_on) = self.read_page(source, &lead, previous, deadline).await?;
-            if matches!(lead, Lead::Goto(_)) && page > 1 && rows.is_empty() {
+            if matches!(lead, Lead::Goto(_)) && page > 1 && rows.cells.is_empty() {
                 break;
             }
             // Only its rows tell whether a page by its URL is one more, or the end.
             if page > max_pages {
                 return Err(too_many(max_pages));
             }
-            let print = fingerprint(&rows);
+            let print = fingerprint(&rows.cells);
             if !seen.insert(print) {
                 return Err(refused(format!(
                     "page {page} shows the rows of an earlier page again"
@@ -155,7 +155,7 @@ impl Execution<'_> {
         let mut taken = 0;
         for page in 1_usize.. {
             seen.extend(&shown);
-            let count = fresh.len();
+            let count = fresh.cells.len();
             collector.take(page, taken + 1, fresh)?;
             taken += count;
             if collector.is_full() {
@@ -173,12 +173,11 @@ impl Execution<'_> {
             // Most pages add rows below; one that keeps only what is in view shows others, and some again.
             let prints = fingerprints(&grown);
             if prints.starts_with(&shown) {
-                fresh = grown.split_off(shown.len());
+                grown.cells.drain(..shown.len());
             } else {
-                grown.retain(|row| !seen.contains(&fingerprint(row)));
-                fresh = grown;
+                grown.cells.retain(|row| !seen.contains(&fingerprint(row)));
             }
-            shown = prints;
+            (fresh, shown) = (grown, prints);
         }
         Ok(())
     }
@@ -197,7 +196,7 @@ impl Execution<'_> {
                 if !self.comes(&clickable(&button), deadline).await? {
                     // The last rows may come without it. Where only the text of some has changed, these are the same.
                     let rows = self.read_rows(source, None, true, deadline).await?;
-                    return Ok((rows.len() > shown.len()).then_some(rows));
+                    return Ok((rows.cells.len() > shown.len()).then_some(rows));
                 }
                 self.click_plainly(&button, left()).await?;
                 (Some(button), deadline)
@@ -216,7 +215,7 @@ impl Execution<'_> {
         let quiet = Instant::now() + NO_MORE_ROWS;
         loop {
             match self.browser.read_rows(&source.rows, &source.fields).await {
-                Ok(grown) if !grown.is_empty() && fingerprints(&grown) != shown => {
+                Ok(grown) if !grown.cells.is_empty() && fingerprints(&grown) != shown => {
                     return Ok(Some(grown));
                 }
                 Ok(_) | Err(Error::DocumentReplaced) => {}
@@ -260,7 +259,7 @@ impl Execution<'_> {
                 Lead::Click(target) => self.comes(&clickable(target), deadline).await?,
                 Lead::Goto(_) => {
                     // Only its rows tell what a page is that was gone to.
-                    if rows.is_empty() {
+                    if rows.cells.is_empty() {
                         let row = Condition::Attached(source.rows.clone());
                         self.comes(&row, deadline).await?;
                     }
@@ -270,7 +269,7 @@ impl Execution<'_> {
             tokio::time::sleep(LOOK_AGAIN).await;
             let read = self.read_rows(source, previous, may_be_none, deadline);
             let again = read.await?;
-            if again == rows || Instant::now() >= patience {
+            if again.cells == rows.cells || Instant::now() >= patience {
                 return Ok((again, leads_on));
             }
             rows = again;
@@ -303,7 +302,7 @@ impl Execution<'_> {
             match (read, previous) {
                 (Ok(rows), None) => return Ok(rows),
                 (Ok(rows), Some(previous))
-                    if !rows.is_empty() && fingerprint(&rows) != previous =>
+                    if !rows.cells.is_empty() && fingerprint(&rows.cells) != previous =>
                 {
                     return Ok(rows);
                 }
@@ -352,14 +351,16 @@ fn too_many(max_pages: usize) -> Stop {
     ))
 }
 
-fn fingerprint(rows: &impl Hash) -> u64 {
+/// What a row, or the rows of a page, are known by. What links in them are relative to is no part of it: many pages change
+/// their URL before their rows, or with each that is added.
+fn fingerprint(cells: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
-    rows.hash(&mut hasher);
+    cells.hash(&mut hasher);
     hasher.finish()
 }
 
 fn fingerprints(rows: &Rows) -> Vec<u64> {
-    rows.iter().map(fingerprint).collect()
+    rows.cells.iter().map(fingerprint).collect()
 }
 
 fn to_usize(number: i64) -> usize {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use browser::{
-    Condition, DialogAnswer, Download, Error, Field, Locator, Redaction, ResponsePattern,
+    Condition, DialogAnswer, Download, Error, Field, Locator, Redaction, ResponsePattern, Rows,
     Screenshot,
 };
 use domain::definition::{ClickOptions, Secret};
@@ -98,11 +98,7 @@ pub trait Browser: Send {
     /// Checks a condition once, after a pending navigation.
     async fn holds(&mut self, condition: &Condition) -> Result<bool, Error>;
     /// Reads fields of all rows at once. A field whose element is missing in a row is `None`.
-    async fn read_rows(
-        &mut self,
-        rows: &Locator,
-        fields: &[Field],
-    ) -> Result<Vec<Vec<Option<String>>>, Error>;
+    async fn read_rows(&mut self, rows: &Locator, fields: &[Field]) -> Result<Rows, Error>;
     /// Checks the syntax of a JavaScript expression, without evaluating it.
     async fn check_syntax(&mut self, expression: &str, timeout: Duration) -> Result<(), Error>;
     /// Calls a JavaScript function in the page, or in an iframe, and gives its value.

@@ -554,22 +554,24 @@ impl Execution<'_> {
             .read_rows(&target, &fields)
             .await
             .map_err(failed)?;
-        if rows.len() != 1 && !spec.is_list {
+        if rows.cells.len() != 1 && !spec.is_list {
             let message = format!(
                 "{} elements match {target}, and `get` reads one: add `nth`, or `type: list` for all",
-                rows.len()
+                rows.cells.len()
             );
             return Err(Fault::lasting(FailureCode::ElementNotFound, message).into());
         }
         let mask = self.mask();
-        let mut texts = rows.into_iter().map(|row| row.into_iter().next().flatten());
+        let base = mask.apply(&rows.base);
+        let cells = rows.cells.into_iter();
+        let mut texts = cells.map(|row| row.into_iter().next().flatten());
         let cell = if spec.is_list {
             Some(Value::from_iter(texts).to_string())
         } else {
             texts.next().flatten()
         };
         let cell = cell.map(|cell| mask.apply(&cell));
-        let value = convert(cell, spec).map_err(|why| {
+        let value = convert(cell, spec, &base).map_err(|why| {
             Fault::lasting(FailureCode::ExtractionFailed, format!("{target}: {why}"))
         })?;
         // A number or a date may be a secret only as it is kept, and a list may have the parts of one.

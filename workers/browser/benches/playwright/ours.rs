@@ -89,11 +89,12 @@ impl Session {
             .read_rows(&Locator::css("#employees tbody tr"), &fields)
             .await?;
         let sum: u64 = rows
+            .cells
             .iter()
             .map(|row| row[4].as_deref()?.parse::<u64>().ok())
             .sum::<Option<u64>>()
             .context("each row has a salary")?;
-        ensure!(rows.len() == 100 && sum == 5_295_000);
+        ensure!(rows.cells.len() == 100 && sum == 5_295_000);
         steps.end("extract");
 
         let download = page.expect_download();

@@ -199,12 +199,11 @@ return {
       };
     });
     const areLettersShown = plainTexts > 2 ? lettersShown(elements) : () => false;
-    return JSON.stringify(
-      elements.map((row) => {
-        const areShown = areLettersShown(row);
-        return readers.map((reader) => reader(row, areShown));
-      }),
-    );
+    const cells = elements.map((row) => {
+      const areShown = areLettersShown(row);
+      return readers.map((reader) => reader(row, areShown));
+    });
+    return JSON.stringify({ cells, base: document.baseURI });
   },
 
   /** The box of one element, for a picture of it, and how far its document is scrolled. */

@@ -8,9 +8,7 @@ function read(element, what) {
   if (what === "html") return element.innerHTML;
   if (what === "checked") return String(element.checked ?? element.getAttribute("aria-checked") === "true");
   if (what === "value") return element.value ?? null;
-  if (!what.link) return element.getAttribute(what.attribute);
-  const link = element.getAttribute(what.link);
-  return link?.trim() ? `${element.baseURI}\n${link}` : link;
+  return element.getAttribute(what.attribute);
 }
 
 /** The selector of a locator that is nothing else, with which a row can be asked for a field without detours. */

@@ -137,5 +137,5 @@ async fn matches(stage: &Stage, locator: &Locator, id: &str) -> bool {
         read: browser::Read::Attribute("id".to_owned()),
     };
     let rows = stage.page.read_rows(locator, &[field]).await.unwrap();
-    rows.iter().any(|row| row[0].as_deref() == Some(id))
+    rows.cells.iter().any(|row| row[0].as_deref() == Some(id))
 }

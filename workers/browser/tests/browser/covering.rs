@@ -215,7 +215,7 @@ async fn what_is_left_of_it_in_its_field_is_not_read_until_something_else_is_ent
             read,
         };
         let rows = page.read_rows(&Locator::css(css), &[field]).await.unwrap();
-        rows[0][0].clone().unwrap()
+        rows.cells[0][0].clone().unwrap()
     };
     let (field, editor) = (Locator::css("input"), Locator::css("div"));
     assert_eq!(read("input", Read::Value).await, "");

@@ -29,7 +29,8 @@ async fn a_table_of_a_hundred_rows_is_read_whole() {
         .page
         .read_rows(&Locator::css("tbody tr"), &fields)
         .await
-        .unwrap();
+        .unwrap()
+        .cells;
     assert_eq!(table.len(), 100);
     let cell = |text: &str| Some(text.to_owned());
     assert_eq!(
@@ -50,7 +51,10 @@ async fn rows_and_fields_can_be_in_shadow_roots() {
         .read_rows(&Locator::css("li"), &[field("b", Read::Html)])
         .await
         .unwrap();
-    assert_eq!(rows, [[Some("Ada".to_owned())], [Some("Bob".to_owned())]]);
+    assert_eq!(
+        rows.cells,
+        [[Some("Ada".to_owned())], [Some("Bob".to_owned())]]
+    );
 }
 
 /// Rows in each of which something is shown otherwise than it is written.
@@ -95,7 +99,7 @@ async fn a_text_is_read_as_it_is_shown_however_its_row_looks() {
                 serde_json::json!(selectors)
             );
             let shown = stage.page.evaluate(&shown, PATIENCE).await.unwrap();
-            assert_eq!(serde_json::json!(read), shown, "{removed}");
+            assert_eq!(serde_json::json!(read.cells), shown, "{removed}");
         }
     }
 }
@@ -113,7 +117,7 @@ async fn half_a_character_is_read_as_a_sign_for_it() {
         read: Read::Text,
     }];
     let rows = stage.page.read_rows(&heading, &fields).await.unwrap();
-    assert_eq!(rows, [[Some(text)]]);
+    assert_eq!(rows.cells, [[Some(text)]]);
 }
 
 #[tokio::test]

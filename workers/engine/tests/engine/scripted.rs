@@ -260,7 +260,7 @@ impl Browser for ScriptedBrowser {
         Ok(self.is_true(condition))
     }
 
-    async fn read_rows(&mut self, _: &Locator, fields: &[Field]) -> Result<Rows, Error> {
+    async fn read_rows(&mut self, _: &Locator, fields: &[Field]) -> Result<browser::Rows, Error> {
         self.call(format!("read page {}", self.page + 1))?;
         assert!(
             self.pages[self.page]
@@ -270,7 +270,10 @@ impl Browser for ScriptedBrowser {
         );
         let drawn = self.drawing.get_mut(&(self.page + 1));
         let drawn = drawn.and_then(VecDeque::pop_front);
-        Ok(drawn.unwrap_or_else(|| self.pages[self.page].clone()))
+        Ok(browser::Rows {
+            cells: drawn.unwrap_or_else(|| self.pages[self.page].clone()),
+            ..browser::Rows::default()
+        })
     }
 
     async fn download(&mut self, click: &Locator, _: Duration) -> Result<Download, Error> {

@@ -390,6 +390,63 @@ async fn what_leads_on_and_the_last_rows_may_come_a_moment_later() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_whose_url_changes_before_its_rows_has_no_new_links_yet() {
+    // Each page has a link that is the same text on all pages, and its URL says at once what its rows say a moment later.
+    let site = Site::start(|path| {
+        let (way, script) = match path {
+            "/" => ("next", "setTimeout(show, 200)"),
+            "/more" => ("more", "show()"),
+            _ if path.starts_with("/list?page=") => ("none", "show()"),
+            _ => return None,
+        };
+        Some(html(&format!(
+            "<ul id=list></ul><button id=on onclick=turn()>On</button><script>
+             let n = 0;
+             const show = () => {{
+               if ('{way}' !== 'more') list.innerHTML = '';
+               list.insertAdjacentHTML('beforeend', `<li><a href=#${{n}}>x</a><a href=/same>y</a></li>`);
+               if (n === 3 || '{way}' === 'none') on.remove();
+             }};
+             const turn = () => {{ n++; history.pushState(null, '', '?page=' + n); {script} }};
+             if ('{way}' === 'none') show(); else turn();
+             </script>"
+        )))
+    })
+    .await;
+    let fields = "fields: { to: { css: a, type: link }, each: { css: a, type: list, of: link } }";
+    let steps = format!(
+        r##"
+      - extract: {{ rows: li, {fields}, nextPage: button, as: next }}
+      - goto: "{{{{ input.url }}}}/more"
+      - extract: {{ rows: li, {fields}, loadMore: button, as: more }}
+      - goto: "{{{{ input.url }}}}/list?page=1"
+      - extract: {{ rows: li, {fields}, pageNumber: {{ goto: "{{{{ input.url }}}}/list?page={{{{ page }}}}" }}, as: numbered }}
+        onError: {{ as: again }}
+"##
+    );
+    let wanted = ["next", "more"]
+        .map(|name| format!("{name}: '{{{{ {name} | map(attribute=\"to\") | list }}}}'"));
+    let (output, _) = output(
+        &site,
+        &steps,
+        &format!(
+            "{{ {}, again: '{{{{ again.message }}}}' }}",
+            wanted.join(", ")
+        ),
+    )
+    .await;
+    let at = |place: &str| format!("{}{place}", site.url);
+    assert_eq!(
+        output,
+        json!({
+            "next": [at("/?page=1#1"), at("/?page=2#2"), at("/?page=3#3")],
+            "more": [at("/more?page=1#1"), at("/more?page=2#2"), at("/more?page=3#3")],
+            "again": "page 2 shows the rows of an earlier page again",
+        })
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_a_whole_body_of_a_response_is_kept_and_none_is_awaited_that_nobody_wants() {
     let site = Site::start(|path| match path {
         "/" => Some(html(
