@@ -58,7 +58,7 @@ const JOB_ONE_OF: u64 = 8;
 /// Of so many customers, one has a run that does not wait for answers for long, and never answers; and two have one and
 /// answer in the last moment, by up to so much before it.
 const HURRIED_ONE_OF: u64 = 16;
-const LAST_MOMENT_MILLIS: u64 = 1000;
+const LAST_MOMENT_MILLIS: u64 = 1500;
 /// How long a run waits before it is executed again.
 const RETRY_DELAY: &str = "1s";
 /// How long nothing may get better, once it is quiet, until what isn't well counts as stuck.
