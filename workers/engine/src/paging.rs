@@ -195,8 +195,12 @@ impl Execution<'_> {
                 let button = self.locate(button)?;
                 if !self.comes(&clickable(&button), deadline).await? {
                     // The last rows may come without it. Where only the text of some has changed, these are the same.
-                    let rows = self.read_rows(source, None, true, deadline).await?;
-                    return Ok((rows.cells.len() > shown.len()).then_some(rows));
+                    // What tells that the page is ready may have gone with the button.
+                    return match self.browser.read_rows(&source.rows, &source.fields).await {
+                        Ok(rows) => Ok((rows.cells.len() > shown.len()).then_some(rows)),
+                        Err(Error::DocumentReplaced) => Ok(None),
+                        Err(error) => Err(failed(&error)),
+                    };
                 }
                 self.click_plainly(&button, left()).await?;
                 (Some(button), deadline)
@@ -323,7 +327,8 @@ impl Execution<'_> {
         let left = deadline.saturating_duration_since(Instant::now());
         match self.browser.wait_for(condition, left.min(END_LASTS)).await {
             Ok(()) => Ok(true),
-            Err(Error::TimedOut { .. }) => Ok(false),
+            // A page that was too busy to answer ends like that, too: the next answer tells.
+            Err(Error::TimedOut { .. }) => self.holds(condition).await,
             Err(error) => Err(failed(&error)),
         }
     }

@@ -114,6 +114,11 @@ impl ScriptedBrowser {
         }
     }
 
+    fn is_late(&self, condition: &Condition, patience: Duration) -> bool {
+        let next = self.next.as_deref().unwrap_or("no link");
+        condition.to_string().contains(next) && patience < self.next_is_late
+    }
+
     fn is_visible(&self, locator: &str) -> bool {
         if self.next.as_deref() == Some(locator) {
             return self.next_is_disabled_at_the_end || self.page + 1 < self.pages.len();
@@ -244,9 +249,7 @@ impl Browser for ScriptedBrowser {
     }
 
     async fn wait_for(&mut self, condition: &Condition, timeout: Duration) -> Result<(), Error> {
-        let next = self.next.as_deref().unwrap_or("no link");
-        let is_late = condition.to_string().contains(next) && timeout < self.next_is_late;
-        if self.is_true(condition) && !is_late {
+        if self.is_true(condition) && !self.is_late(condition, timeout) {
             return self.call(format!("wait for {condition}"));
         }
         Err(Error::TimedOut {
@@ -257,7 +260,7 @@ impl Browser for ScriptedBrowser {
     }
 
     async fn holds(&mut self, condition: &Condition) -> Result<bool, Error> {
-        Ok(self.is_true(condition))
+        Ok(self.is_true(condition) && !self.is_late(condition, Duration::ZERO))
     }
 
     async fn read_rows(&mut self, _: &Locator, fields: &[Field]) -> Result<browser::Rows, Error> {

@@ -447,6 +447,61 @@ async fn a_page_whose_url_changes_before_its_rows_has_no_new_links_yet() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_is_too_busy_to_answer_is_not_the_last_one() {
+    let site = Site::start(|path| {
+        let begin = match path {
+            "/" => "list.innerHTML = pages.innerHTML = ''",
+            "/more" => "pages.innerHTML = ''",
+            _ => return None,
+        };
+        Some(html(&format!(
+            "<ul id=list></ul><div id=pages></div><script>
+             let n = 0;
+             const workAndLeadOn = () => {{
+               const end = performance.now() + 2000;
+               while (performance.now() < end);
+               pages.innerHTML = '<button onclick=draw()>On</button>';
+             }};
+             const draw = () => {{
+               {begin};
+               list.insertAdjacentHTML('beforeend', `<li>${{++n}}</li>`);
+               if (n < 2) setTimeout(workAndLeadOn, 100);
+             }};
+             draw();
+             </script>"
+        )))
+    })
+    .await;
+    let steps = r##"
+      - extract: { rows: li, fields: { n: { type: number } }, nextPage: button, as: next }
+      - goto: "{{ input.url }}/more"
+      - extract: { rows: li, fields: { n: { type: number } }, loadMore: button, as: more }
+"##;
+    let counts = "{ next: '{{ next | length }}', more: '{{ more | length }}' }";
+    let (output, _) = output(&site, steps, counts).await;
+    assert_eq!(output, json!({"next": 2, "more": 2}));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_button_for_more_may_be_what_tells_that_the_rows_are_there() {
+    let site = Site::start(|path| {
+        (path == "/").then(|| {
+            html(
+                "<ul id=list><li>1</li></ul><button class=more onclick='add(); this.remove()'>More</button>
+                 <script>const add = () => list.insertAdjacentHTML('beforeend', '<li>2</li>')</script>",
+            )
+        })
+    })
+    .await;
+    let steps = r##"
+      - extract: { ready: { css: button.more }, rows: li, fields: { n: { type: number } }, loadMore: button.more, as: all }
+        timeout: 5s
+"##;
+    let (output, _) = output(&site, steps, "{ count: '{{ all | length }}' }").await;
+    assert_eq!(output, json!({"count": 2}));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_a_whole_body_of_a_response_is_kept_and_none_is_awaited_that_nobody_wants() {
     let site = Site::start(|path| match path {
         "/" => Some(html(
