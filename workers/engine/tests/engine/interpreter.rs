@@ -943,7 +943,6 @@ async fn a_response_is_awaited_no_longer_than_its_step_and_its_state_may_take() 
     for (yaml, most) in [
         (waiting(", timeout: 10s"), Duration::from_millis(9_950)),
         (in_state, Duration::from_millis(9_950)),
-        (waiting(""), Duration::from_secs(30)),
     ] {
         let mut stage = Stage::new();
         stage.run(&yaml).await;
