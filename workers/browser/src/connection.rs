@@ -18,11 +18,12 @@ use tokio::task::JoinSet;
 use crate::deadline::Deadline;
 use crate::{Error, halves};
 
-/// Larger events are not heard: none that this client needs comes near.
+/// Larger events are not heard: none that this client needs comes near, but for requests that are
+/// paused.
 const MOST_EVENT_BYTES: usize = 16 * 1024 * 1024;
 
-/// A larger answer fails its call. The largest that is wanted is a picture of 1,280 by 16,384
-/// pixels, no two of which are the same.
+/// A larger answer fails its call, and a larger request that is paused stays so. The largest answer
+/// that is wanted is a picture of 1,280 by 16,384 pixels, no two of which are the same.
 const MOST_ANSWER_BYTES: usize = 128 * 1024 * 1024;
 
 /// Room for the next part of a message, and how much stays between two messages.
@@ -257,17 +258,21 @@ impl Connection {
     /// Whether so much of a message has come that the rest of it is passed over. If it is an answer,
     /// its call fails.
     fn is_too_large(&self, begun: &[u8]) -> bool {
-        if begun.len() <= MOST_EVENT_BYTES {
-            return false;
-        }
-        let Some(id) = id_of_answer(begun) else {
-            tracing::warn!("the browser sent an event that is too large, which is passed over");
-            return true;
+        let id = id_of_answer(begun);
+        // A request that is paused comes with its body, and waits until this client lets it go on.
+        let is_awaited = id.is_some() || begun.starts_with(br#"{"method":"Fetch."#);
+        let most = if is_awaited {
+            MOST_ANSWER_BYTES
+        } else {
+            MOST_EVENT_BYTES
         };
-        if begun.len() <= MOST_ANSWER_BYTES {
+        if begun.len() <= most {
             return false;
         }
-        if let Some(pending) = self.state().pending.remove(&id) {
+        if id.is_none() {
+            tracing::warn!("the browser sent an event that is too large, which is passed over");
+        }
+        if let Some(pending) = id.and_then(|id| self.state().pending.remove(&id)) {
             let message = format!("the answer has more than {MOST_ANSWER_BYTES} bytes");
             let _ = pending.answer.send(Err(Failure::Refused(message)));
         }
@@ -453,6 +458,8 @@ mod tests {
         let said = [
             event("E.large", MOST_EVENT_BYTES - ROOM),
             event("E.tooLarge", MOST_EVENT_BYTES + 4 * ROOM),
+            event("Fetch.needed", MOST_EVENT_BYTES + 4 * ROOM),
+            event("Fetch.tooLarge", MOST_ANSWER_BYTES + 4 * ROOM),
             event("E.small", 1),
             answer(ids[0], MOST_EVENT_BYTES + 4 * ROOM),
             answer(ids[1], MOST_ANSWER_BYTES + 4 * ROOM),
@@ -469,7 +476,7 @@ mod tests {
         }
         assert_eq!(came, [true, false, true]);
         let heard = listener.0.lock().expect("nobody panics with it");
-        assert_eq!(*heard, ["E.large", "E.small"]);
+        assert_eq!(*heard, ["E.large", "Fetch.needed", "E.small"]);
     }
 
     #[tokio::test]

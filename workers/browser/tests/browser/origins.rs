@@ -147,6 +147,18 @@ async fn what_is_allowed_is_gone_to_over_redirects_and_in_new_pages() {
 }
 
 #[tokio::test]
+async fn a_form_with_much_in_it_is_sent_to_where_it_may_go() {
+    let form = r#"<form method="post" action="/arrived"><input type="hidden" name="x"><button>x</button></form>
+        <script>document.querySelector("input").value = "x".repeat(10 << 20)</script>"#;
+    let stage = Stage::at(&[("/", form), ("/arrived", "<p>Arrived</p>")]).await;
+    keep_home(&stage).await;
+    let button = Locator::css("button");
+    stage.page.click(&button, PATIENCE).await.unwrap();
+    let arrived = Condition::Visible(Locator::text("Arrived"));
+    stage.page.wait_for(&arrived, PATIENCE).await.unwrap();
+}
+
+#[tokio::test]
 async fn frames_of_other_origins_still_load() {
     for isolates_sites in [false, true] {
         let html = r#"<iframe src="{{elsewhere}}/inner"></iframe>"#;

@@ -109,6 +109,12 @@ async fn answer(
             return;
         }
     }
+    let whole = length(&request);
+    while request.len() < whole {
+        if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
+            return;
+        }
+    }
     let request = String::from_utf8_lossy(&request).into_owned();
     let path = request.split_whitespace().nth(1).unwrap_or("/");
     let path = path.split('?').next().unwrap_or("/");
@@ -155,4 +161,14 @@ async fn answer(
     // The browser may have gone: then nobody needs the answer.
     let _ = stream.write_all(answer.as_bytes()).await;
     let _ = stream.shutdown().await;
+}
+
+/// How long a request is, of which the head has come.
+fn length(begun: &[u8]) -> usize {
+    let begun = String::from_utf8_lossy(begun);
+    let (head, _) = begun.split_once("\r\n\r\n").unwrap_or((&begun, ""));
+    let body = head
+        .lines()
+        .find_map(|line| line.strip_prefix("Content-Length: "));
+    head.len() + 4 + body.map_or(0, |length| length.parse().unwrap())
 }
