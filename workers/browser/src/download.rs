@@ -221,7 +221,7 @@ impl DownloadWaiter {
     /// # Errors
     ///
     /// [`Error::TimedOut`] says whether none began or one did not end; [`Error::Download`] that it
-    /// was canceled, is too large or has no bytes; [`Error::Crashed`] that the page crashed before
+    /// was canceled or has no bytes, [`Error::DownloadExcess`] that it is too large; [`Error::Crashed`] that the page crashed before
     /// one began; [`Error::Closed`] that the browser has gone.
     pub async fn wait(self, timeout: Duration) -> Result<Download, Error> {
         let deadline = Deadline::after(timeout);
@@ -276,9 +276,14 @@ impl DownloadWaiter {
         let name = &progress.suggested_file_name;
         match progress.outcome {
             Some(Outcome::Canceled) => {
-                let why = progress.excess.as_deref().unwrap_or("was canceled");
-                let reason = format!("{name:?} {why}");
-                return Err(Error::Download { reason });
+                return Err(match &progress.excess {
+                    Some(excess) => Error::DownloadExcess {
+                        reason: format!("{name:?} {excess}"),
+                    },
+                    None => Error::Download {
+                        reason: format!("{name:?} was canceled"),
+                    },
+                });
             }
             Some(Outcome::Completed) | None => {}
         }

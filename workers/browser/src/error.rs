@@ -105,6 +105,12 @@ pub enum Error {
         /// What happened.
         reason: String,
     },
+    /// A download is larger than one, or all together, may be. Another time it would be so, too.
+    #[error("the download failed: {reason}")]
+    DownloadExcess {
+        /// How much is too much.
+        reason: String,
+    },
     /// The body of a response can't be had: it broke off, or the browser did not keep it.
     #[error("the body of the response can't be had: {reason}")]
     NoBody {

@@ -78,6 +78,7 @@ impl Fault {
                 Self::lasting(FailureCode::AddressBlocked, message)
             }
             Error::Download { .. } => Self::passing(FailureCode::DownloadFailed, message),
+            Error::DownloadExcess { .. } => Self::lasting(FailureCode::DownloadFailed, message),
             Error::BadSelector { .. } | Error::Script { .. } => {
                 Self::lasting(FailureCode::WorkflowInvalid, message)
             }
@@ -111,15 +112,14 @@ impl Fault {
 
     /// Whether doing the same again can help.
     pub(crate) fn can_be_retried(&self) -> bool {
-        matches!(
-            self.code,
+        match self.code {
+            FailureCode::DownloadFailed | FailureCode::NavigationFailed => self.retryable,
             FailureCode::AssertionFailed
-                | FailureCode::DownloadFailed
-                | FailureCode::ElementNotActionable
-                | FailureCode::ElementNotFound
-                | FailureCode::ExtractionFailed
-                | FailureCode::NavigationFailed
-        ) && (self.code != FailureCode::NavigationFailed || self.retryable)
+            | FailureCode::ElementNotActionable
+            | FailureCode::ElementNotFound
+            | FailureCode::ExtractionFailed => true,
+            _ => false,
+        }
     }
 
     /// Whether the browser can't be used any more.

@@ -155,6 +155,7 @@ async fn a_download_that_is_too_large_is_given_up_and_removed() {
     // Without an end, unless the browser hangs up.
     while stream.write_all(&[0; 65536]).await.is_ok() {}
     let failed = waiter.wait(PATIENCE).await.unwrap_err();
+    assert!(matches!(failed, Error::DownloadExcess { .. }), "{failed:?}");
     assert!(failed.to_string().contains("1048576 bytes"), "{failed}");
     going.join_next().await.unwrap().unwrap().unwrap();
     only(&stage, &[]).await;
@@ -234,6 +235,7 @@ async fn downloads_are_bounded_together_too() {
             Err(failed) => break failed,
         }
     };
+    assert!(matches!(failed, Error::DownloadExcess { .. }), "{failed:?}");
     assert!(failed.to_string().contains("250000 bytes"), "{failed}");
     assert_eq!(kept, 200_006);
 }

@@ -955,6 +955,31 @@ async fn a_response_is_awaited_no_longer_than_its_step_and_its_state_may_take() 
 }
 
 #[tokio::test]
+async fn a_download_that_is_too_much_is_so_each_time() {
+    let download = steps(&["{ download: { click: a }, retry: { maxAttempts: 3, delay: 1ms } }"]);
+    let reason = || "\"all.zip\" is larger".to_owned();
+    for (error, times) in [
+        (Error::DownloadExcess { reason: reason() }, 1),
+        (Error::Download { reason: reason() }, 2),
+    ] {
+        let mut stage = Stage::new();
+        stage
+            .browser
+            .errors
+            .insert("download css=a".to_owned(), error);
+        let outcome = stage.run(&download).await;
+        let lines = stage.host.story.lines();
+        let tried = lines.iter().filter(|line| *line == "download css=a");
+        assert_eq!(tried.count(), times, "{lines:?}");
+        if times == 1 {
+            let failure = failure(outcome);
+            assert_eq!(failure.code, FailureCode::DownloadFailed);
+            assert!(!failure.retryable);
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_the_item_of_a_run_keeps_for_a_person_is_cut_to_2000_characters() {
     let long = "\"{{ 'ä' * 300000 }}\"";
     let cut = "ä".repeat(1_999) + "…";
