@@ -22,7 +22,8 @@ use crate::target::Target;
 /// A finished download.
 #[derive(Clone, Debug)]
 pub struct Download {
-    /// Where the bytes are; the file goes away with the browser.
+    /// Where the bytes are; the file goes away with the browser, or by
+    /// [`Page::discard`](crate::Page::discard).
     pub path: PathBuf,
     /// The name that the site suggests. It is the site's: don't use it as a path.
     pub suggested_file_name: String,
@@ -181,6 +182,16 @@ impl Downloads {
         let path = self.browser_folder.join(FOLDER).join(guid);
         if let Err(error) = std::fs::remove_file(path) {
             tracing::warn!(%error, "a download that nobody wants could not be removed");
+        }
+    }
+
+    /// Takes a finished download off the disk, and off what all of them may have together.
+    pub(crate) fn discard(&self, download: &Download) {
+        let guid = download.path.file_name().and_then(|name| name.to_str());
+        if let Some(guid) = guid
+            && self.state().begun.remove(guid).is_some()
+        {
+            self.remove(guid);
         }
     }
 

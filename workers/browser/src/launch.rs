@@ -58,7 +58,7 @@ pub struct LaunchOptions {
     pub extra_headers: Vec<(String, String)>,
     /// A download that turns out to be larger is given up, and what came of it is removed.
     pub max_download_bytes: u64,
-    /// The same for all downloads of the browser together.
+    /// The same for all downloads of the browser together, but for those that were discarded.
     pub max_total_download_bytes: u64,
 }
 

@@ -13,7 +13,7 @@ use crate::frames::State;
 use crate::helper::SCRIPT;
 use crate::target::Target;
 use crate::words::shorten;
-use crate::{DownloadWaiter, Error};
+use crate::{Download, DownloadWaiter, Error};
 
 /// How long a question that has no time-out of its own may take.
 pub(crate) const QUESTION: Duration = Duration::from_secs(30);
@@ -81,6 +81,11 @@ impl Page {
     /// wait on what it gives after it.
     pub fn expect_download(&self) -> DownloadWaiter {
         self.target.tabs.downloads.expect(Arc::clone(&self.target))
+    }
+
+    /// Removes a finished download that nobody needs any more, before the browser goes.
+    pub fn discard(&self, download: &Download) {
+        self.target.tabs.downloads.discard(download);
     }
 
     /// Calls a method in the page's own session.

@@ -301,6 +301,10 @@ impl Browser for Chromium {
         waiter.wait(timeout.saturating_sub(began.elapsed())).await
     }
 
+    fn discard(&mut self, download: &Download) {
+        self.page.discard(download);
+    }
+
     async fn screenshot(&mut self, screenshot: &Screenshot) -> Result<Vec<u8>, Error> {
         self.page.screenshot(screenshot).await
     }

@@ -149,7 +149,7 @@ pub(crate) struct Execution<'e> {
     log: RunLog,
     names: ArtifactNames,
     /// Whether a step uploads what the run has made.
-    keeps_artifacts: bool,
+    pub(crate) keeps_artifacts: bool,
     /// The artifacts that may be uploaded.
     pub(crate) kept: HashMap<String, ArtifactBody>,
     /// Fields into which a secret was filled: pictures cover them.

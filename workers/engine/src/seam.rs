@@ -118,6 +118,8 @@ pub trait Browser: Send {
     async fn download(&mut self, click: &Locator, timeout: Duration) -> Result<Download, Error>;
     /// Goes to a URL and waits for the whole file that this downloads.
     async fn download_url(&mut self, url: &str, timeout: Duration) -> Result<Download, Error>;
+    /// Takes a download off the disk that nobody needs any more.
+    fn discard(&mut self, _download: &Download) {}
     /// Takes a picture as PNG.
     async fn screenshot(&mut self, screenshot: &Screenshot) -> Result<Vec<u8>, Error>;
     /// Prints the page without these fields.

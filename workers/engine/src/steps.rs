@@ -609,9 +609,13 @@ impl Execution<'_> {
             .store(
                 ArtifactType::Download,
                 &name,
-                ArtifactBody::File(download.path),
+                ArtifactBody::File(download.path.clone()),
             )
             .await?;
+        // Many files would fill the disk, and all together may have only so much.
+        if !self.keeps_artifacts {
+            self.browser.discard(&download);
+        }
         if let Some(variable) = variable {
             self.scope
                 .set(variable, &json!({"name": name, "sizeBytes": size_bytes}));

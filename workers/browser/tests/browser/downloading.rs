@@ -241,6 +241,25 @@ async fn downloads_are_bounded_together_too() {
 }
 
 #[tokio::test]
+async fn a_download_that_nobody_needs_any_more_makes_room_for_others() {
+    let file = format!("{ATTACHED}{}", "d".repeat(100_000));
+    let stage = Stage::with(
+        &[("/", "<a href=/export>Export</a>"), ("/export", &file)],
+        |options| options.max_total_download_bytes = 250_000,
+    )
+    .await;
+    for _ in 0..5 {
+        let waiter = stage.page.expect_download();
+        let link = Locator::css("a");
+        stage.page.click(&link, PATIENCE).await.unwrap();
+        let download = waiter.wait(PATIENCE).await.unwrap();
+        only(&stage, &[&download.path]).await;
+        stage.page.discard(&download);
+        assert!(files(&stage).is_empty());
+    }
+}
+
+#[tokio::test]
 async fn a_download_goes_to_who_waits_for_it_in_that_page_or_in_one_that_led_to_it() {
     let html = "<title>One</title><button onclick=\"window.open('/popup')\">Open</button>";
     let popup = "<button onclick=\"opener.location = '/export'; close()\">Confirm</button>

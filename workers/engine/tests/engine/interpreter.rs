@@ -980,6 +980,21 @@ async fn a_download_that_is_too_much_is_so_each_time() {
 }
 
 #[tokio::test]
+async fn a_downloaded_file_stays_only_where_a_step_may_upload_it() {
+    let upload = "upload: { css: file, files: [{ artifact: a.csv }] }";
+    let download = "download: { click: a, fileName: a.csv }";
+    for (yaml, discarded) in [
+        (steps(&[download, "download: { click: b }"]), 2),
+        (steps(&[download, upload]), 0),
+    ] {
+        let mut stage = Stage::new();
+        let outcome = stage.run(&yaml).await;
+        assert_eq!(outcome, Outcome::Completed { output: None });
+        assert_eq!(stage.browser.discarded, discarded);
+    }
+}
+
+#[tokio::test]
 async fn what_the_item_of_a_run_keeps_for_a_person_is_cut_to_2000_characters() {
     let long = "\"{{ 'ä' * 300000 }}\"";
     let cut = "ä".repeat(1_999) + "…";

@@ -61,6 +61,8 @@ pub(crate) struct ScriptedBrowser {
     pub(crate) masks: Vec<String>,
     /// Files that were downloaded: they go with the browser.
     downloads: Vec<tempfile::NamedTempFile>,
+    /// How many of them nobody needed any more.
+    pub(crate) discarded: usize,
     /// What scripts give, and what stands in responses.
     pub(crate) evaluates_to: Value,
     /// How long the engine was ready to wait for each response.
@@ -85,6 +87,7 @@ impl ScriptedBrowser {
             filled: HashMap::new(),
             masks: Vec::new(),
             downloads: Vec::new(),
+            discarded: 0,
             evaluates_to: Value::Null,
             patience: Arc::default(),
         }
@@ -292,6 +295,11 @@ impl Browser for ScriptedBrowser {
             size_bytes: 3,
             sha256: String::new(),
         })
+    }
+
+    fn discard(&mut self, download: &Download) {
+        assert!(self.downloads.iter().any(|it| it.path() == download.path));
+        self.discarded += 1;
     }
 
     async fn check_syntax(&mut self, _: &str, _: Duration) -> Result<(), Error> {
