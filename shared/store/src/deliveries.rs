@@ -8,9 +8,9 @@ use domain::{DeliveryId, OrganizationId, RunId, Timestamp, WebhookEndpointId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::item::{Put, encode, number, string};
+use crate::item::{Item, Put, encode, number};
 use crate::keys::Key;
-use crate::{Result, Store, StoreError, keys};
+use crate::{Result, Store, keys};
 
 /// Names a delivery in the queue and in the table.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -167,7 +167,7 @@ fn key_of(key: &DeliveryKey) -> Key {
     }
 }
 
-fn encode_delivery(delivery: &Delivery) -> Result<crate::item::Item> {
+fn encode_delivery(delivery: &Delivery) -> Result<Item> {
     let id = delivery.id.as_uuid();
     let item = DeliveryItem {
         id: delivery.id,
@@ -224,27 +224,18 @@ impl Store {
     /// # Errors
     /// [`crate::StoreError`].
     pub async fn delivery_keys(&self, run_id: RunId) -> Result<HashSet<DeliveryKey>> {
-        let mut pages = self
-            .dynamo
-            .query()
-            .table_name(self.table()?)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":pk", string(keys::run_partition(run_id)))
-            .expression_attribute_values(":prefix", string(keys::DELIVERY_PREFIX))
-            .projection_expression("sk")
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
-        let mut found = HashSet::new();
-        while let Some(item) = pages.next().await {
-            let item = item.map_err(|error| StoreError::from_sdk("Query", &error))?;
-            if let Some(AttributeValue::S(key)) = item.get("sk") {
-                let key = key.clone();
-                found.insert(DeliveryKey { run_id, key });
-            }
-        }
-        Ok(found)
+        let items = self
+            .query_prefix(
+                &keys::run_partition(run_id),
+                keys::DELIVERY_PREFIX,
+                Some("sk"),
+            )
+            .await?;
+        let key = |mut item: Item| match item.remove("sk") {
+            Some(AttributeValue::S(key)) => Some(DeliveryKey { run_id, key }),
+            _ => None,
+        };
+        Ok(items.into_iter().filter_map(key).collect())
     }
 
     /// Reads a delivery.

@@ -1,7 +1,7 @@
 //! Webhook endpoints. Their signing secrets are sealed with the webhooks' own key.
 //!
-//! An item counts an organization's endpoints: each event is written once for each of them, so their number bounds what
-//! one change of a run costs.
+//! An item counts an organization's endpoints that are enabled: each event is written once for each of them, so their
+//! number bounds what one change of a run costs.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::webhook::EventType;
@@ -13,7 +13,7 @@ use crate::secrets::Context;
 use crate::transactions::{Transacted, Write};
 use crate::{IdempotencyKey, Replay, Result, Store, StoreError, keys};
 
-/// How many endpoints an organization has at most, whether they are enabled or not.
+/// How many endpoints an organization has at most that are enabled.
 pub const MOST_WEBHOOK_ENDPOINTS: u32 = 20;
 
 /// Where a customer wants to hear of events.
@@ -60,7 +60,7 @@ pub enum CreatedWebhookEndpoint {
     Created,
     /// The idempotency key was used before.
     Replayed(Replay),
-    /// The organization has [`MOST_WEBHOOK_ENDPOINTS`].
+    /// The organization has [`MOST_WEBHOOK_ENDPOINTS`] that are enabled.
     TooMany,
 }
 
@@ -153,7 +153,11 @@ impl Store {
         organization_id: OrganizationId,
     ) -> Result<Vec<Result<WebhookEndpoint>>> {
         let items = self
-            .query_prefix(&keys::organization(organization_id), keys::ENDPOINT_PREFIX)
+            .query_prefix(
+                &keys::organization(organization_id),
+                keys::ENDPOINT_PREFIX,
+                None,
+            )
             .await?;
         let read = |item| decode::<EndpointItem>(item).map(WebhookEndpoint::from);
         Ok(items.into_iter().map(read).collect())

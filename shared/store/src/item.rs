@@ -132,8 +132,13 @@ impl Store {
         }
     }
 
-    /// All items of a partition whose sort key begins with a prefix.
-    pub(crate) async fn query_prefix(&self, pk: &str, prefix: &str) -> Result<Vec<Item>> {
+    /// All items of a partition whose sort key begins with a prefix, whole or only some of their attributes.
+    pub(crate) async fn query_prefix(
+        &self,
+        pk: &str,
+        prefix: &str,
+        attributes: Option<&str>,
+    ) -> Result<Vec<Item>> {
         let mut pages = self
             .dynamo
             .query()
@@ -141,6 +146,7 @@ impl Store {
             .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
             .expression_attribute_values(":pk", string(pk))
             .expression_attribute_values(":prefix", string(prefix))
+            .set_projection_expression(attributes.map(str::to_owned))
             .consistent_read(true)
             .into_paginator()
             .items()

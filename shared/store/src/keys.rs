@@ -102,7 +102,7 @@ pub(crate) fn endpoint(organization_id: OrganizationId, id: WebhookEndpointId) -
     )
 }
 
-/// How many endpoints an organization has.
+/// How many endpoints of an organization are enabled.
 pub(crate) fn endpoint_count(organization_id: OrganizationId) -> Key {
     key(organization(organization_id), "ENDPOINTS")
 }
