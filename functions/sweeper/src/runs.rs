@@ -43,7 +43,8 @@ pub(crate) async fn sweep(
         Phase::Ready { .. } => enqueue_again(store, &run, now).await,
         Phase::InProgress { work_deadline, .. } => {
             let passed = (Event::WorkDeadlinePassed, Done::WorkDeadline);
-            look_at_worker(store, run.clone(), *work_deadline, passed, now).await
+            let deadline = *work_deadline;
+            look_at_worker(store, run, deadline, passed, now).await
         }
         Phase::AwaitingUserInput { request, .. } => {
             let request_id = request.id;
