@@ -2,7 +2,7 @@ use domain::run::{Event, Finish, Policy};
 use domain::webhook::EventType;
 use domain::{JobRunId, OrganizationId};
 use serde_json::{Value, json};
-use store::local::elsewhere::sent_elsewhere;
+use store::local::faults::sent_elsewhere;
 use store::local::messages::groups;
 use store::local::meter::metered;
 use store::{Queue, RunMessage, fresh_id, now};

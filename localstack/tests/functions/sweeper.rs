@@ -5,7 +5,7 @@ use domain::FailureCode;
 use domain::run::{Backoff, Event, Finish, InputRequest, Phase, Policy, Run, Status};
 use domain::webhook::EventType;
 use domain::{InputRequestId, RunId, Timestamp};
-use store::local::elsewhere::sent_elsewhere;
+use store::local::faults::sent_elsewhere;
 use store::{Lease, Queue, fresh_id, now};
 use sweeper::{Report, Time};
 

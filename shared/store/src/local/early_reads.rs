@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
 
+use super::intercepted;
 use crate::Store;
 use crate::item::Item;
 
@@ -20,11 +21,7 @@ pub fn reading_early(store: &Store, sort_key: &'static str) -> Store {
         sort_key,
         is_over: AtomicBool::new(false),
     };
-    let config = store.dynamo.config().to_builder().interceptor(early);
-    Store {
-        dynamo: aws_sdk_dynamodb::Client::from_conf(config.build()),
-        ..store.clone()
-    }
+    intercepted(store, early)
 }
 
 #[derive(Debug)]

@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 
+use super::intercepted;
 use crate::Store;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -22,21 +23,21 @@ pub fn losing_an_answer(store: &Store, operation: &'static str) -> Store {
         operation,
         is_over: AtomicBool::new(false),
     };
-    with(store, lost)
+    intercepted(store, lost)
 }
 
 /// The same store, whose calls of an operation don't get through.
 #[must_use]
 pub fn cut_off_from(store: &Store, operation: &'static str) -> Store {
-    with(store, CutOff(operation))
+    intercepted(store, CutOff(operation))
 }
 
-fn with(store: &Store, interceptor: impl Intercept + 'static) -> Store {
-    let config = store.dynamo.config().to_builder().interceptor(interceptor);
-    Store {
-        dynamo: aws_sdk_dynamodb::Client::from_conf(config.build()),
-        ..store.clone()
-    }
+/// The same store, whose calls of an operation go to a URL instead of the table: to somebody who listens and never
+/// answers, or to nobody.
+#[must_use]
+pub fn sent_elsewhere(store: &Store, operation: &'static str, url: &str) -> Store {
+    let url = url.to_owned();
+    intercepted(store, SentElsewhere { operation, url })
 }
 
 fn is_of(operation: &str, request: &HttpRequest) -> bool {
@@ -104,6 +105,30 @@ impl Intercept for CutOff {
     ) -> Result<(), BoxError> {
         if is_of(self.0, context.request()) {
             return Err("there is no way".into());
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct SentElsewhere {
+    operation: &'static str,
+    url: String,
+}
+
+impl Intercept for SentElsewhere {
+    fn name(&self) -> &'static str {
+        "SentElsewhere"
+    }
+
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if is_of(self.operation, context.request()) {
+            context.request_mut().set_uri(self.url.as_str())?;
         }
         Ok(())
     }

@@ -2,7 +2,6 @@
 
 pub mod deploy;
 pub mod early_reads;
-pub mod elsewhere;
 pub mod everything;
 pub mod faults;
 pub mod floor;
@@ -13,9 +12,20 @@ pub mod stream;
 
 use std::time::{Duration, Instant};
 
+use aws_sdk_dynamodb::config::Intercept;
+
 use crate::item::string;
 use crate::keys::Key;
 use crate::{Connection, Result, Store, StoreError};
+
+/// The same store, whose calls of the table something stands before.
+fn intercepted(store: &Store, interceptor: impl Intercept + 'static) -> Store {
+    let config = store.dynamo.config().to_builder().interceptor(interceptor);
+    Store {
+        dynamo: aws_sdk_dynamodb::Client::from_conf(config.build()),
+        ..store.clone()
+    }
+}
 
 /// How long messages take from being sent until a long poll that waits already has them, on a queue of its own: the
 /// floor under everything that a queue starts. A few of them, one after the other.

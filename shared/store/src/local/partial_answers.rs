@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::operation::batch_get_item::{BatchGetItemInput, BatchGetIte
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 
+use super::intercepted;
 use crate::Store;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -18,11 +19,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// The same store on a table that answers in parts.
 #[must_use]
 pub fn answering_in_parts(store: &Store) -> Store {
-    let config = store.dynamo.config().to_builder().interceptor(OneKey);
-    Store {
-        dynamo: aws_sdk_dynamodb::Client::from_conf(config.build()),
-        ..store.clone()
-    }
+    intercepted(store, OneKey)
 }
 
 #[derive(Debug)]
