@@ -52,7 +52,7 @@ fn entry(entry: &Entry) -> Value {
     if !address.is_empty() {
         written["serverIPAddress"] = address.into();
     }
-    if response.is_some_and(|response| response.is_from_cache) {
+    if entry.is_from_cache {
         written["_fromCache"] = true.into();
     }
     written

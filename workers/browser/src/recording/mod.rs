@@ -69,14 +69,15 @@ const INTERESTS: &[&str] = &[
     "Network.dataReceived",
     "Network.loadingFinished",
     "Network.loadingFailed",
+    "Target.detachedFromTarget",
 ];
 
 /// How many events a recording may fall behind.
 const MAILBOX: usize = 8192;
 
-/// How long the browser may take to hand over one body, and all that are still on their way when a
-/// recording ends.
-const BODY: std::time::Duration = std::time::Duration::from_secs(2);
+/// How long the browser may take to hand over one body, and all bodies and headers that are still on
+/// their way when a recording ends.
+const REST: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// What is recorded, and how much of it.
 #[derive(Clone, Debug)]
@@ -216,10 +217,20 @@ impl Recorder {
         while let Some(event) = subscription.next_now() {
             bodies.extend(self.hear(&event));
         }
-        let rest = Deadline::after(BODY);
-        while let Ok(Some((entry, text))) = tokio::time::timeout_at(rest.at(), bodies.next()).await
-        {
-            self.keep_body(entry, text);
+        let rest = Deadline::after(REST);
+        while !bodies.is_empty() || self.network.as_ref().is_some_and(Network::is_waiting) {
+            tokio::select! {
+                // Of what has only begun since, nothing is asked for.
+                event = subscription.next() => match event {
+                    Some(event) => drop(self.hear(&event)),
+                    None => break,
+                },
+                Some((entry, text)) = bodies.next() => self.keep_body(entry, text),
+                () = tokio::time::sleep_until(rest.at()) => break,
+            }
+        }
+        if let Some(network) = &mut self.network {
+            network.finish();
         }
         let left_out = subscription.missed()
             + self.console.left_out
@@ -233,7 +244,7 @@ impl Recorder {
     }
 
     fn hear(&mut self, event: &Event) -> Option<Body> {
-        if !event.method.starts_with("Network.") {
+        if event.method.starts_with("Runtime.") || event.method.starts_with("Log.") {
             self.console.hear(event);
             return None;
         }
@@ -242,7 +253,7 @@ impl Recorder {
         let session = event.session.clone();
         let params = json!({"requestId": event.params["requestId"]});
         Some(Box::pin(async move {
-            let deadline = Deadline::after(BODY);
+            let deadline = Deadline::after(REST);
             let answer = connection
                 .call(&session, "Network.getResponseBody", params, deadline)
                 .await;
