@@ -328,6 +328,7 @@ impl Network {
             }
         }
     }
+
     /// The browser gives an empty text for a body that it has forgotten.
     pub(super) fn keep_body(&mut self, at: usize, body: &str) {
         if body.is_empty() && self.entries[at].content_bytes > 0 {
