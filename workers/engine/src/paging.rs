@@ -218,6 +218,13 @@ impl Execution<'_> {
         };
         let quiet = Instant::now() + NO_MORE_ROWS;
         loop {
+            // Asked before the rows are read for the last time: they may come until then, however long that takes, and with
+            // them the button may go.
+            let is_over = Instant::now() >= until;
+            let is_gone = match &button {
+                Some(button) if Instant::now() >= quiet => !self.holds(&clickable(button)).await?,
+                Some(_) | None => false,
+            };
             match self.browser.read_rows(&source.rows, &source.fields).await {
                 Ok(grown) if !grown.cells.is_empty() && fingerprints(&grown) != shown => {
                     return Ok(Some(grown));
@@ -225,17 +232,11 @@ impl Execution<'_> {
                 Ok(_) | Err(Error::DocumentReplaced) => {}
                 Err(error) => return Err(failed(&error)),
             }
-            if let Some(button) = &button
-                && Instant::now() >= quiet
-                && !self.holds(&clickable(button)).await?
-            {
+            if is_gone || is_over && button.is_none() {
                 return Ok(None);
             }
-            if Instant::now() >= until {
-                if button.is_some() {
-                    return Err(refused("no more rows came after the click for more"));
-                }
-                return Ok(None);
+            if is_over {
+                return Err(refused("no more rows came after the click for more"));
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }

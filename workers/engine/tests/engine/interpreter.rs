@@ -387,6 +387,41 @@ async fn pages_that_are_drawn_bit_by_bit_are_read_whole_and_to_the_last() {
     );
 }
 
+/// A stage whose page has one row and then, after so many more reads that find only this one, two.
+fn stage_that_grows_after(reads: usize) -> Stage {
+    let mut stage = stage_with_pages(&[&[&["a", "1"]], &[&["a", "1"], &["b", "2"]]]);
+    let unchanged = vec![rows(&[&["a", "1"]]); reads];
+    stage.browser.drawing.insert(2, unchanged.into());
+    stage
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_rows_are_read_although_they_come_late_and_what_loads_more_goes_with_them() {
+    // The rows are read 20 times a second. For two seconds, a button that is gone does not mean the end.
+    let mut stage = stage_that_grows_after(60);
+    stage.browser.next_goes_with_the_last_rows = true;
+    let load_more = EXTRACT.replace("nextPage", "loadMore");
+    let outcome = stage.run(&steps(&[&load_more])).await;
+    assert_eq!(outcome, Outcome::Completed { output: None });
+    assert_eq!(
+        stage.host.text("people.csv"),
+        "name,salary\r\na,1\r\nb,2\r\n"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_scrolling_brings_are_read_although_a_read_before_took_all_the_time_for_them() {
+    let mut stage = stage_that_grows_after(1);
+    stage.browser.reading_takes = Duration::from_secs(3);
+    let scroll = EXTRACT.replace("nextPage: { role: link, name: Next }", "scroll: true");
+    let outcome = stage.run(&steps(&[&scroll])).await;
+    assert_eq!(outcome, Outcome::Completed { output: None });
+    assert_eq!(
+        stage.host.text("people.csv"),
+        "name,salary\r\na,1\r\nb,2\r\n"
+    );
+}
+
 #[tokio::test]
 async fn a_page_that_comes_again_and_one_too_many_are_errors() {
     let mut stage = stage_with_pages(&[&[&["a", "1"]], &[&["b", "2"]], &[&["a", "1"]]]);

@@ -52,6 +52,10 @@ pub(crate) struct ScriptedBrowser {
     pub(crate) next_is_disabled_at_the_end: bool,
     /// How long that link must be waited for on each page.
     pub(crate) next_is_late: Duration,
+    /// It goes in the moment in which the last page is drawn, and not before.
+    pub(crate) next_goes_with_the_last_rows: bool,
+    /// How long a read of the rows takes.
+    pub(crate) reading_takes: Duration,
     /// What each page shows while it is being drawn, one read after the other.
     pub(crate) drawing: HashMap<usize, VecDeque<Rows>>,
     pub(crate) errors: HashMap<String, Error>,
@@ -80,6 +84,8 @@ impl ScriptedBrowser {
             next: None,
             next_is_disabled_at_the_end: false,
             next_is_late: Duration::ZERO,
+            next_goes_with_the_last_rows: false,
+            reading_takes: Duration::ZERO,
             drawing: HashMap::new(),
             errors: HashMap::new(),
             dom: "<html></html>".to_owned(),
@@ -102,7 +108,7 @@ impl ScriptedBrowser {
     fn is_true(&self, condition: &Condition) -> bool {
         match condition {
             Condition::Visible(locator) => self.is_visible(&locator.to_string()),
-            Condition::Enabled(_) => self.page + 1 < self.pages.len(),
+            Condition::Enabled(_) => self.leads_on(),
             Condition::Hidden(locator) => !self.is_visible(&locator.to_string()),
             Condition::Any(conditions) => {
                 conditions.iter().any(|condition| self.is_true(condition))
@@ -124,9 +130,17 @@ impl ScriptedBrowser {
 
     fn is_visible(&self, locator: &str) -> bool {
         if self.next.as_deref() == Some(locator) {
-            return self.next_is_disabled_at_the_end || self.page + 1 < self.pages.len();
+            return self.next_is_disabled_at_the_end || self.leads_on();
         }
         self.visible.contains(locator)
+    }
+
+    fn leads_on(&self) -> bool {
+        let is_being_drawn = || {
+            let drawing = self.drawing.get(&(self.page + 1));
+            drawing.is_some_and(|drawing| !drawing.is_empty())
+        };
+        self.page + 1 < self.pages.len() || self.next_goes_with_the_last_rows && is_being_drawn()
     }
 }
 
@@ -268,6 +282,7 @@ impl Browser for ScriptedBrowser {
 
     async fn read_rows(&mut self, _: &Locator, fields: &[Field]) -> Result<browser::Rows, Error> {
         self.call(format!("read page {}", self.page + 1))?;
+        tokio::time::sleep(self.reading_takes).await;
         assert!(
             self.pages[self.page]
                 .iter()
