@@ -177,15 +177,9 @@ async fn enqueue_again(worker: &Worker, run: &Run, wait: bool) {
 /// after the time that runs have to finish.
 async fn must_stop(worker: &Worker, possession: &Possession<'_>) {
     worker.orders.stop.cancelled().await;
-    let has_not_begun = matches!(
-        possession.run().phase,
-        Phase::InProgress {
-            has_begun: false,
-            ..
-        }
-    );
-    if !has_not_begun {
-        tokio::time::sleep(worker.settings.stop_timeout).await;
+    tokio::select! {
+        () = possession.has_not_begun() => {}
+        () = tokio::time::sleep(worker.settings.stop_timeout) => {}
     }
 }
 

@@ -104,7 +104,9 @@ impl Host for RunHost<'_> {
             name: name.to_owned(),
             skipped,
         };
+        let entering = self.possession.entering().await;
         self.commit(&event).await?;
+        drop(entering);
         tracing::info!(state = name, "Entered a state");
         Ok(())
     }

@@ -28,6 +28,8 @@ pub(crate) struct Possession<'p> {
     attempt: u32,
     id: RunId,
     newest: watch::Sender<Run>,
+    /// Held while a state is being entered.
+    entering: tokio::sync::Mutex<()>,
     all: &'p Possessions,
 }
 
@@ -42,6 +44,7 @@ impl Possessions {
             attempt,
             id,
             newest,
+            entering: tokio::sync::Mutex::new(()),
             all: self,
         }
     }
@@ -125,6 +128,27 @@ impl Possession<'_> {
     /// Says that the run is this now; what is older than what is known is ignored.
     pub(crate) fn see(&self, run: Run) {
         see(&self.newest, run);
+    }
+
+    /// Says that a state is being entered, as long as the guard lives: the run may have begun by that, and is not seen so
+    /// yet.
+    pub(crate) async fn entering(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.entering.lock().await
+    }
+
+    /// Waits until the run is known not to have begun its first step: it is not about to, either. A run that has, never is.
+    pub(crate) async fn has_not_begun(&self) {
+        drop(self.entering.lock().await);
+        let has_not_begun = matches!(
+            self.newest.borrow().phase,
+            Phase::InProgress {
+                has_begun: false,
+                ..
+            }
+        );
+        if !has_not_begun {
+            std::future::pending().await
+        }
     }
 
     /// Waits until the run, as it is seen, fulfils a condition.

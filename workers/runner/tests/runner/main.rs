@@ -609,6 +609,26 @@ async fn a_runner_that_stops_gives_back_at_once_what_has_not_begun_its_first_ste
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_runner_that_stops_lets_a_run_go_on_whose_first_state_is_about_to_be_entered() {
+    let setting = Setting::start().await;
+    let gate = setting.gate().await;
+    let settings = [
+        ("LEGWORK_RUNNER_SLOTS", "1"),
+        ("LEGWORK_STOP_TIMEOUT_SECONDS", "60"),
+    ];
+    let stopping = setting.runner_behind(&gate, &settings).await;
+    gate.lose_answers("DynamoDB_20120810.PutItem", "visiting");
+    let run = setting.run(VISIT).await;
+    gate.holds_one().await;
+    stopping.begin_to_stop();
+    gate.open();
+    setting.site.visit().await.let_go();
+    let ended = setting.ended(run).await;
+    assert_eq!(ended.status(), Status::Completed, "{ended:?}");
+    stopping.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_was_given_back_is_in_the_queue_at_once_also_where_its_runner_sees_it_before_the_answer()
  {
     let setting = Setting::start().await;
