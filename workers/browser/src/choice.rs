@@ -201,9 +201,10 @@ impl Page {
         }
         let clicked = self.click(locator, deadline.remaining()).await;
         let opened = match clicked {
-            Ok(()) => tokio::time::timeout_at(deadline.at(), choosers.next())
+            Ok(()) => deadline
+                .wait(choosers.next())
                 .await
-                .map_err(|_| Error::TimedOut {
+                .ok_or_else(|| Error::TimedOut {
                     awaited: format!("{locator} to open a file chooser"),
                     after: deadline.allowed(),
                     found: "it was clicked, and none opened".to_owned(),

@@ -344,16 +344,16 @@ pub(crate) struct Call {
 impl Call {
     /// Waits for the answer, until the deadline.
     pub(crate) async fn wait(mut self, deadline: Deadline) -> Result<Value, Error> {
-        match tokio::time::timeout_at(deadline.at(), &mut self.answer).await {
-            Ok(Ok(Ok(result))) => Ok(result),
-            Ok(Ok(Err(failure))) => Err(match failure {
+        match deadline.wait(&mut self.answer).await {
+            Some(Ok(Ok(result))) => Ok(result),
+            Some(Ok(Err(failure))) => Err(match failure {
                 Failure::Closed => Error::Closed,
                 Failure::Crashed => Error::Crashed,
                 Failure::Detached => Error::Detached,
                 Failure::Refused(message) => Error::from_protocol(&self.method, &message),
             }),
-            Ok(Err(_)) => Err(Error::Closed),
-            Err(_) => Err(Error::TimedOut {
+            Some(Err(_)) => Err(Error::Closed),
+            None => Err(Error::TimedOut {
                 awaited: format!("an answer to {}", self.method),
                 after: deadline.allowed(),
                 found: "the page did not answer; its main thread may be busy".to_owned(),
@@ -370,6 +370,7 @@ impl Drop for Call {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
     use std::time::Duration;
 
     use super::*;
@@ -487,6 +488,50 @@ mod tests {
         let failed = failed.expect_err("nobody answers");
         assert!(matches!(failed, Error::TimedOut { .. }), "{failed:?}");
         assert!(wire.connection.state().pending.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_came_in_time_counts_also_where_this_process_stood_still_past_the_deadline()
+     {
+        let mut wire = wire();
+        let call = wire.connection.start("", "Browser.getVersion", json!({}));
+        let mut asked = Vec::new();
+        while !asked.ends_with(&[0]) {
+            wire.asked.read_buf(&mut asked).await.expect("a call");
+        }
+        let mut waiting = pin!(call.wait(Deadline::after(Duration::from_millis(100))));
+        assert!(futures::poll!(&mut waiting).is_pending());
+        let answer = b"{\"id\":1,\"result\":{}}\0";
+        assert_eq!(wire.answers.try_write(answer).expect("room"), answer.len());
+        stand_still(Duration::from_millis(200));
+        assert_eq!(waiting.await.expect("an answer"), json!({}));
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_stood_still_leaves_the_other_end_its_time_to_answer() {
+        let mut wire = wire();
+        let call = wire.connection.start("", "Browser.getVersion", json!({}));
+        let soon = Deadline::after(Duration::from_millis(10)).with_grace();
+        let mut waiting = pin!(call.wait(soon));
+        assert!(futures::poll!(&mut waiting).is_pending());
+        stand_still(Duration::from_millis(1500));
+        // The other end stood still, too: it answers when it has read what it is asked.
+        let answering = async {
+            let mut asked = Vec::new();
+            while !asked.ends_with(&[0]) {
+                wire.asked.read_buf(&mut asked).await.expect("a call");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let answer = b"{\"id\":1,\"result\":{}}\0";
+            wire.answers.write_all(answer).await.expect("a reader");
+        };
+        let (answer, ()) = tokio::join!(waiting, answering);
+        assert_eq!(answer.expect("an answer"), json!({}));
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "it is to block the runtime")]
+    fn stand_still(duration: Duration) {
+        std::thread::sleep(duration);
     }
 
     #[tokio::test]

@@ -1,13 +1,19 @@
 //! A point in time that remembers how long was allowed, so that errors can say it.
 
+use std::pin::pin;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use futures::FutureExt;
+use tokio::time::{Instant, timeout, timeout_at};
 
-/// How much longer than the page itself the wire waits for the page's answer: the page's own
-/// report of what it found is better than "no answer". Only a page that does not answer uses it
-/// up; a page on a busy machine needs some of it.
-const GRACE: Duration = Duration::from_secs(1);
+/// How many turns longer than the page itself the wire waits for the page's answer: the page's own
+/// report of what it found is better than "no answer". Only a page that does not answer uses them
+/// up; a page on a busy machine needs some of them.
+const GRACE: u32 = 10;
+
+/// How long such a turn is. It is over only once this process has run again, so that a machine that
+/// stood still for seconds does not take the page's second away.
+const TURN: Duration = Duration::from_millis(100);
 
 /// No operation takes longer than this, whatever it is allowed: a point in time that far away
 /// can always be told.
@@ -18,6 +24,7 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub(crate) struct Deadline {
     at: Instant,
     allowed: Duration,
+    grace: u32,
 }
 
 impl Deadline {
@@ -25,6 +32,7 @@ impl Deadline {
         Self {
             at: Instant::now() + allowed.min(LONGEST),
             allowed,
+            grace: 0,
         }
     }
 
@@ -32,7 +40,7 @@ impl Deadline {
     pub(crate) fn within(self, longest: Duration) -> Self {
         Self {
             at: self.at.min(Instant::now() + longest),
-            allowed: self.allowed,
+            ..self
         }
     }
 
@@ -56,8 +64,27 @@ impl Deadline {
     /// The same deadline with the time that an answer needs to travel.
     pub(crate) fn with_grace(self) -> Self {
         Self {
-            at: self.at + GRACE,
-            allowed: self.allowed,
+            grace: GRACE,
+            ..self
         }
+    }
+
+    /// What comes of a future, unless this deadline passes first.
+    pub(crate) async fn wait<T>(self, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = pin!(future);
+        let mut ended = timeout_at(self.at, &mut future).await;
+        for _ in 0..self.grace {
+            if ended.is_ok() {
+                break;
+            }
+            ended = timeout(TURN, &mut future).await;
+        }
+        if let Ok(done) = ended {
+            return Some(done);
+        }
+        // If this process stood still meanwhile, what came in time may still lie in the pipe: its
+        // reader goes first.
+        tokio::task::yield_now().await;
+        future.now_or_never()
     }
 }

@@ -264,11 +264,11 @@ impl DownloadWaiter {
             };
             let (changed, trouble) = (pin!(changes.changed()), pin!(trouble));
             let news = select(changed, trouble);
-            let news = tokio::time::timeout_at(deadline.at(), news).await;
-            if let Ok(Either::Right((trouble, _))) = news {
+            let news = deadline.wait(news).await;
+            if let Some(Either::Right((trouble, _))) = news {
                 return Err(trouble);
             }
-            if news.is_err() {
+            if news.is_none() {
                 return Err(Error::TimedOut {
                     awaited: "a download".to_owned(),
                     after: deadline.allowed(),

@@ -212,8 +212,8 @@ impl Page {
             }
             return Ok(to);
         }
-        let intercepted = tokio::time::timeout_at(deadline.at(), drags.next()).await;
-        let Ok(Some(intercepted)) = intercepted else {
+        let intercepted = deadline.wait(drags.next()).await;
+        let Some(Some(intercepted)) = intercepted else {
             return Err(Error::TimedOut {
                 awaited: "the browser to begin dragging".to_owned(),
                 after: deadline.allowed(),

@@ -386,8 +386,7 @@ impl Tabs {
                     return Ok(Arc::clone(&tab.target));
                 }
             }
-            let changed = tokio::time::timeout_at(deadline.at(), changes.changed());
-            if changed.await.is_err() {
+            if deadline.wait(changes.changed()).await.is_none() {
                 return Err(Error::TimedOut {
                     awaited: "a page to open".to_owned(),
                     after: deadline.allowed(),

@@ -103,8 +103,7 @@ impl Target {
                 Some(End::Closed) => return Err(Error::Closed),
                 None | Some(End::Crashed) => {}
             }
-            let changed = tokio::time::timeout_at(deadline.at(), changes.changed());
-            if changed.await.is_err() {
+            if deadline.wait(changes.changed()).await.is_none() {
                 return Err(Error::TimedOut {
                     awaited: "the page to close".to_owned(),
                     after: deadline.allowed(),
@@ -184,10 +183,7 @@ impl Target {
                     return Ok(found);
                 }
             }
-            if tokio::time::timeout_at(deadline.at(), changes.changed())
-                .await
-                .is_err()
-            {
+            if deadline.wait(changes.changed()).await.is_none() {
                 let url = self.look(|state| {
                     state
                         .frame(&self.main_frame)
