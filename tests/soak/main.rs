@@ -9,7 +9,7 @@
 //! harness, since it is also the processes that are killed.
 //!
 //! Clocks: each process reads one that is ahead or behind by chance ([`clocks`]); the sweeper's is ahead by up to a third
-//! of a lease more, and, once it is quiet and nobody works, by far more.
+//! of a lease more, and right once it is quiet.
 #![expect(clippy::print_stdout, reason = "the report is the result")]
 
 #[path = "../chaos/mod.rs"]
@@ -21,6 +21,7 @@ mod dice;
 mod faults;
 mod parts;
 mod report;
+mod settling;
 
 use std::collections::HashSet;
 use std::process::ExitCode;
@@ -28,20 +29,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use domain::run::{Run, Status};
 use domain::{RunId, WorkflowId};
 use platform::configuration::Environment;
 use serde_json::{Value, json};
-use store::local::messages;
-use store::{DUE_SHARDS, RunMessage};
+use store::RunMessage;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::chaos::check;
 use crate::chaos::customer::{Answers, Customer, Learns};
-use crate::chaos::policy::Quiet;
 use crate::chaos::proxy::Proxy;
 use crate::chaos::roles::{self, Records, Role};
 use crate::chaos::stage::Stage;
@@ -61,16 +58,10 @@ const HURRIED_ONE_OF: u64 = 16;
 const LAST_MOMENT_MILLIS: u64 = 1500;
 /// How long a run waits before it is executed again.
 const RETRY_DELAY: &str = "1s";
-/// How long nothing may get better, once it is quiet, until what isn't well counts as stuck.
-const PATIENCE: Duration = Duration::from_secs(120);
 /// How often the sweeper comes.
 const SWEEPS_EVERY: Duration = Duration::from_secs(2);
 /// How far its clock is ahead at most while there is chaos: a third of a lease.
 const AHEAD_MILLIS: u64 = 2000;
-/// What it is told once it is quiet, instead of waiting for that long: after this, what is lost is overdue.
-const OVERDUE_AFTER: Duration = Duration::from_secs(61);
-/// How far ahead it goes, in the same steps.
-const FURTHEST_AHEAD: u32 = 20;
 
 fn main() -> ExitCode {
     if let Some(ended) = roles::play_if_asked() {
@@ -148,12 +139,12 @@ async fn soak(plan: Plan) -> anyhow::Result<bool> {
     };
     let customer = Customer::new(api, stage.api_key.clone());
     let created: Created = Arc::default();
-    let mut customers = JoinSet::new();
+    let mut customers = Customers::default();
     for number in 0..plan.runs {
         let (stage, customer) = (Arc::clone(&stage), customer.clone());
         let (created, caused) = (Arc::clone(&created), caused.clone());
         let at = Duration::from_millis(plan.seconds * 900 * number / plan.runs.max(1));
-        customers.spawn(async move {
+        customers.asking.spawn(async move {
             tokio::time::sleep(at).await;
             if number % JOB_ONE_OF == JOB_ONE_OF - 1 {
                 let chance =
@@ -180,7 +171,7 @@ async fn soak(plan: Plan) -> anyhow::Result<bool> {
         for part in &parts {
             part.calm();
         }
-        settle(&stage, &created).await
+        settling::settle(&stage, &created, &mut customers).await
     };
     let became = async {
         // A sweep that can't even be started or doesn't end is a finding; that the time is over is not.
@@ -202,16 +193,11 @@ async fn soak(plan: Plan) -> anyhow::Result<bool> {
         }
     };
     stop.cancel();
-    let mut asked = Vec::new();
-    while let Ok(Some(ended)) = timeout(Duration::from_secs(30), customers.join_next()).await {
-        match ended? {
-            Ok(run) => asked.push(run),
-            Err(error) => wrong.push(format!("a customer: {error:#}")),
-        }
-    }
     while let Some(ended) = living.join_next().await {
         ended??;
     }
+    let Customers { asked, failed, .. } = customers;
+    wrong.extend(failed);
     if asked.len() as u64 != plan.runs {
         wrong.push(format!(
             "{} of {} customers have seen their run end",
@@ -271,6 +257,27 @@ struct Workflows {
 pub(crate) struct Asked {
     pub(crate) runs: Vec<RunId>,
     pub(crate) page: String,
+}
+
+/// The customers who still ask, and what those say who are through.
+#[derive(Debug, Default)]
+pub(crate) struct Customers {
+    asking: JoinSet<anyhow::Result<Asked>>,
+    asked: Vec<Asked>,
+    failed: Vec<String>,
+}
+
+impl Customers {
+    /// Hears those who are through by now; answers how many are not.
+    fn hear(&mut self) -> anyhow::Result<usize> {
+        while let Some(ended) = self.asking.try_join_next() {
+            match ended? {
+                Ok(asked) => self.asked.push(asked),
+                Err(error) => self.failed.push(format!("a customer: {error:#}")),
+            }
+        }
+        Ok(self.asking.len())
+    }
 }
 
 /// The runs that there are.
@@ -418,53 +425,4 @@ async fn cause_faults(
         }
         tokio::time::sleep(SWEEPS_EVERY).await;
     }
-}
-
-/// Sweeps until everything is well, or for too long; answers what isn't. The sweeper's clock is right while anybody
-/// works, so that those who live can end, and how long it takes to notice those who don't is as it would be; and while
-/// there is a message that anybody could begin to work on at this moment: a lease that a clock far ahead ends makes its
-/// run wait until then for the next execution. Else it goes ahead: what is lost is overdue then.
-async fn settle(stage: &Stage, created: &Created) -> anyhow::Result<Vec<String>> {
-    let proxy = Arc::new(Proxy::start(stage.aws_url()?).await?);
-    proxy.set_policy(Quiet);
-    let mut sweeps_ahead = 0_u32;
-    let (mut changes, mut changed_at) = (0, Instant::now());
-    loop {
-        let ids = lock(created).clone();
-        let runs = stage.store().runs(&ids).await?;
-        let count = runs.iter().map(|run| run.sequence).sum();
-        if count != changes {
-            (changes, changed_at) = (count, Instant::now());
-        }
-        let is_in_work = |run: &Run| run.status() != Status::Pending && !run.status().is_final();
-        let mut ahead = Duration::ZERO;
-        let queue = &stage.fixture.outputs["RunQueueUrl"];
-        let messages = messages::count(&stage.fixture.connection, queue).await?;
-        if messages == 0 && !runs.iter().any(is_in_work) {
-            sweeps_ahead += 1;
-            ahead = OVERDUE_AFTER * sweeps_ahead.min(FURTHEST_AHEAD);
-        }
-        parts::sweep(stage, &proxy, ahead).await?;
-        // The whole check reads everything that there is: it is worth it only when nothing is due.
-        let is_over = changed_at.elapsed() > PATIENCE;
-        if is_over || !is_anything_due(stage).await? {
-            let wrong = check::violations(stage).await?;
-            if is_over || wrong.is_empty() {
-                return Ok(wrong);
-            }
-        }
-        tokio::time::sleep(SWEEPS_EVERY).await;
-    }
-}
-
-/// Whether anything will ever be due.
-async fn is_anything_due(stage: &Stage) -> anyhow::Result<bool> {
-    let ever = Stage::ahead(Duration::from_secs(366 * 24 * 60 * 60));
-    for shard in 0..DUE_SHARDS {
-        let page = stage.store().due(shard, ever, None, 1).await?;
-        if !page.items.is_empty() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

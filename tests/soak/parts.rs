@@ -31,8 +31,8 @@ const AWAY_MILLIS: u64 = 1000;
 /// When a schedule invokes a function again that has failed.
 const FIRES_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
-/// A sweep begins nothing new after 40 s.
-const SWEEP_ENDS_WITHIN: Duration = Duration::from_secs(60);
+/// A sweep ends by itself long before ([`sweeper::ENDS_WITHIN`]), whatever its machine does meanwhile.
+const SWEEP_ENDS_WITHIN: Duration = sweeper::ENDS_WITHIN.saturating_mul(3);
 
 /// A part of the service, over all its lives.
 #[derive(Debug)]
