@@ -28,7 +28,7 @@ enum Door {
     Open,
     Refuses(&'static str),
     Denies(&'static str),
-    Holds(&'static str),
+    Holds(&'static str, &'static str),
     LosesAnswers(&'static str, &'static str),
     Hides(&'static str),
 }
@@ -74,9 +74,14 @@ impl Gate {
         self.guard.door.send_replace(Door::Denies(operation));
     }
 
-    /// Has the calls of an operation wait until it is open again.
+    /// Has the calls of an operation wait until it is open again, or closed in another way.
     pub(crate) fn hold(&self, operation: &'static str) {
-        self.guard.door.send_replace(Door::Holds(operation));
+        self.hold_those_with(operation, "");
+    }
+
+    /// The same with those calls only that have a text in their body.
+    pub(crate) fn hold_those_with(&self, operation: &'static str, text: &'static str) {
+        self.guard.door.send_replace(Door::Holds(operation, text));
     }
 
     /// Hands on the calls of an operation, and keeps the answers to those that have a text in their body until it is open
@@ -135,6 +140,12 @@ impl Guard {
         opened.await.expect("the gate is there");
     }
 
+    async fn until_it_is_no_more(&self, as_it_was: Door) -> Door {
+        let mut door = self.door.subscribe();
+        let changed = door.wait_for(|door| *door != as_it_was);
+        *changed.await.expect("the gate is there")
+    }
+
     async fn ask(&self, head: Parts, body: Bytes) -> Response {
         let url = format!("{}{}", self.upstream, head.uri);
         let answer = http::client()
@@ -159,7 +170,7 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request) -> Response {
         .and_then(|target| target.to_str().ok())
         .unwrap_or_default()
         .to_owned();
-    let door = *guard.door.borrow();
+    let mut door = *guard.door.borrow();
     match door {
         Door::Refuses(closed_to) if operation == closed_to => {
             guard.refused.send_modify(|refused| *refused += 1);
@@ -170,14 +181,10 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request) -> Response {
             let body = r#"{"__type": "AccessDeniedException", "message": "not allowed"}"#;
             return (StatusCode::BAD_REQUEST, body).into_response();
         }
-        Door::Holds(closed_to) if operation == closed_to => {
-            guard.held.send_modify(|held| *held += 1);
-            guard.until_open().await;
-        }
         Door::Open
         | Door::Refuses(_)
         | Door::Denies(_)
-        | Door::Holds(_)
+        | Door::Holds(..)
         | Door::LosesAnswers(..)
         | Door::Hides(_) => {}
     }
@@ -185,9 +192,17 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request) -> Response {
     let body = axum::body::to_bytes(body, usize::MAX)
         .await
         .expect("a body");
+    let has = |text| String::from_utf8_lossy(&body).contains(text);
+    if let Door::Holds(closed_to, text) = door
+        && operation == closed_to
+        && has(text)
+    {
+        guard.held.send_modify(|held| *held += 1);
+        door = guard.until_it_is_no_more(door).await;
+    }
     if let Door::LosesAnswers(asked, text) = door
         && operation == asked
-        && String::from_utf8_lossy(&body).contains(text)
+        && has(text)
     {
         guard.ask(head, body).await;
         guard.held.send_modify(|held| *held += 1);
@@ -196,7 +211,7 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request) -> Response {
     }
     if let Door::Hides(text) = door
         && operation == "DynamoDB_20120810.GetItem"
-        && String::from_utf8_lossy(&body).contains(text)
+        && has(text)
     {
         guard.refused.send_modify(|refused| *refused += 1);
         return "{}".into_response();

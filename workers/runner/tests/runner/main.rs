@@ -23,6 +23,9 @@ use store::{JustNow, Lease, Queue, Transition, now};
 
 use crate::setting::{Setting, failure_code};
 
+/// What a runner reads the runs in its hands by, once a second; twice, if one of them waits for a person.
+const LOOK: &str = "DynamoDB_20120810.BatchGetItem";
+
 /// Goes to the site, where the test decides how long that takes.
 const VISIT: &str = r#"{"name": "Visits", "states": [
     {"name": "visiting", "steps": [{"goto": "{{ input.url }}"}]}]}"#;
@@ -56,7 +59,10 @@ const ASK_AND_VISIT: &str = r#"{"name": "Asks and visits", "states": [
     {"name": "visiting", "steps": [{"goto": "{{ input.url }}"}]}]}"#;
 
 const ASK_SHORTLY: &str = r#"{"name": "Asks", "states": [
-    {"name": "asking", "steps": [{"askUser": {"prompt": "Code", "as": "code", "timeout": "2s"}}]}]}"#;
+    {"name": "asking", "steps": [{"askUser": {"prompt": "Code", "as": "code", "timeout": "1s"}}]}]}"#;
+
+/// What a runner writes when a question's time is over, and nothing else that it writes before, has this in it.
+const GOES_ON: (&str, &str) = ("DynamoDB_20120810.PutItem", "unanswered");
 
 const ASK_SHORTLY_AND_CLEAN_UP: &str = r#"{"name": "Asks", "states": [
     {"name": "asking", "steps": [{"askUser": {"prompt": "Code", "as": "code", "timeout": "1s"}}]},
@@ -175,23 +181,26 @@ async fn a_second_message_about_a_claimed_or_an_ended_run_does_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_wakes_its_run_within_a_second_or_so_and_the_code_is_used_once() {
+async fn an_answer_wakes_its_run_by_the_next_looks_and_the_code_is_kept_no_longer() {
     let setting = Setting::start().await;
-    let runner = setting.runner(&[]);
+    let gate = setting.gate().await;
+    let runner = setting.runner_behind(&gate, &[]).await;
     let run = setting.run(ASK).await;
     let asked = setting
         .until(run, |run| run.status() == Status::AwaitingUserInput)
         .await;
+    // A run that is woken reads its answer. Nothing else is read so meanwhile: the queue is empty.
+    gate.hold_those_with("DynamoDB_20120810.GetItem", "ANSWER#");
     setting.answer(&asked, "123456").await;
-    let answered = Instant::now();
-    let ended = setting.ended(run).await;
-    assert_eq!(ended.status(), Status::Completed);
-    // A look each second, on a machine that may be busy with other tests.
-    assert!(
-        answered.elapsed() < Duration::from_secs(3),
-        "{:?}",
-        answered.elapsed()
-    );
+    let looks = gate.passes(LOOK);
+    gate.holds_one().await;
+    // One of them sees the answer. How much time they take is no matter here, but each time that everything stands still
+    // there may be one more.
+    let looks = gate.passes(LOOK) - looks;
+    assert!(looks <= 4, "{looks}");
+    gate.open();
+    assert_eq!(setting.ended(run).await.status(), Status::Completed);
+    setting.has_no_answer_any_more(&asked).await;
     runner.stop().await;
 }
 
@@ -321,19 +330,21 @@ async fn a_runner_without_browsers_gives_a_run_back_and_leaves_it_to_others_for_
     let run = setting.run(VISIT).await;
     let given_back = setting
         .until(run, |run| {
-            run.attempt == 1 && run.status() == Status::Pending
+            run.attempt > 0 && run.status() == Status::Pending
         })
         .await;
     assert_eq!(given_back.executions, 0);
+    // Until it stops, it may take the run again.
     broken.begin_to_stop();
     let runner = setting.runner(&[]);
     setting.site.visit().await.let_go();
     let ended = setting.ended(run).await;
     assert_eq!(
-        (ended.status(), ended.attempt),
-        (Status::Completed, 2),
+        (ended.status(), ended.executions),
+        (Status::Completed, 1),
         "{ended:?}"
     );
+    assert!(ended.attempt > given_back.attempt, "{ended:?}");
     broken.stopped().await;
     runner.stop().await;
 }
@@ -419,7 +430,10 @@ async fn runs_that_were_answered_count_against_the_bound() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_ends_at_its_deadline_and_a_late_answer_is_refused() {
     let setting = Setting::start().await;
-    let runner = setting.runner(&[]);
+    let gate = setting.gate().await;
+    let (operation, text) = GOES_ON;
+    gate.hold_those_with(operation, text);
+    let runner = setting.runner_behind(&gate, &[]).await;
     let run = setting.run(ASK_SHORTLY).await;
     let asked = setting
         .until(run, |run| run.status() == Status::AwaitingUserInput)
@@ -427,15 +441,20 @@ async fn a_question_ends_at_its_deadline_and_a_late_answer_is_refused() {
     let Phase::AwaitingUserInput { request, .. } = &asked.phase else {
         panic!("{asked:?}")
     };
+    // There is no sweeper here: it ends by the runner's own timer, or not at all.
+    gate.holds_one().await;
+    gate.open();
     let ended = setting.ended(run).await;
     assert_eq!(
         failure_code(&ended),
         Some(FailureCode::UserInputTimeout),
         "{ended:?}"
     );
-    let late = ended.updated_at().since(request.expires_at);
-    assert!(ended.updated_at() >= request.expires_at, "{ended:?}");
-    assert!(late < Duration::from_secs(1), "{late:?}");
+    let unanswered = ended.history.iter().find(|entry| entry.is_unanswered);
+    let at = unanswered.expect("it went on").at;
+    assert!(at >= request.expires_at, "{ended:?}");
+    let late = at.since(request.expires_at);
+    assert!(late < Duration::from_secs(15), "{late:?}");
     setting.answer_is_refused(&ended, request.id).await;
     runner.stop().await;
 }
@@ -481,13 +500,14 @@ async fn a_run_goes_on_after_a_question_that_nobody_answers_where_its_workflow_s
 async fn an_answer_that_was_taken_at_the_deadline_is_used() {
     let setting = Setting::start().await;
     let gate = setting.gate().await;
+    let (operation, text) = GOES_ON;
+    gate.hold_those_with(operation, text);
     let runner = setting.runner_behind(&gate, &[]).await;
     let run = setting.run(ASK_SHORTLY).await;
     let asked = setting
         .until(run, |run| run.status() == Status::AwaitingUserInput)
         .await;
     // Its time is over for the runner, which is about to go on.
-    gate.hold("DynamoDB_20120810.PutItem");
     gate.holds_one().await;
     let answered = setting.answer_by_a_slow_clock(&asked).await;
     assert!(matches!(answered, Transition::Committed(_)), "{answered:?}");
@@ -500,13 +520,18 @@ async fn an_answer_that_was_taken_at_the_deadline_is_used() {
 async fn an_answer_after_the_run_has_gone_on_is_refused_by_every_clock() {
     let setting = Setting::start().await;
     let gate = setting.gate().await;
+    let (operation, text) = GOES_ON;
+    gate.hold_those_with(operation, text);
     let runner = setting.runner_behind(&gate, &[]).await;
     let run = setting.run(ASK_SHORTLY).await;
     let asked = setting
         .until(run, |run| run.status() == Status::AwaitingUserInput)
         .await;
-    gate.lose_answers("DynamoDB_20120810.PutItem", "#STATUS#IN_PROGRESS");
-    gate.holds_one().await;
+    // It goes on, and doesn't know it.
+    gate.lose_answers(operation, text);
+    setting
+        .until(run, |run| run.status() == Status::InProgress)
+        .await;
     let answered = setting.answer_by_a_slow_clock(&asked).await;
     let Transition::Rejected { why, .. } = &answered else {
         panic!("{answered:?}")
@@ -648,7 +673,6 @@ async fn a_run_that_was_given_back_is_in_the_queue_at_once_also_where_its_runner
     stopping.begin_to_stop();
     gate.holds_one().await;
     // Once it looks for the second time, it has seen what the first look has brought.
-    const LOOK: &str = "DynamoDB_20120810.BatchGetItem";
     gate.has_passed(LOOK, gate.passes(LOOK) + 2).await;
     gate.open();
     stopping.stopped().await;
@@ -751,19 +775,41 @@ async fn a_runner_that_drains_takes_nothing_new_and_ends_what_it_has_whatever_th
 #[tokio::test(flavor = "multi_thread")]
 async fn a_runner_drains_by_itself_after_its_time_also_if_it_is_never_idle() {
     let setting = Setting::start().await;
+    let runs = [setting.run(VISIT).await, setting.run(VISIT).await];
     let settings = [
-        ("LEGWORK_RUNNER_DRAIN_AFTER_SECONDS", "1"),
+        ("LEGWORK_RUNNER_DRAIN_AFTER_SECONDS", "3"),
         ("LEGWORK_RUNNER_SLOTS", "1"),
     ];
     let runner = setting.runner(&settings);
-    let run = setting.run(VISIT).await;
-    let visit = setting.site.visit().await;
-    let behind = setting.run(VISIT).await;
+    // On a machine that is too slow for that, it drains before it has claimed a run.
+    let visit = tokio::select! {
+        visit = setting.site.visit() => Some(visit),
+        () = runner.until_it_drains() => None,
+    };
     runner.until_it_drains().await;
-    visit.let_go();
-    runner.stopped().await;
-    assert_eq!(setting.fresh(run).await.status(), Status::Completed);
-    assert_eq!(setting.fresh(behind).await.status(), Status::Pending);
+    if let Some(visit) = visit {
+        visit.let_go();
+    }
+    // Or it was just claiming one.
+    let visits = async {
+        loop {
+            setting.site.visit().await.let_go();
+        }
+    };
+    tokio::select! {
+        () = runner.stopped() => {}
+        () = visits => {}
+    }
+    let mut ended = 0;
+    for run in runs {
+        let status = setting.fresh(run).await.status();
+        assert!(
+            matches!(status, Status::Completed | Status::Pending),
+            "{status}"
+        );
+        ended += u32::from(status == Status::Completed);
+    }
+    assert!(ended < 2, "the one that was behind the first has ended too");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -805,7 +851,8 @@ async fn a_runner_that_can_renew_no_lease_stops_the_run_by_itself_and_works_on_w
     let gate = setting.gate().await;
     let settings = [
         ("LEGWORK_RUNNER_SLOTS", "1"),
-        ("LEGWORK_LEASE_SECONDS", "4"),
+        // The second run has it too, and must not lose it because everything stands still for a moment.
+        ("LEGWORK_LEASE_SECONDS", "8"),
         ("LEGWORK_HEARTBEAT_SECONDS", "2"),
     ];
     let runner = setting.runner_behind(&gate, &settings).await;
@@ -825,16 +872,22 @@ async fn a_runner_that_can_renew_no_lease_stops_the_run_by_itself_and_works_on_w
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cancelled_run_stops_within_two_seconds_and_frees_its_slot() {
+async fn a_cancelled_run_stops_when_its_runner_looks_next_and_frees_its_slot() {
     let setting = Setting::start().await;
-    let runner = setting.runner(&[("LEGWORK_RUNNER_SLOTS", "1")]);
+    let gate = setting.gate().await;
+    let runner = setting
+        .runner_behind(&gate, &[("LEGWORK_RUNNER_SLOTS", "1")])
+        .await;
     let run = setting.run(VISIT).await;
     let visit = setting.site.visit().await;
     let held = setting.until(run, |run| run.executions == 1).await;
     let canceled = setting.commit(held, Event::Canceled).await;
-    let at = Instant::now();
+    let looks = gate.passes(LOOK);
     visit.given_up().await;
-    assert!(at.elapsed() < Duration::from_secs(2), "{:?}", at.elapsed());
+    // One sees it. How much time they take is no matter here, but each time that everything stands still there may be
+    // one more.
+    let looks = gate.passes(LOOK) - looks;
+    assert!(looks <= 4, "{looks}");
     let next = setting.run(VISIT).await;
     setting.site.visit().await.let_go();
     assert_eq!(setting.ended(next).await.status(), Status::Completed);

@@ -416,6 +416,15 @@ impl Setting {
             .await
     }
 
+    /// What was answered has been taken, and is deleted.
+    pub(crate) async fn has_no_answer_any_more(&self, asked: &Run) {
+        let Phase::AwaitingUserInput { request, .. } = &asked.phase else {
+            panic!("it asks nothing: {asked:?}")
+        };
+        let left = self.store.take_answer(asked, request.id).await;
+        assert_eq!(left.expect("the store answers"), None);
+    }
+
     pub(crate) async fn answer_is_refused(&self, run: &Run, request: InputRequestId) {
         let answered = self.try_to_answer(run, request, "1").await;
         assert!(
