@@ -369,30 +369,49 @@ impl Drop for Call {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::pin::pin;
     use std::time::Duration;
+
+    use tokio::io::{AsyncBufReadExt, BufReader};
 
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
     /// A connection, and the other ends of its pipes.
-    struct Wire {
-        connection: Connection,
-        asked: pipe::Receiver,
+    pub(crate) struct Wire {
+        pub(crate) connection: Connection,
+        asked: BufReader<pipe::Receiver>,
         answers: pipe::Sender,
         _tasks: JoinSet<()>,
     }
 
-    fn wire() -> Wire {
+    impl Wire {
+        /// The next call.
+        pub(crate) async fn asked(&mut self) -> Value {
+            let mut message = Vec::new();
+            let read = self.asked.read_until(0, &mut message);
+            read.await.expect("a call");
+            serde_json::from_slice(&message[..message.len() - 1]).expect("JSON")
+        }
+
+        /// Sends an answer or an event.
+        pub(crate) async fn say(&mut self, message: Value) {
+            let message = format!("{message}\0");
+            let written = self.answers.write_all(message.as_bytes());
+            written.await.expect("a reader");
+        }
+    }
+
+    pub(crate) fn wire() -> Wire {
         let (asked, to_browser) = std::io::pipe().expect("a pipe");
         let (from_browser, answers) = std::io::pipe().expect("a pipe");
         let mut tasks = JoinSet::new();
         Wire {
             connection: Connection::open(to_browser.into(), from_browser.into(), &mut tasks)
                 .expect("a connection"),
-            asked: pipe::Receiver::from_owned_fd(asked.into()).expect("a pipe"),
+            asked: BufReader::new(pipe::Receiver::from_owned_fd(asked.into()).expect("a pipe")),
             answers: pipe::Sender::from_owned_fd(answers.into()).expect("a pipe"),
             _tasks: tasks,
         }
@@ -402,11 +421,7 @@ mod tests {
     async fn what_is_unknown_broken_or_in_pieces_does_not_disturb_an_answer() {
         let mut wire = wire();
         let call = wire.connection.start("s", "Page.enable", json!({}));
-        let mut asked = Vec::new();
-        while !asked.ends_with(&[0]) {
-            wire.asked.read_buf(&mut asked).await.expect("a call");
-        }
-        let asked: Value = serde_json::from_slice(&asked[..asked.len() - 1]).expect("JSON");
+        let asked = wire.asked().await;
         assert_eq!(asked["sessionId"], "s");
         let said = format!(
             concat!(
@@ -495,14 +510,12 @@ mod tests {
      {
         let mut wire = wire();
         let call = wire.connection.start("", "Browser.getVersion", json!({}));
-        let mut asked = Vec::new();
-        while !asked.ends_with(&[0]) {
-            wire.asked.read_buf(&mut asked).await.expect("a call");
-        }
+        let asked = wire.asked().await;
         let mut waiting = pin!(call.wait(Deadline::after(Duration::from_millis(100))));
         assert!(futures::poll!(&mut waiting).is_pending());
-        let answer = b"{\"id\":1,\"result\":{}}\0";
-        assert_eq!(wire.answers.try_write(answer).expect("room"), answer.len());
+        let answer = format!("{}\0", json!({"id": asked["id"], "result": {}}));
+        let written = wire.answers.try_write(answer.as_bytes());
+        assert_eq!(written.expect("room"), answer.len());
         stand_still(Duration::from_millis(200));
         assert_eq!(waiting.await.expect("an answer"), json!({}));
     }
@@ -517,13 +530,9 @@ mod tests {
         stand_still(Duration::from_millis(1500));
         // The other end stood still, too: it answers when it has read what it is asked.
         let answering = async {
-            let mut asked = Vec::new();
-            while !asked.ends_with(&[0]) {
-                wire.asked.read_buf(&mut asked).await.expect("a call");
-            }
+            let asked = wire.asked().await;
             tokio::time::sleep(Duration::from_millis(50)).await;
-            let answer = b"{\"id\":1,\"result\":{}}\0";
-            wire.answers.write_all(answer).await.expect("a reader");
+            wire.say(json!({"id": asked["id"], "result": {}})).await;
         };
         let (answer, ()) = tokio::join!(waiting, answering);
         assert_eq!(answer.expect("an answer"), json!({}));

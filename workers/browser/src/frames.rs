@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use crate::helper::WORLD;
 use crate::{Error, LoadState};
 
-/// A navigation that was requested but not started by then is not going to start.
-pub(crate) const REQUEST_TO_START: Duration = Duration::from_millis(500);
+/// A navigation that was requested usually starts long before this. If it has not by then, the page is
+/// asked.
+const REQUEST_TO_START: Duration = Duration::from_millis(500);
 
 /// How many of a frame's past documents are remembered.
 pub(crate) const DOCUMENTS: usize = 16;
@@ -67,10 +68,29 @@ pub(crate) struct Context {
 }
 
 /// A document on its way.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Navigation {
     pub(crate) url: String,
+    /// Where it was told of.
+    pub(crate) session: String,
     since: Instant,
     pub(crate) has_started: bool,
+}
+
+impl Navigation {
+    fn new(session: &str, url: &str, has_started: bool) -> Self {
+        Self {
+            url: url.to_owned(),
+            session: session.to_owned(),
+            since: Instant::now(),
+            has_started,
+        }
+    }
+
+    /// How long one that was requested may still take to start, before the page is asked.
+    pub(crate) fn time_to_start(&self) -> Duration {
+        REQUEST_TO_START.saturating_sub(self.since.elapsed())
+    }
 }
 
 impl Frame {
@@ -92,9 +112,7 @@ impl Frame {
 
     /// Whether a new document is on its way.
     pub(crate) fn is_navigating(&self) -> bool {
-        self.navigation
-            .as_ref()
-            .is_some_and(|n| n.has_started || n.since.elapsed() < REQUEST_TO_START)
+        self.navigation.is_some()
     }
 }
 
@@ -143,6 +161,13 @@ impl State {
     pub(crate) fn forget_navigation(&mut self, frame: &str) {
         if let Some(frame) = self.frames.get_mut(frame) {
             frame.navigation = None;
+        }
+    }
+
+    /// This navigation of a frame is not going to start.
+    pub(crate) fn forget_request(&mut self, frame: &str, request: &Navigation) {
+        if let Some(frame) = self.frames.get_mut(frame) {
+            frame.navigation.take_if(|known| known == request);
         }
     }
 
@@ -199,11 +224,7 @@ impl State {
                 if text("disposition") == "currentTab" && makes_document(text("url")) {
                     let frame = self.frame_mut(text("frameId"), session);
                     frame.is_admitted = false;
-                    frame.navigation = Some(Navigation {
-                        url: text("url").to_owned(),
-                        since: Instant::now(),
-                        has_started: false,
-                    });
+                    frame.navigation = Some(Navigation::new(session, text("url"), false));
                 }
             }
             "Page.frameStartedNavigating" => {
@@ -211,11 +232,7 @@ impl State {
                 if !kind.ends_with("ameDocument") && makes_document(text("url")) {
                     let frame = self.frame_mut(text("frameId"), session);
                     frame.is_admitted = false;
-                    frame.navigation = Some(Navigation {
-                        url: text("url").to_owned(),
-                        since: Instant::now(),
-                        has_started: true,
-                    });
+                    frame.navigation = Some(Navigation::new(session, text("url"), true));
                 }
             }
             "Page.frameStoppedLoading" => {

@@ -3,15 +3,17 @@
 //! It only listens and remembers (and answers what would otherwise stop the page, such as a
 //! dialog); it starts nothing of its own accord.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::future::{Either, select};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::Error;
 use crate::connection::{Call, Connection, Failure, Listener};
 use crate::deadline::Deadline;
-use crate::frames::{Context, DOCUMENTS, End, REQUEST_TO_START, State};
+use crate::frames::{Context, DOCUMENTS, End, Frame, Navigation, State};
 use crate::helper::{SCRIPT, WORLD};
 use crate::tabs::Tabs;
 
@@ -149,14 +151,24 @@ impl Target {
         if !self.tabs.keeps_to_origins() {
             return Ok(());
         }
-        let asked = self.until(deadline.within(REQUEST_TO_START), "", |state| {
-            let frame = state.frame(&self.main_frame)?;
-            (frame.is_admitted || !frame.is_navigating()).then_some(())
-        });
-        match asked.await {
-            Err(Error::OriginRefused { origin }) => Err(Error::OriginRefused { origin }),
-            // Whatever else there is to say, what follows says it.
-            _ => Ok(()),
+        loop {
+            self.tabs.report_refusal()?;
+            let pending = self.look(|state| {
+                let frame = state.frame(&self.main_frame)?;
+                frame.navigation.clone().filter(|_| !frame.is_admitted)
+            });
+            let Some(pending) = pending else {
+                return Ok(());
+            };
+            let moved = self.moves_on(&self.main_frame, &pending, |it| it.is_admitted, deadline);
+            match moved.await {
+                Ok(()) => {}
+                Err(Error::OriginRefused { origin }) => {
+                    return Err(Error::OriginRefused { origin });
+                }
+                // Whatever else there is to say, what follows says it.
+                Err(_) => return Ok(()),
+            }
         }
     }
 
@@ -209,28 +221,51 @@ impl Target {
             self.tabs.report_refusal()?;
             let pending = self.look(|state| {
                 state.check()?;
-                Ok::<_, Error>(state.frame(frame).and_then(|frame| {
-                    let navigation = frame.navigation.as_ref()?;
-                    frame
-                        .is_navigating()
-                        .then(|| (navigation.url.clone(), navigation.has_started))
-                }))
+                Ok::<_, Error>(state.frame(frame).and_then(|it| it.navigation.clone()))
             })?;
-            let Some((url, has_started)) = pending else {
+            let Some(pending) = pending else {
                 return Ok(());
             };
-            let awaited = format!("the navigation to {url}");
-            let arrived = self.until(deadline, &awaited, |state| {
-                let frame = state.frame(frame)?;
-                let same = frame.navigation.as_ref().is_some_and(|n| {
-                    n.url == url && n.has_started == has_started && frame.is_navigating()
-                });
-                (!same).then_some(())
-            });
-            if has_started {
-                arrived.await?;
-            } else if let Ok(answer) = tokio::time::timeout(REQUEST_TO_START, arrived).await {
-                answer?;
+            self.moves_on(frame, &pending, |_| false, deadline).await?;
+        }
+    }
+
+    /// Waits until there is news of a navigation of the frame: it is over or has started, there is
+    /// another one, or this is so of the frame. One that was only requested is news, too, once it
+    /// is known that it is not going to start.
+    async fn moves_on(
+        &self,
+        frame: &str,
+        before: &Navigation,
+        is_news: impl Fn(&Frame) -> bool,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let awaited = format!("the navigation to {}", before.url);
+        let news = |state: &State| {
+            let is_same = |it: &Frame| it.navigation.as_ref() == Some(before) && !is_news(it);
+            (!state.frame(frame).is_some_and(is_same)).then_some(())
+        };
+        if before.has_started {
+            return self.until(deadline, &awaited, news).await;
+        }
+        let moment = deadline.within(before.time_to_start());
+        match self.until(moment, &awaited, news).await {
+            Err(Error::TimedOut { .. }) if !deadline.has_passed() => {}
+            other => return other,
+        }
+        // The page answers when it has done what it was at when it requested the navigation, and the
+        // browser hears of the navigation before it hears the answer.
+        let question = json!({"expression": "0"});
+        let connection = &self.connection;
+        let asked = pin!(connection.call(&before.session, "Runtime.evaluate", question, deadline));
+        let news = pin!(self.until(deadline, &awaited, news));
+        match select(asked, news).await {
+            Either::Right((news, _)) => news,
+            Either::Left((Err(Error::TimedOut { .. }), news)) => news.await,
+            Either::Left(_) => {
+                self.state().forget_request(frame, before);
+                self.wake();
+                Ok(())
             }
         }
     }
@@ -482,5 +517,102 @@ impl Listener for Arc<Target> {
 
     fn lose(&self) {
         self.end(End::Closed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::connection::tests::{Wire, wire};
+    use crate::download::Downloads;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// Longer than anything waits that is not held up by something.
+    const LONG: Duration = Duration::from_secs(1);
+
+    /// A page of which only what it tells and answers is there.
+    async fn page(wire: &mut Wire) -> Arc<Target> {
+        let downloads = Arc::new(Downloads::new(PathBuf::new(), 0, 0));
+        let tabs = Arc::new(Tabs::new(wire.connection.clone(), downloads, Vec::new()));
+        drop(tabs.attach_all());
+        let info = json!({"targetId": "f", "type": "page"});
+        let params = json!({"sessionId": "s", "targetInfo": info});
+        wire.say(json!({"method": "Target.attachedToTarget", "params": params}))
+            .await;
+        let opened = tabs.opened_after(0, None, Deadline::after(PATIENCE));
+        let target = opened.await.expect("a page");
+        while wire.asked().await["method"] != "Runtime.runIfWaitingForDebugger" {}
+        target
+    }
+
+    fn event(method: &str, params: &Value) -> Value {
+        json!({"sessionId": "s", "method": method, "params": params})
+    }
+
+    fn requested() -> Value {
+        let params = json!({"frameId": "f", "url": "http://a.test/", "disposition": "currentTab"});
+        event("Page.frameRequestedNavigation", &params)
+    }
+
+    fn started() -> Value {
+        let params =
+            json!({"frameId": "f", "url": "http://a.test/", "navigationType": "differentDocument"});
+        event("Page.frameStartedNavigating", &params)
+    }
+
+    /// Says something, and waits until it was heard.
+    async fn tell(wire: &mut Wire, target: &Target, message: Value) {
+        let mut changes = target.changed.subscribe();
+        wire.say(message).await;
+        changes.changed().await.expect("the page is there");
+    }
+
+    #[tokio::test]
+    async fn a_navigation_that_was_requested_is_waited_for_until_the_page_says_that_none_started() {
+        let mut wire = wire();
+        let target = page(&mut wire).await;
+        for starts in [true, false] {
+            tell(&mut wire, &target, requested()).await;
+            let mut settling = pin!(target.settle("f", Deadline::after(PATIENCE)));
+            let asked = tokio::select! {
+                settled = &mut settling => panic!("nobody asked: {settled:?}"),
+                asked = wire.asked() => asked,
+            };
+            assert_eq!(asked["method"], "Runtime.evaluate");
+            if starts {
+                wire.say(started()).await;
+            }
+            let answer = json!({"id": asked["id"], "sessionId": "s", "result": {}});
+            wire.say(answer).await;
+            if starts {
+                assert!(timeout(LONG, &mut settling).await.is_err());
+                let stopped = event("Page.frameStoppedLoading", &json!({"frameId": "f"}));
+                wire.say(stopped).await;
+            }
+            settling.await.expect("it is settled");
+        }
+    }
+
+    #[tokio::test]
+    async fn where_a_navigation_leads_is_waited_for_once_it_has_started() {
+        let mut wire = wire();
+        let target = page(&mut wire).await;
+        target.tabs.set_origins(&["http://home.test".to_owned()]);
+        tell(&mut wire, &target, started()).await;
+        let mut admitted = pin!(target.admitted(Deadline::after(PATIENCE)));
+        assert!(timeout(LONG, &mut admitted).await.is_err());
+        let params = json!({"requestId": "r", "resourceType": "Document", "frameId": "f", "request": {"url": "http://a.test/"}});
+        wire.say(event("Fetch.requestPaused", &params)).await;
+        let refused = admitted.await;
+        assert!(
+            matches!(refused, Err(Error::OriginRefused { .. })),
+            "{refused:?}"
+        );
     }
 }
