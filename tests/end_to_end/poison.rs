@@ -2,6 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use platform::configuration::{Environment, Resources};
 use rustix::process::Signal;
@@ -10,9 +11,10 @@ use store::local::{everything, messages};
 
 use crate::stack::{Stack, signal};
 
-/// Leases that end soon, and no browser before there is a run.
+/// Leases that end soon, but not because a machine that is busy stands still for a few seconds, and no browser before there
+/// is a run.
 const SETTINGS: [(&str, &str); 3] = [
-    ("LEGWORK_LEASE_SECONDS", "2"),
+    ("LEGWORK_LEASE_SECONDS", "6"),
     ("LEGWORK_HEARTBEAT_SECONDS", "1"),
     ("LEGWORK_BROWSER_POOL", "0"),
 ];
@@ -75,7 +77,13 @@ fn a_run_that_kills_its_worker_each_time_at_the_browsers_start_ends_at_its_attem
     let workflow = stack.register(EMPTY);
     let id = create(&stack, &workflow);
 
-    let run = stack.run_when(&id, "the run has ended", has_ended);
+    // Five leases must end.
+    let run = stack.run_within(
+        Duration::from_secs(180),
+        &id,
+        "the run has ended",
+        has_ended,
+    );
     assert_eq!(run["status"], "FAILED");
     assert_eq!(run["failure"]["code"], "WORKER_LOST");
     assert_eq!(run["currentStateName"], Value::Null, "it never began");

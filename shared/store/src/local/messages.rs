@@ -120,7 +120,8 @@ pub async fn dead_letter_queue_of(connection: &Connection, queue_url: &str) -> R
 pub async fn redrive(connection: &Connection, queue_url: &str) -> Result<usize> {
     let sqs = aws_sdk_sqs::Client::new(connection.sdk_config());
     let from = dead_letter_queue_of(connection, queue_url).await?;
-    let mut moved = 0;
+    // All are received before the first is sent: what is given up again at once would be received once more.
+    let mut all = Vec::new();
     loop {
         let answer = sqs
             .receive_message()
@@ -131,19 +132,20 @@ pub async fn redrive(connection: &Connection, queue_url: &str) -> Result<usize> 
             .map_err(|error| StoreError::from_sdk("ReceiveMessage", &error))?;
         let messages = answer.messages.unwrap_or_default();
         if messages.is_empty() {
-            return Ok(moved);
+            break;
         }
-        for message in messages {
-            send(connection, queue_url, message.body().unwrap_or_default()).await?;
-            sqs.delete_message()
-                .queue_url(&from)
-                .receipt_handle(message.receipt_handle().unwrap_or_default())
-                .send()
-                .await
-                .map_err(|error| StoreError::from_sdk("DeleteMessage", &error))?;
-            moved += 1;
-        }
+        all.extend(messages);
     }
+    for message in &all {
+        send(connection, queue_url, message.body().unwrap_or_default()).await?;
+        sqs.delete_message()
+            .queue_url(&from)
+            .receipt_handle(message.receipt_handle().unwrap_or_default())
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("DeleteMessage", &error))?;
+    }
+    Ok(all.len())
 }
 
 /// Sets after how many seconds a message comes back that was received and not deleted.
