@@ -1,5 +1,6 @@
 //! Waiting for conditions: an observer in the page tells, nothing is polled over the wire.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -276,15 +277,20 @@ impl Page {
         condition: &Condition,
         deadline: Deadline,
     ) -> Result<(), Error> {
-        let mut waits: FuturesUnordered<_> =
-            parts.iter().map(|part| self.wait(part, deadline)).collect();
-        let mut reasons = Vec::new();
-        while let Some(waited) = waits.next().await {
+        let mut waits: FuturesUnordered<_> = parts
+            .iter()
+            .enumerate()
+            .map(async |(index, part)| (index, self.wait(part, deadline).await))
+            .collect();
+        let mut reasons = BTreeMap::new();
+        while let Some((index, waited)) = waits.next().await {
             match waited {
-                Err(Error::TimedOut { found, .. }) => reasons.push(found),
+                Err(Error::TimedOut { found, .. }) => drop(reasons.insert(index, found)),
                 other => return other,
             }
         }
+        // In the order of the parts, whichever of them ended first.
+        let reasons = Vec::from_iter(reasons.into_values());
         Err(timed_out(condition, deadline, reasons.join("; ")))
     }
 }

@@ -224,9 +224,10 @@ async fn urls_are_waited_for_exactly_by_glob_and_by_regular_expression() {
 #[tokio::test]
 async fn what_happens_and_what_holds_are_waited_for_together() {
     let html = r#"<p>busy</p><script>
-        const later = (ms, act) => setTimeout(act, ms);
-        later(200, () => fetch('/api/done'));
-        later(400, () => { document.querySelector('p').innerText = 'idle'; });
+        const work = async () => {
+            await fetch('/api/done');
+            document.querySelector('p').innerText = 'idle';
+        };
         </script>"#;
     let stage = Stage::at(&[("/", html), ("/api/done", "HTTP 202 Accepted\n\n")]).await;
     let response = |url: &str| Condition::Response(ResponsePattern::from(UrlPattern::glob(url)));
@@ -239,7 +240,13 @@ async fn what_happens_and_what_holds_are_waited_for_together() {
         response("*/api/done"),
         Condition::Reached(LoadState::Loaded),
     ]);
-    stage.page.wait_for(&both, PATIENCE).await.unwrap();
+    // The wait is polled first, and then listens: the page works only after that.
+    let (waited, worked) = tokio::join!(
+        stage.page.wait_for(&both, PATIENCE),
+        stage.page.evaluate("void work()", PATIENCE)
+    );
+    waited.unwrap();
+    worked.unwrap();
     let either = Condition::Any(vec![response("*/never"), Condition::Download, idle]);
     stage.page.wait_for(&either, PATIENCE).await.unwrap();
     let never = Condition::Any(vec![response("*/never"), Condition::Download]);
