@@ -105,16 +105,19 @@ impl Page {
                 let found: Found<Ready> = self.ask(&scope, "prepare", &arguments, deadline).await?;
                 Ok((scope, found.one(locator, deadline)?))
             };
-            match prepared.await {
-                Err(Error::DocumentReplaced) if !deadline.has_passed() => self.pause().await,
-                Err(Error::TimedOut { after, found, .. }) => {
+            let prepared = self
+                .unless_replaced(prepared.await, locator, deadline)
+                .await;
+            match prepared {
+                None => {}
+                Some(Err(Error::TimedOut { after, found, .. })) => {
                     return Err(Error::TimedOut {
                         awaited: format!("{locator} to be ready"),
                         after,
                         found,
                     });
                 }
-                other => return other,
+                Some(other) => return other,
             }
         }
     }

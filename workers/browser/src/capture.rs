@@ -105,13 +105,10 @@ impl Page {
                     self.capture(screenshot, deadline).await
                 })
                 .await;
-            match taken {
-                Err(Error::DocumentReplaced) if !deadline.has_passed() => {
-                    self.pause().await;
-                    self.settled(deadline).await?;
-                }
-                other => return other,
+            if let Some(taken) = self.unless_replaced(taken, &"a picture", deadline).await {
+                return taken;
             }
+            self.settled(deadline).await?;
         }
     }
 

@@ -148,9 +148,10 @@ pub enum Error {
 }
 
 /// The words with which Chromium says that a document went away under a call.
-const REPLACED: [&str; 9] = [
+const REPLACED: [&str; 10] = [
     "Execution context was destroyed",
     "Cannot find context with specified id",
+    "Cannot find default execution context",
     "uniqueContextId not found",
     "Inspected target navigated or closed",
     "Promise was collected",

@@ -166,19 +166,15 @@ impl Page {
         let mut way = self.watch_way();
         let before = loop {
             let before = self.document();
-            match self.call("Page.reload", json!({}), deadline).await {
-                // Refused, as in `travel`, unless the document went because it is loaded again.
-                Err(Error::DocumentReplaced) if !deadline.has_passed() => {
-                    self.pause().await;
-                    self.settled(deadline).await?;
-                    if self.document() != before {
-                        break before;
-                    }
-                }
-                other => {
-                    other?;
-                    break before;
-                }
+            // Refused, as in `travel`, unless the document went because it is loaded again.
+            let asked = self.call("Page.reload", json!({}), deadline).await;
+            if let Some(asked) = self.unless_replaced(asked, &"the page", deadline).await {
+                asked?;
+                break before;
+            }
+            self.settled(deadline).await?;
+            if self.document() != before {
+                break before;
             }
         };
         let url = self.whereabouts();
@@ -217,11 +213,11 @@ impl Page {
         let mut way = self.watch_way();
         let (url, before) = loop {
             self.settled(deadline).await?;
-            match self.leave_for(entries, whereto, deadline).await {
-                // A document is told of a moment before the browser makes it the page's own. Until
-                // then it refuses both calls, so nothing has happened.
-                Err(Error::DocumentReplaced) if !deadline.has_passed() => self.pause().await,
-                other => break other?,
+            // A document is told of a moment before the browser makes it the page's own. Until then
+            // it refuses both calls, so nothing has happened.
+            let left = self.leave_for(entries, whereto, deadline).await;
+            if let Some(left) = self.unless_replaced(left, &whereto, deadline).await {
+                break left?;
             }
         };
         // A step within one document makes no new one: the URL decides. A document that is loaded

@@ -1,5 +1,6 @@
 //! A page: the handle that callers hold, and how the helper script in it is asked.
 
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,10 +137,32 @@ impl Page {
     ) -> Result<T, Error> {
         loop {
             let scope = self.main_scope(deadline).await?;
-            match self.ask(&scope, function, &arguments, deadline).await {
-                Err(Error::DocumentReplaced) if !deadline.has_passed() => self.pause().await,
-                other => return other,
+            let answer = self.ask(&scope, function, &arguments, deadline).await;
+            if let Some(answer) = self.unless_replaced(answer, &"an answer", deadline).await {
+                return answer;
             }
+        }
+    }
+
+    /// An answer, unless the document was replaced while it was asked: then, in a moment, it is to
+    /// be asked again. Once the deadline has passed, that is a time-out like any other.
+    pub(crate) async fn unless_replaced<T>(
+        &self,
+        answer: Result<T, Error>,
+        awaited: &impl Display,
+        deadline: Deadline,
+    ) -> Option<Result<T, Error>> {
+        match answer {
+            Err(Error::DocumentReplaced) if deadline.has_passed() => Some(Err(Error::TimedOut {
+                awaited: awaited.to_string(),
+                after: deadline.allowed(),
+                found: "the document was being replaced".to_owned(),
+            })),
+            Err(Error::DocumentReplaced) => {
+                self.pause().await;
+                None
+            }
+            answer => Some(answer),
         }
     }
 
@@ -230,4 +253,52 @@ pub(crate) fn value(mut answer: Value) -> Result<Value, Error> {
 
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::Locator;
+    use crate::connection::tests::wire;
+    use crate::helper::WORLD;
+    use crate::target::tests::{page, tell};
+
+    #[tokio::test]
+    async fn a_document_that_is_replaced_past_the_deadline_is_a_time_out() {
+        const ALLOWED: Duration = Duration::from_millis(50);
+        let mut wire = wire();
+        let target = page(&mut wire).await;
+        let context = json!({"name": WORLD, "uniqueId": "c", "id": 1, "auxData": {"frameId": "f"}});
+        let params = json!({"context": context});
+        let created = json!({"sessionId": "s", "method": "Runtime.executionContextCreated", "params": params});
+        tell(&mut wire, &target, created).await;
+        let page = Page { target };
+        let locator = Locator::css("p");
+        let actions = [
+            page.text(&locator, ALLOWED)
+                .map(|read| read.map(drop))
+                .boxed(),
+            page.click(&locator, ALLOWED).boxed(),
+        ];
+        for action in actions {
+            let mut action = pin!(action);
+            let asked = tokio::select! {
+                ended = &mut action => panic!("nobody asked: {ended:?}"),
+                asked = wire.asked() => asked,
+            };
+            tokio::time::sleep(ALLOWED).await;
+            let gone = json!({"message": "Cannot find default execution context"});
+            let answer = json!({"id": asked["id"], "sessionId": "s", "error": gone});
+            wire.say(answer).await;
+            let failed = action.await.expect_err("the document has gone");
+            let Error::TimedOut { awaited, .. } = failed else {
+                panic!("{failed:?}")
+            };
+            assert!(awaited.contains("css=p"), "{awaited}");
+        }
+    }
 }

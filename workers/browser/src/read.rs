@@ -133,9 +133,9 @@ impl Page {
                 let scope = self.scope(locator, Duration::ZERO, deadline).await?;
                 self.ask(&scope, function, &arguments, deadline).await
             };
-            match answer.await {
-                Err(Error::DocumentReplaced) if !deadline.has_passed() => self.pause().await,
-                other => return other,
+            let answer = answer.await;
+            if let Some(answer) = self.unless_replaced(answer, locator, deadline).await {
+                return answer;
             }
         }
     }
@@ -161,9 +161,9 @@ impl Page {
                 let found: Found<T> = self.ask(&scope, function, &arguments, deadline).await?;
                 found.one(locator, deadline)
             };
-            match answer.await {
-                Err(Error::DocumentReplaced) if !deadline.has_passed() => self.pause().await,
-                other => return other,
+            let answer = answer.await;
+            if let Some(answer) = self.unless_replaced(answer, locator, deadline).await {
+                return answer;
             }
         }
     }

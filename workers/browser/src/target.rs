@@ -521,7 +521,7 @@ impl Listener for Arc<Target> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::path::PathBuf;
     use std::time::Duration;
 
@@ -537,7 +537,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(1);
 
     /// A page of which only what it tells and answers is there.
-    async fn page(wire: &mut Wire) -> Arc<Target> {
+    pub(crate) async fn page(wire: &mut Wire) -> Arc<Target> {
         let downloads = Arc::new(Downloads::new(PathBuf::new(), 0, 0));
         let tabs = Arc::new(Tabs::new(wire.connection.clone(), downloads, Vec::new()));
         drop(tabs.attach_all());
@@ -567,7 +567,7 @@ mod tests {
     }
 
     /// Says something, and waits until it was heard.
-    async fn tell(wire: &mut Wire, target: &Target, message: Value) {
+    pub(crate) async fn tell(wire: &mut Wire, target: &Target, message: Value) {
         let mut changes = target.changed.subscribe();
         wire.say(message).await;
         changes.changed().await.expect("the page is there");

@@ -50,9 +50,9 @@ impl Page {
     async fn holds_by(&self, condition: &Condition, deadline: Deadline) -> Result<bool, Error> {
         loop {
             self.readable(deadline).await?;
-            match self.check(condition, deadline).await {
-                Err(Error::DocumentReplaced) if !deadline.has_passed() => self.pause().await,
-                other => return other,
+            let held = self.check(condition, deadline).await;
+            if let Some(held) = self.unless_replaced(held, condition, deadline).await {
+                return held;
             }
         }
     }
