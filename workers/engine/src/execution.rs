@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use browser::{Condition, Locator, Screenshot};
 use domain::definition::{self, Definition, KeepHar, Scope, Secret, State, Step, When};
@@ -10,6 +10,7 @@ use domain::run::SkippedState;
 use domain::wire::ArtifactType;
 use domain::{Failure, FailureCode};
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use crate::artifacts::{ArtifactNames, content_type};
 use crate::failures::{Fault, Stop};

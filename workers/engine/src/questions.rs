@@ -1,10 +1,11 @@
 //! `askUser`: the question, the answer, what is done with it, and the next try.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::FailureCode;
 use domain::definition::{AskUser, QuestionField, QuestionKind};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::execution::Execution;
 use crate::failures::{Fault, Stop};

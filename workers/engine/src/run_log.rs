@@ -1,9 +1,10 @@
 //! A run's own log: one JSON line for each step and state. Whoever stores it masks the values of secrets in it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::FailureCode;
 use serde::Serialize;
+use tokio::time::Instant;
 
 /// How large a log may become, in bytes; what comes after is counted, not kept.
 const MOST_BYTES: usize = 4 * 1024 * 1024;

@@ -920,7 +920,7 @@ async fn artifacts_of_one_name_get_numbers_and_the_sites_name_is_kept() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_state_that_takes_too_long_fails_but_waiting_for_a_person_does_not_count() {
     let yaml = |first: &str| {
         steps(&[first, "click: b"]).replace("    steps:", "    timeout: 300ms\n    steps:")

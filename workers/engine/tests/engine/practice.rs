@@ -222,7 +222,8 @@ async fn a_wrong_password_fails_where_the_next_page_is_awaited() {
     let site = Site::start().await;
     let yaml = SAMPLE.replace(
         "- waitFor: { any:",
-        "- timeout: 1s\n        waitFor: { any:",
+        // Enough for the way from the click to the page that says no.
+        "- timeout: 5s\n        waitFor: { any:",
     );
     let wrong = "wrong-horse-battery";
     let (report, artifacts) = run(&yaml, &site, "", "hr@example.com", wrong).await;

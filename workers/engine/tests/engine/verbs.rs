@@ -179,8 +179,7 @@ async fn loops_branches_and_groups_go_where_their_conditions_say() {
           delay: 10ms
           steps:
             - click: "#flaky"
-            - waitFor: { hasText: done }
-              timeout: 200ms
+            - assert: { hasText: done }
       - click: "#nobody"
         timeout: 50ms
         onError: continue
@@ -188,19 +187,24 @@ async fn loops_branches_and_groups_go_where_their_conditions_say() {
       - set: { ok: 1 }
         onError: { as: later }
 "##;
-    let (output, host) = output(
+    let (mut output, host) = output(
         &site,
         steps,
         "{ titles: '{{ titles }}', texts: '{{ texts }}', branch: '{{ branch }}', code: '{{ code }}', failed: '{{ failed }}', later: '{{ later }}' }",
     )
     .await;
+    // A browser that stands still for more than a second can't say what it found.
+    let code = output["code"].take();
+    let is_said = ["ELEMENT_NOT_FOUND", "ELEMENT_NOT_ACTIONABLE"]
+        .contains(&code.as_str().unwrap_or_default());
+    assert!(is_said, "{code}");
     assert_eq!(
         output,
         json!({
             "titles": ["Page 1", "Page 2"],
             "texts": ["One more0", "Two more1", "a", 1],
             "branch": "else",
-            "code": "ELEMENT_NOT_FOUND",
+            "code": null,
             "failed": "testing/steps/6 (click)",
             "later": null,
         })
