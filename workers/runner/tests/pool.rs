@@ -1,5 +1,6 @@
 //! The browsers that a runner keeps started ahead: as many as its setting says, and none of them dead.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,14 +45,18 @@ async fn pool(size: &str) -> Pool {
     }
 }
 
-/// The process groups of the browsers under a folder that have been told of.
+/// The process groups of the browsers under a folder that have been told of, in the order in which they were started.
 fn browsers(scratch: &Path) -> Vec<u32> {
     let folders = std::fs::read_dir(scratch).expect("a folder").flatten();
     let groups = folders.filter_map(|folder| {
+        let name = folder.file_name().into_string().ok()?;
+        let number: u64 = name.rsplit('-').next()?.parse().ok()?;
         let text = std::fs::read_to_string(folder.path().join("group")).ok()?;
-        text.split_whitespace().next()?.parse().ok()
+        let group: u32 = text.split_whitespace().next()?.parse().ok()?;
+        (group > 0).then_some((number, group))
     });
-    groups.filter(|group| *group > 0).collect()
+    let groups: BTreeMap<u64, u32> = groups.collect();
+    groups.into_values().collect()
 }
 
 /// Waits until there are as many browsers, of which none is this one.
@@ -105,14 +110,15 @@ async fn without_a_pool_a_browser_is_started_when_it_is_needed() {
 
 #[tokio::test]
 async fn a_ready_browser_that_dies_is_replaced_before_anybody_takes_it() {
-    let pool = pool("1").await;
-    let dead = until_there_are(&pool, 1, None).await[0];
+    let pool = pool("2").await;
+    // They are started one after the other: once the second one is told of, the first one is ready.
+    let dead = until_there_are(&pool, 2, None).await[0];
     let killed = tokio::process::Command::new("kill")
         .args(["-s", "KILL", "--", &dead.to_string()])
         .status()
         .await
         .expect("it is told");
     assert!(killed.success());
-    until_there_are(&pool, 1, Some(dead)).await;
+    until_there_are(&pool, 2, Some(dead)).await;
     pool.sessions.close().await;
 }
