@@ -330,7 +330,9 @@ async fn heartbeats_of(store: &Store, run: &Run) -> u64 {
     };
     let claimed_at = run.started_at.expect("it was claimed");
     let renewed_after = lease.expires_at.since(claimed_at) - settings.lease;
-    renewed_after.as_secs() / settings.heartbeat.as_secs()
+    // The first beat is due some time after the runner asked for the run, which is a moment before the claim.
+    let beats = renewed_after.as_secs_f64() / settings.heartbeat.as_secs_f64();
+    beats.round() as u64
 }
 
 /// Hands what is new in the stream to the dispatcher, as the event source mapping does.

@@ -86,6 +86,21 @@ fn shapes(value: &str) -> Vec<String> {
         .collect()
 }
 
+/// Where a text has a value. One that ends with a digit must end there: a longer number is another one.
+fn place_of(value: &str, text: &str) -> Option<usize> {
+    let is_digit = |c: char| c.is_ascii_digit();
+    let goes_on = |end: usize| value.ends_with(is_digit) && text[end..].starts_with(is_digit);
+    let mut found = text.match_indices(value).map(|(at, _)| at);
+    found.find(|at| !goes_on(at + value.len()))
+}
+
+#[test]
+fn a_number_that_begins_as_a_code_does_is_another_one() {
+    assert_eq!(place_of(": 123456", "a: 1234567, b: 123456"), Some(14));
+    assert_eq!(place_of(": 123456", "{a: 123456}"), Some(2));
+    assert_eq!(place_of(": 123456", "a: 1234567, b: 123456789"), None);
+}
+
 #[test]
 fn no_value_of_a_secret_is_in_the_table_the_bucket_the_logs_an_answer_or_a_webhook() {
     let logs = tempfile::NamedTempFile::new().expect("a file");
@@ -172,14 +187,13 @@ fn no_value_of_a_secret_is_in_the_table_the_bucket_the_logs_an_answer_or_a_webho
     places.push(("the logs", said));
 
     // Six digits alone could be part of any number.
-    let codes = [("\"", "\""), ("=", ""), (">", "<"), (": ", "")];
-    let codes = codes.map(|(before, after)| format!("{before}{code}{after}"));
+    let codes = ["\"", "=", ">", ": "].map(|before| format!("{before}{code}"));
     let values = [EMAIL, PASSWORD].into_iter().flat_map(shapes);
     let values: Vec<String> = values.chain(codes).collect();
     for (place, text) in &places {
         let text = text.to_lowercase();
         for value in &values {
-            let found = text.find(value.as_str()).map(|at| {
+            let found = place_of(value, &text).map(|at| {
                 let near = at.saturating_sub(80)..(at + 80).min(text.len());
                 String::from_utf8_lossy(&text.as_bytes()[near]).into_owned()
             });
