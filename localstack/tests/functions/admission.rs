@@ -9,7 +9,7 @@ use store::local::set_attribute;
 use store::{JustNow, PageSize, Queue, RunFilter, RunMessage, Store, TimeWindow, Transition, now};
 
 use crate::api::{Answer, Caller};
-use crate::setting::{LEASE, Setting, in_seconds, seconds_ago};
+use crate::setting::{LEASE, Setting};
 
 /// The default.
 const LIMIT: usize = 10;
@@ -168,14 +168,14 @@ async fn a_run_that_waits_to_be_admitted_cannot_be_claimed() {
 #[tokio::test]
 async fn the_sweeper_admits_those_whose_turn_went_unheard_and_leaves_the_others_for_later() {
     let setting = Setting::start().await;
-    let waiting = setting.run_waiting_since(seconds_ago(61)).await;
-    let report = sweeper::handle(&setting.store, now()).await;
+    let waiting = setting.run_waiting_since(setting.at(-61)).await;
+    let report = sweeper::handle(&setting.store, setting.at(0)).await;
     assert_eq!(report.runs_admitted, 1, "{report:?}");
     assert_eq!(setting.take_runs().await, [waiting.id]);
 
     setting.busy().await;
-    let behind = setting.run_waiting_since(seconds_ago(61)).await;
-    let report = sweeper::handle(&setting.store, now()).await;
+    let behind = setting.run_waiting_since(setting.at(-61)).await;
+    let report = sweeper::handle(&setting.store, setting.at(0)).await;
     assert_eq!(
         (report.runs_admitted, report.still_waiting),
         (0, 1),
@@ -184,7 +184,7 @@ async fn the_sweeper_admits_those_whose_turn_went_unheard_and_leaves_the_others_
     assert!(setting.fresh(&behind).await.waits_for_admission());
     assert_eq!(setting.take_runs().await, []);
     // It has been looked at; one of an organization's is looked at each minute. Until then the leases of the others last.
-    let report = sweeper::handle(&setting.store, in_seconds(25)).await;
+    let report = sweeper::handle(&setting.store, setting.at(25)).await;
     assert_eq!(report, sweeper::Report::default());
 }
 

@@ -1,15 +1,17 @@
 //! API keys: made, listed, used and revoked.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::{ApiKeyId, OrganizationId, Timestamp};
+use store::local::faults::sent_elsewhere;
 use store::local::meter::metered;
 use store::{
     ApiKey, CreatedApiKey, DeletedApiKey, IdempotencyKey, MOST_API_KEYS, NewApiKey, PageSize,
-    Replay, Role, fresh_id, now,
+    Replay, Role, Store, fresh_id, now,
 };
+use tokio::net::TcpListener;
 
-use crate::setting::{Setting, seconds_ago};
+use crate::setting::Setting;
 
 fn new(setting: &Setting, role: Role, at: Timestamp) -> NewApiKey {
     NewApiKey {
@@ -89,7 +91,7 @@ async fn keys_are_listed_once_each_newest_first_and_only_to_their_organization()
     let setting = Setting::start().await;
     let mut newest_first = Vec::new();
     for seconds in [10, 20, 30] {
-        let new = new(&setting, Role::Viewer, seconds_ago(seconds));
+        let new = new(&setting, Role::Viewer, setting.at(-seconds));
         newest_first.push(new.id);
         let made = setting.store.create_api_key(&new, None).await;
         assert!(matches!(made, Ok(CreatedApiKey::Created(_))), "{made:?}");
@@ -202,6 +204,12 @@ async fn the_same_idempotency_key_makes_one_key_and_shows_it_once() {
     );
 }
 
+/// Notes a use however long the table takes to answer.
+async fn noted(store: &Store, key: &ApiKey, at: Timestamp) {
+    let within = Duration::from_secs(600);
+    store.note_api_key_use_within(key, at, within).await;
+}
+
 #[tokio::test]
 async fn a_use_is_written_down_at_most_once_in_a_quarter_of_an_hour() {
     let setting = Setting::start().await;
@@ -220,25 +228,23 @@ async fn a_use_is_written_down_at_most_once_in_a_quarter_of_an_hour() {
 
     let never_used = fresh().await;
     assert_eq!(never_used.last_used_at, None);
-    store.note_api_key_use(&never_used, at).await;
+    noted(&store, &never_used, at).await;
     assert_eq!(fresh().await.last_used_at, Some(at));
     assert_eq!(writes(), 1);
 
     // Who has read the key before that asks the table, and is refused.
-    store
-        .note_api_key_use(&never_used, at.plus(Duration::from_secs(60)))
-        .await;
+    let soon = at.plus(Duration::from_secs(60));
+    noted(&store, &never_used, soon).await;
     assert_eq!(fresh().await.last_used_at, Some(at));
     assert_eq!(writes(), 2);
 
     // Who has read it since doesn't even ask.
     let used = fresh().await;
-    store
-        .note_api_key_use(&used, at.plus(Duration::from_secs(14 * 60)))
-        .await;
+    let sooner_than_that = at.plus(Duration::from_secs(14 * 60));
+    noted(&store, &used, sooner_than_that).await;
     assert_eq!(writes(), 2);
     let later = at.plus(Duration::from_secs(15 * 60));
-    store.note_api_key_use(&used, later).await;
+    noted(&store, &used, later).await;
     assert_eq!(fresh().await.last_used_at, Some(later));
     let listed = store
         .list_api_keys(setting.organization_id, None, PageSize::DEFAULT)
@@ -253,6 +259,22 @@ async fn a_use_of_a_key_that_has_been_deleted_brings_nothing_back() {
     let (id, key) = created(&setting, Role::Viewer).await;
     let held = holder(&setting, &key).await.expect("the key is known");
     assert_eq!(deleted(&setting, id).await, DeletedApiKey::Deleted);
-    setting.store.note_api_key_use(&held, now()).await;
+    noted(&setting.store, &held, now()).await;
     assert_eq!(holder(&setting, &key).await, None);
+}
+
+#[tokio::test]
+async fn a_use_that_cannot_be_written_down_keeps_a_request_for_a_moment_only() {
+    let setting = Setting::start().await;
+    let (_, key) = created(&setting, Role::Viewer).await;
+    let held = holder(&setting, &key).await.expect("the key is known");
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/", silent.local_addr().expect("it has one"));
+    let hanging = sent_elsewhere(&setting.store, "UpdateItem", &url);
+    let began = Instant::now();
+    hanging.note_api_key_use(&held, now()).await;
+    // The call by itself is tried three times, each for ten seconds.
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    assert_eq!(holder(&setting, &key).await, Some(held));
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
 use serde_json::{Value, json};
+use tracing::subscriber::NoSubscriber;
 
 use crate::api::Caller;
 
@@ -47,6 +48,10 @@ fn answered(log: &str) -> Value {
 async fn each_request_is_one_line_with_its_ids_and_nothing_that_was_sent() {
     let caller = Caller::start().await;
     let workflow = caller.workflow().await;
+    // Of a single subscriber, whoever comes first to a place that logs asks its own thread's whether it wants to hear of
+    // it, and that is remembered for all threads: another test's, which has none, would turn the place off. Of two, both
+    // are asked.
+    let _other = tracing::Dispatch::new(NoSubscriber::default());
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt()

@@ -5,7 +5,7 @@ use domain::wire::ArtifactType;
 use domain::{ArtifactId, OrganizationId};
 use store::{Artifact, ArtifactBody, NewArtifact, PageSize, fresh_id, now};
 
-use crate::setting::{Setting, seconds_ago};
+use crate::setting::Setting;
 
 async fn stored(setting: &Setting, run: &Run, attempt: u32, name: &str) -> Artifact {
     let new = NewArtifact {
@@ -71,12 +71,12 @@ async fn an_artifact_is_found_by_its_id_by_its_organization_only() {
 async fn what_an_attempt_wrote_after_it_had_ended_is_shown_neither_in_the_list_nor_by_its_id() {
     let setting = Setting::start().await;
     let run = setting
-        .run_created_at(seconds_ago(60), Policy::default())
+        .run_created_at(setting.at(-60), Policy::default())
         .await;
-    let run = setting.claimed(run, seconds_ago(50)).await;
+    let run = setting.claimed(run, setting.at(-50)).await;
     let given_back = Event::GaveBack { attempt: 1 };
-    let run = setting.commit(run, given_back, seconds_ago(40)).await;
-    let run = setting.claimed(run, seconds_ago(30)).await;
+    let run = setting.commit(run, given_back, setting.at(-40)).await;
+    let run = setting.claimed(run, setting.at(-30)).await;
     let late = stored(&setting, &run, 1, "late.txt").await;
     let current = stored(&setting, &run, 2, "current.txt").await;
     assert_eq!(walk(&setting, &run, 1).await, ["current.txt"]);

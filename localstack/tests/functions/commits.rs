@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 
+use std::time::Duration;
+
 use domain::run::{Event, Finish, InputRequest, Policy, Rejected, Run};
 use domain::{InputRequestId, OrganizationId, Timestamp};
 use serde_json::{Value, json};
 use store::local::early_reads::reading_early;
 use store::{Lease, StoreError, Transition, fresh_id, next_commit, now};
 
-use crate::setting::{Setting, in_seconds, seconds_ago};
+use crate::setting::Setting;
 
 fn asked(run: &Run, at: Timestamp) -> Event {
     Event::AskedUser {
@@ -19,7 +21,7 @@ fn asked(run: &Run, at: Timestamp) -> Event {
             message: None,
             screenshot_artifact_id: None,
             fields: Vec::new(),
-            expires_at: in_seconds(60),
+            expires_at: at.plus(Duration::from_secs(60)),
             tries_left: 1,
         },
     }
@@ -57,7 +59,7 @@ async fn a_heartbeat_that_was_long_under_way_shortens_no_lease() {
     let setting = Setting::start().await;
     let run = setting.run_created_at(now(), Policy::default()).await;
     let run = setting.claimed(run, now()).await;
-    let (early, late) = (in_seconds(30), in_seconds(40));
+    let (early, late) = (setting.at(30), setting.at(40));
     assert!(renewed(&setting, &run, late).await);
     assert!(
         renewed(&setting, &run, early).await,
@@ -74,27 +76,27 @@ async fn a_heartbeat_that_was_long_under_way_shortens_no_lease() {
 #[tokio::test]
 async fn a_lease_that_was_ended_can_not_be_renewed() {
     let setting = Setting::start().await;
-    let at = seconds_ago(40);
+    let at = setting.at(-40);
     let run = setting.run_created_at(at, Policy::default()).await;
     let run = setting.claimed(run, at).await;
-    assert!(renewed(&setting, &run, seconds_ago(1)).await);
-    let ended = setting.store.end_lease(run.clone(), now()).await;
+    assert!(renewed(&setting, &run, setting.at(-1)).await);
+    let ended = setting.store.end_lease(run.clone(), setting.at(0)).await;
     assert!(matches!(ended, Ok(Transition::Committed(_))), "{ended:?}");
-    assert!(!renewed(&setting, &run, in_seconds(30)).await);
+    assert!(!renewed(&setting, &run, setting.at(30)).await);
     // The next attempt's can.
     let fresh = setting.fresh(&run).await;
-    let next = setting.claimed(fresh, now()).await;
-    assert!(renewed(&setting, &next, in_seconds(30)).await);
+    let next = setting.claimed(fresh, setting.at(0)).await;
+    assert!(renewed(&setting, &next, setting.at(30)).await);
 }
 
 #[tokio::test]
 async fn a_lease_that_was_renewed_while_it_was_looked_at_is_not_ended() {
     let setting = Setting::start().await;
-    let at = seconds_ago(40);
+    let at = setting.at(-40);
     let run = setting.run_created_at(at, Policy::default()).await;
     let run = setting.claimed(run, at).await;
-    assert!(renewed(&setting, &run, in_seconds(30)).await);
-    let ended = setting.store.end_lease(run.clone(), now()).await;
+    assert!(renewed(&setting, &run, setting.at(30)).await);
+    let ended = setting.store.end_lease(run.clone(), setting.at(0)).await;
     let why = match ended.expect("the store answers") {
         Transition::Rejected { why, .. } => Some(why),
         Transition::Committed(_) => None,
@@ -121,8 +123,8 @@ async fn an_output_counts_once_its_attempt_has_completed_and_no_earlier_attempt_
         max_attempts: 2,
         ..Policy::default()
     };
-    let run = setting.run_created_at(seconds_ago(60), retried).await;
-    let run = setting.begun(run, seconds_ago(50)).await;
+    let run = setting.run_created_at(setting.at(-60), retried).await;
+    let run = setting.begun(run, setting.at(-50)).await;
     let put = async |attempt, output: &Value| {
         let put = setting.store.put_run_output(&run, attempt, output).await;
         put.expect("the store answers");
@@ -144,7 +146,7 @@ async fn an_output_counts_once_its_attempt_has_completed_and_no_earlier_attempt_
     let run = setting
         .commit(run.clone(), Event::GaveBack { attempt: 1 }, now())
         .await;
-    let ready = in_seconds(3600);
+    let ready = setting.at(3600);
     let run = setting.begun(run, ready).await;
     let run = setting.finished(run, Finish::Completed, ready).await;
     assert_eq!(run.attempt, 2);

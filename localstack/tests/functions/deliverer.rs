@@ -1,4 +1,5 @@
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -12,7 +13,7 @@ use store::{Delivery, DeliveryStatus, Queue, Store, now};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::setting::{Setting, in_seconds, message_about, sqs_event};
+use crate::setting::{Setting, just_before, message_about, sqs_event};
 
 /// A server of a customer's: it answers with the given statuses, one after the other, and keeps what it got.
 struct Receiver {
@@ -135,24 +136,24 @@ async fn a_refused_delivery_is_tried_again_with_the_same_id_and_body() {
         refused.attempts[0].error.as_deref(),
         Some("what the receiver says")
     );
-    assert!(refused.next_attempt_at > now().plus(std::time::Duration::from_secs(3)));
+    let wait = refused.next_attempt_at.as_millis() - refused.attempts[0].at;
+    assert!(wait >= 4500, "{wait} ms");
 
+    let next_attempt_is = async |next_attempt_at| {
+        let moved = Delivery {
+            next_attempt_at,
+            ..refused.clone()
+        };
+        let written = setting.store.update_delivery(&moved, 1).await;
+        assert!(written.expect("the store answers"));
+    };
     // A message that comes before its time does nothing.
+    next_attempt_is(setting.at(3600)).await;
     assert_eq!(deliver(&setting, &refused).await.attempts.len(), 1);
 
     // Its time comes.
-    let due = Delivery {
-        next_attempt_at: now(),
-        ..refused
-    };
-    assert!(
-        setting
-            .store
-            .update_delivery(&due, 1)
-            .await
-            .expect("the store answers")
-    );
-    let delivered = deliver(&setting, &due).await;
+    next_attempt_is(setting.at(0)).await;
+    let delivered = deliver(&setting, &refused).await;
     assert_eq!(delivered.status, DeliveryStatus::Succeeded);
     let received = receiver.received();
     assert_eq!(received[0].0[header::ID], received[1].0[header::ID]);
@@ -233,7 +234,7 @@ async fn an_attempt_whose_write_was_not_answered_is_followed_by_the_next_one_all
         (refused.status, refused.attempts.len()),
         (DeliveryStatus::Pending, 1)
     );
-    let wait = std::time::Duration::from_secs(10);
+    let wait = Duration::from_secs(20);
     let messages = setting.store.receive(Queue::Deliveries, 1, wait).await;
     let messages = messages.expect("the queue answers");
     assert_eq!(
@@ -269,21 +270,18 @@ async fn a_retry_within_minutes_waits_in_the_queue_and_the_sweeper_leaves_it_the
     let mut setting = Setting::start().await;
     let receiver = Receiver::answering(&[503]).await;
     let (delivery, _) = delivery_to(&mut setting, &receiver.url).await;
-    deliver(&setting, &delivery).await;
-    let wait = std::time::Duration::from_secs(10);
+    let refused = deliver(&setting, &delivery).await;
+    let wait = Duration::from_secs(20);
     let messages = setting.store.receive(Queue::Deliveries, 1, wait).await;
     let messages = messages.expect("the queue answers");
     assert_eq!(messages[0].body, message_about(&delivery));
-    assert_eq!(
-        sweeper::handle(&setting.store, in_seconds(30))
+    let enqueued_at = async |at| {
+        sweeper::handle(&setting.store, at)
             .await
-            .deliveries_enqueued,
-        0
-    );
-    assert_eq!(
-        sweeper::handle(&setting.store, in_seconds(70))
-            .await
-            .deliveries_enqueued,
-        1
-    );
+            .deliveries_enqueued
+    };
+    let due_at = refused.due_at.expect("it is due");
+    assert!(due_at > refused.next_attempt_at);
+    assert_eq!(enqueued_at(just_before(due_at)).await, 0);
+    assert_eq!(enqueued_at(due_at).await, 1);
 }

@@ -7,7 +7,7 @@ use store::local::messages::groups;
 use store::local::meter::metered;
 use store::{Queue, RunMessage, fresh_id, now};
 
-use crate::setting::{Setting, in_seconds, seconds_ago};
+use crate::setting::Setting;
 
 fn types(deliveries: &[store::Delivery]) -> Vec<EventType> {
     let mut types: Vec<EventType> = deliveries
@@ -44,7 +44,7 @@ async fn each_change_makes_one_delivery_for_each_endpoint_that_wants_it() {
     let (end, _) = setting
         .endpoint("http://127.0.0.1:9/end", &EventType::DEFAULT)
         .await;
-    let at = seconds_ago(10);
+    let at = setting.at(-10);
     let run = setting.run_created_at(at, Policy::default()).await;
     let run = setting.begun(run, at).await;
     setting.dispatch().await;
@@ -83,7 +83,7 @@ async fn the_same_records_again_make_no_second_delivery() {
     setting
         .endpoint("http://127.0.0.1:9/", &EventType::ALL)
         .await;
-    let at = seconds_ago(10);
+    let at = setting.at(-10);
     let run = setting.run_created_at(at, Policy::default()).await;
     let run = setting.begun(run, at).await;
     let run = setting.finished(run, Finish::Completed, at).await;
@@ -101,7 +101,7 @@ async fn the_same_records_again_make_no_second_delivery() {
 #[tokio::test]
 async fn an_ended_run_is_due_no_more_once_its_events_are_written() {
     let mut setting = Setting::start().await;
-    let at = seconds_ago(10);
+    let at = setting.at(-10);
     let run = setting.run_created_at(at, Policy::default()).await;
     let run = setting.begun(run, at).await;
     let run = setting.finished(run, Finish::Completed, at).await;
@@ -121,7 +121,7 @@ async fn an_end_lets_in_who_waits_also_where_an_endpoint_can_not_be_read() {
     setting
         .set_attribute(&pk, &sk, "eventTypes", "broken")
         .await;
-    let at = seconds_ago(10);
+    let at = setting.at(-10);
     let mut in_work = Vec::new();
     // As many as an organization may have.
     for _ in 0..10 {
@@ -139,7 +139,7 @@ async fn an_end_lets_in_who_waits_also_where_an_endpoint_can_not_be_read() {
     assert_eq!(setting.take_runs().await, [behind.id]);
     // Its events are still owed.
     let due_at = setting.fresh(&ended).await.due_at;
-    assert!(due_at.is_some_and(|due_at| due_at < in_seconds(30)));
+    assert!(due_at.is_some_and(|due_at| due_at < setting.at(30)));
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn a_webhook_tells_of_the_run_as_it_was_at_that_change() {
     setting
         .endpoint("http://127.0.0.1:9/", &[EventType::RunStarted])
         .await;
-    let at = seconds_ago(10);
+    let at = setting.at(-10);
     let run = setting.run_created_at(at, Policy::default()).await;
     let run = setting.begun(run, at).await;
     setting.lose_stream_records().await;
@@ -171,7 +171,7 @@ async fn an_endpoint_hears_nothing_of_what_was_before_it_or_while_it_is_disabled
         .await;
     // The endpoint was registered an hour ago.
     setting
-        .run_created_at(seconds_ago(2 * 3600), Policy::default())
+        .run_created_at(setting.at(-2 * 3600), Policy::default())
         .await;
     setting.dispatch().await;
     assert_eq!(setting.take_deliveries().await, []);
@@ -188,7 +188,7 @@ async fn an_endpoint_hears_nothing_of_what_was_before_it_or_while_it_is_disabled
         .await
         .expect("the store answers");
     setting
-        .run_created_at(seconds_ago(10), Policy::default())
+        .run_created_at(setting.at(-10), Policy::default())
         .await;
     setting.dispatch().await;
     assert_eq!(setting.take_deliveries().await, []);
@@ -203,7 +203,7 @@ async fn an_endpoint_that_cannot_be_read_holds_up_no_other_one_and_is_told_once_
     let (whole, _) = setting
         .endpoint("http://127.0.0.1:9/", &EventType::DEFAULT)
         .await;
-    let at = seconds_ago(10);
+    let at = setting.at(-10);
     let run = setting.run_created_at(at, Policy::default()).await;
     let run = setting.begun(run, at).await;
     let run = setting.finished(run, Finish::Completed, at).await;
@@ -237,7 +237,7 @@ async fn a_stream_reader_that_slept_for_long_goes_on_where_it_was() {
     setting
         .endpoint("http://127.0.0.1:9/", &EventType::ALL)
         .await;
-    let at = seconds_ago(10);
+    let at = setting.at(-10);
     let run = setting.run_created_at(at, Policy::default()).await;
     setting.dispatch().await;
     let run = setting.claimed(run, at).await;
@@ -254,7 +254,7 @@ async fn at_a_runs_end_only_the_deliveries_that_are_missing_are_written() {
     setting
         .endpoint("http://127.0.0.1:9/", &EventType::ALL)
         .await;
-    let at = seconds_ago(10);
+    let at = setting.at(-10);
     let run = setting.run_created_at(at, Policy::default()).await;
     let run = setting.claimed(run, at).await;
     setting.dispatch().await;
@@ -272,7 +272,7 @@ async fn a_run_that_goes_on_tells_only_of_its_last_change() {
     setting
         .endpoint("http://127.0.0.1:9/", &EventType::ALL)
         .await;
-    let at = seconds_ago(10);
+    let at = setting.at(-10);
     let run = setting.run_created_at(at, Policy::default()).await;
     let run = setting.claimed(run, at).await;
     setting.lose_stream_records().await;
@@ -304,7 +304,7 @@ async fn what_can_not_be_dispatched_is_passed_over_and_holds_up_nobody_behind_it
     let pk = format!("ORG#{}", setting.organization_id);
     let sk = format!("ENDPOINT#{damaged}");
     setting.set_attribute(&pk, &sk, "id", "no id").await;
-    let at = seconds_ago(10);
+    let at = setting.at(-10);
     let run = setting.run_created_at(at, Policy::default()).await;
     let run = setting.begun(run, at).await;
     let ended = setting.finished(run, Finish::Completed, at).await;
@@ -328,7 +328,7 @@ async fn what_can_not_be_dispatched_is_passed_over_and_holds_up_nobody_behind_it
     // Both stay due.
     setting.organization_id = ours;
     assert!(setting.fresh(&ended).await.due_at.is_some());
-    let swept = sweeper::handle(&setting.store, in_seconds(60)).await;
+    let swept = sweeper::handle(&setting.store, setting.at(60)).await;
     assert_eq!(swept.set_aside, 2, "{swept:?}");
 }
 

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use domain::job_run::{JobRun, OnFailure};
 use domain::run::{Finish, Phase, Run, Status};
 use domain::webhook::EventType;
@@ -6,7 +8,7 @@ use job_trigger::{Answer, Occurrence, Refusal};
 use serde_json::json;
 use store::{Job, JobWorkflow, NewWorkflow, Workflow, fresh_id, now};
 
-use crate::setting::{Setting, in_seconds};
+use crate::setting::{Setting, just_before};
 
 /// A workflow whose runs may be executed three times.
 async fn workflow(setting: &Setting) -> WorkflowId {
@@ -119,7 +121,7 @@ async fn runs(setting: &Setting, job_run: &JobRun) -> Vec<Run> {
 async fn an_occurrence_makes_one_job_run_and_the_next_one_another() {
     let setting = Setting::start().await;
     let job = job(&setting, &[1], OnFailure::Stop).await;
-    let at = now();
+    let at = setting.at(0);
     let Answer::Started {
         job_run_id: first,
         created: true,
@@ -137,7 +139,7 @@ async fn an_occurrence_makes_one_job_run_and_the_next_one_another() {
     let Answer::Started {
         job_run_id: second,
         created: true,
-    } = trigger(&setting, job.id, 3, in_seconds(60)).await
+    } = trigger(&setting, job.id, 3, setting.at(60)).await
     else {
         panic!("the job was not started again")
     };
@@ -267,38 +269,24 @@ async fn a_job_run_that_the_dispatcher_never_heard_of_is_brought_on_by_the_sweep
     let setting = Setting::start().await;
     let job = job(&setting, &[1], OnFailure::Stop).await;
     let job_run = started(&setting, &job).await;
-    assert_eq!(
-        sweeper::handle(&setting.store, now())
+    let due_at = async || {
+        let due_at = fresh(&setting, &job_run).await.due_at;
+        due_at.expect("an open job run is due some day")
+    };
+    let reconciled_at = async |at| {
+        sweeper::handle(&setting.store, at)
             .await
-            .job_runs_reconciled,
-        0
-    );
-    assert_eq!(
-        sweeper::handle(&setting.store, in_seconds(61))
-            .await
-            .job_runs_reconciled,
-        1
-    );
+            .job_runs_reconciled
+    };
+    let first = due_at().await;
+    assert_eq!(reconciled_at(just_before(first)).await, 0);
+    assert_eq!(reconciled_at(first).await, 1);
     assert_eq!(setting.take_runs().await, [job_run.runs[0].run_id]);
-    let due_at = fresh(&setting, &job_run)
-        .await
-        .due_at
-        .expect("an open job run is due some day");
-    assert!(due_at > in_seconds(120), "{due_at}");
+    let second = due_at().await;
+    assert!(second.since(first) > Duration::from_secs(60), "{second}");
 
     // Nothing has changed by then: it is only looked at, and then left alone for a while.
-    let later = in_seconds(10 * 60);
-    assert_eq!(
-        sweeper::handle(&setting.store, later)
-            .await
-            .job_runs_reconciled,
-        1
-    );
-    assert_eq!(
-        sweeper::handle(&setting.store, later)
-            .await
-            .job_runs_reconciled,
-        0
-    );
+    assert_eq!(reconciled_at(second).await, 1);
+    assert_eq!(reconciled_at(second).await, 0);
     assert_eq!(fresh(&setting, &job_run).await.sequence, 2);
 }

@@ -10,7 +10,7 @@ use store::local::meter::metered;
 use store::local::partial_answers::answering_in_parts;
 use store::{Page, PageSize, RunFilter, Store, TimeWindow, fresh_commit, fresh_id, now};
 
-use crate::setting::{Setting, seconds_ago};
+use crate::setting::Setting;
 
 const ALWAYS: TimeWindow = TimeWindow {
     created_after: None,
@@ -92,7 +92,7 @@ async fn a_walk_gives_each_run_once_while_others_are_created_and_finished_beside
     let setting = Setting::start().await;
     let mut there_before = Vec::new();
     for seconds in 0..30 {
-        let run = setting.run_created_at(seconds_ago(100 - seconds), Policy::default());
+        let run = setting.run_created_at(setting.at(seconds - 100), Policy::default());
         there_before.push(run.await);
     }
     // Between any two pages one run is created and one that is there is claimed and finished.
@@ -119,7 +119,7 @@ async fn a_walk_beside_tasks_that_create_and_finish_runs_shows_none_twice() {
     let setting = Setting::start().await;
     let mut there_before = BTreeSet::new();
     for seconds in 0..20 {
-        let run = setting.run_created_at(seconds_ago(100 - seconds), Policy::default());
+        let run = setting.run_created_at(setting.at(seconds - 100), Policy::default());
         there_before.insert(run.await.id);
     }
     let walks = async {
@@ -147,10 +147,10 @@ async fn a_walk_beside_tasks_that_create_and_finish_runs_shows_none_twice() {
 async fn a_list_shows_what_its_filter_names() {
     let setting = Setting::start().await;
     let pending = setting
-        .run_created_at(seconds_ago(30), Policy::default())
+        .run_created_at(setting.at(-30), Policy::default())
         .await;
     let claimed = setting
-        .run_created_at(seconds_ago(20), Policy::default())
+        .run_created_at(setting.at(-20), Policy::default())
         .await;
     let claimed = setting.claimed(claimed, now()).await;
     let workflow_id = fresh_id(WorkflowId::new, now());
@@ -179,7 +179,7 @@ async fn a_list_shows_what_its_filter_names() {
 #[tokio::test]
 async fn a_window_begins_with_its_first_millisecond_and_ends_before_its_last() {
     let setting = Setting::start().await;
-    let begins_at = seconds_ago(60);
+    let begins_at = setting.at(-60);
     let at = |millis: i64| Timestamp::from_millis(begins_at.as_millis() + millis);
     let mut runs = Vec::new();
     for millis in 0..4 {
@@ -207,10 +207,10 @@ async fn a_window_begins_with_its_first_millisecond_and_ends_before_its_last() {
 async fn a_page_goes_on_strictly_after_a_position_whether_a_run_has_that_id_or_not() {
     let setting = Setting::start().await;
     let older = setting
-        .run_created_at(seconds_ago(30), Policy::default())
+        .run_created_at(setting.at(-30), Policy::default())
         .await;
     let newer = setting
-        .run_created_at(seconds_ago(10), Policy::default())
+        .run_created_at(setting.at(-10), Policy::default())
         .await;
     let listed = async |after| {
         let page = page(&setting, RunFilter::All, ALWAYS, Some(after), 10).await;
@@ -219,12 +219,12 @@ async fn a_page_goes_on_strictly_after_a_position_whether_a_run_has_that_id_or_n
     };
     assert_eq!(listed(newer.id).await, [older.id]);
     assert_eq!(
-        listed(fresh_id(RunId::new, seconds_ago(20))).await,
+        listed(fresh_id(RunId::new, setting.at(-20))).await,
         [older.id]
     );
     assert_eq!(listed(older.id).await, []);
     let first_of_all = "00000000-0000-0000-0000-000000000000";
-    assert_eq!(listed(fresh_id(RunId::new, seconds_ago(90))).await, []);
+    assert_eq!(listed(fresh_id(RunId::new, setting.at(-90))).await, []);
     assert_eq!(listed(first_of_all.parse().expect("an id")).await, []);
 }
 
@@ -233,7 +233,7 @@ async fn a_run_that_is_no_longer_what_the_index_says_is_left_out_and_the_next_pa
     let setting = Setting::start().await;
     let mut runs = Vec::new();
     for seconds in 0..4 {
-        let run = setting.run_created_at(seconds_ago(60 - seconds), Policy::default());
+        let run = setting.run_created_at(setting.at(seconds - 60), Policy::default());
         runs.push(run.await);
     }
     // What the index still says of a run whose status has changed: the old partition with the new item.
@@ -263,10 +263,10 @@ async fn a_run_that_is_no_longer_what_the_index_says_is_left_out_and_the_next_pa
 async fn a_run_that_cannot_be_read_hides_no_other() {
     let setting = Setting::start().await;
     let older = setting
-        .run_created_at(seconds_ago(30), Policy::default())
+        .run_created_at(setting.at(-30), Policy::default())
         .await;
     let broken = setting
-        .run_created_at(seconds_ago(20), Policy::default())
+        .run_created_at(setting.at(-20), Policy::default())
         .await;
     setting
         .set_attribute(&format!("RUN#{}", broken.id), "RUN", "status", "FAILED")
@@ -281,7 +281,7 @@ async fn a_job_runs_list_shows_its_runs_newest_first_and_only_to_its_organizatio
     let mut runs = Vec::new();
     for seconds in [50, 40, 30] {
         let new = NewRun {
-            id: fresh_id(RunId::new, seconds_ago(seconds)),
+            id: fresh_id(RunId::new, setting.at(-seconds)),
             organization_id: setting.organization_id,
             workflow_id: fresh_id(WorkflowId::new, now()),
             workflow_version: 1,
@@ -293,7 +293,7 @@ async fn a_job_runs_list_shows_its_runs_newest_first_and_only_to_its_organizatio
             policy: Policy::default(),
             trace_parent: None,
         };
-        runs.push(Run::create(new, seconds_ago(seconds), fresh_commit()));
+        runs.push(Run::create(new, setting.at(-seconds), fresh_commit()));
     }
     let managed = |run: &Run| ManagedRun {
         run_id: run.id,
@@ -338,7 +338,7 @@ async fn a_job_runs_list_shows_its_runs_newest_first_and_only_to_its_organizatio
     );
     let window = TimeWindow {
         created_after: None,
-        created_before: Some(seconds_ago(45)),
+        created_before: Some(setting.at(-45)),
     };
     assert_eq!(walk(&setting, filter, window, 10).await, ids(&[&runs[0]]));
     assert_eq!(
@@ -421,7 +421,7 @@ async fn a_page_is_whole_and_in_order_also_when_the_table_answers_in_parts() {
     let setting = Setting::start().await;
     let mut newest_first = Vec::new();
     for seconds in 0..8 {
-        let run = setting.run_created_at(seconds_ago(10 + seconds), Policy::default());
+        let run = setting.run_created_at(setting.at(-10 - seconds), Policy::default());
         newest_first.push(run.await.id);
     }
     let (store, meter) = metered(&answering_in_parts(&setting.store));

@@ -26,6 +26,7 @@ pub(crate) struct Setting {
     pub(crate) store: Store,
     pub(crate) organization_id: OrganizationId,
     stream: StreamReader,
+    began: Timestamp,
 }
 
 impl Setting {
@@ -36,7 +37,14 @@ impl Setting {
             store: fixture.store,
             organization_id: fresh_id(OrganizationId::new, now()),
             stream,
+            began: now(),
         }
+    }
+
+    /// A time so many seconds after the test began, or before. All times that a test compares are of this one reading of
+    /// the clock: how long the machine takes from one to the next is nothing to them.
+    pub(crate) fn at(&self, seconds: i64) -> Timestamp {
+        Timestamp::from_millis(self.began.as_millis() + seconds * 1000)
     }
 
     /// A run as it was created at a time, written and not enqueued: its message is lost.
@@ -298,12 +306,7 @@ pub(crate) fn message_about(delivery: &Delivery) -> String {
     serde_json::to_string(&delivery.key).expect("JSON")
 }
 
-/// A time before now.
-pub(crate) fn seconds_ago(seconds: i64) -> Timestamp {
-    Timestamp::from_millis(now().as_millis() - seconds * 1000)
-}
-
-/// A time after now.
-pub(crate) fn in_seconds(seconds: u64) -> Timestamp {
-    now().plus(Duration::from_secs(seconds))
+/// The last moment before another.
+pub(crate) fn just_before(at: Timestamp) -> Timestamp {
+    Timestamp::from_millis(at.as_millis() - 1)
 }

@@ -4,7 +4,7 @@ use domain::{OrganizationId, WorkflowId};
 use store::local::faults::losing_an_answer;
 use store::{NewVersion, NewWorkflow, PageSize, SavedVersion, TimeWindow, Workflow, fresh_id, now};
 
-use crate::setting::{Setting, seconds_ago};
+use crate::setting::Setting;
 
 fn version(name: &str, definition: &str) -> NewVersion {
     NewVersion {
@@ -16,7 +16,7 @@ fn version(name: &str, definition: &str) -> NewVersion {
 }
 
 async fn saved(setting: &Setting, seconds: i64, definition: &str) -> Workflow {
-    let at = seconds_ago(seconds);
+    let at = setting.at(-seconds);
     let workflow = Workflow {
         id: fresh_id(WorkflowId::new, at),
         organization_id: setting.organization_id,
@@ -235,8 +235,8 @@ async fn the_list_of_workflows_shows_each_once_newest_first_and_within_a_window(
     }
     assert_eq!(walked, ids);
     let window = TimeWindow {
-        created_after: Some(seconds_ago(25)),
-        created_before: Some(seconds_ago(15)),
+        created_after: Some(setting.at(-25)),
+        created_before: Some(setting.at(-15)),
     };
     let page = list(window, None).await;
     assert_eq!((page.items[0].id, page.next), (ids[1], None));

@@ -328,6 +328,12 @@ impl Store {
     /// and the next use is another chance. Awaited, since a function stands still after its answer, but bounded to half
     /// a second.
     pub async fn note_api_key_use(&self, key: &ApiKey, now: Timestamp) {
+        self.note_api_key_use_within(key, now, USE_NOTED_WITHIN)
+            .await;
+    }
+
+    /// The same within another time.
+    pub async fn note_api_key_use_within(&self, key: &ApiKey, now: Timestamp, within: Duration) {
         let noted_before = now.as_millis() - USE_NOTED_EVERY_MILLIS;
         if key
             .last_used_at
@@ -335,11 +341,11 @@ impl Store {
         {
             return;
         }
-        let noted = tokio::time::timeout(USE_NOTED_WITHIN, self.write_use(key, now)).await;
+        let noted = tokio::time::timeout(within, self.write_use(key, now)).await;
         let problem = match noted {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("it took longer than {} ms", USE_NOTED_WITHIN.as_millis()),
+            Err(_) => format!("it took longer than {} ms", within.as_millis()),
         };
         tracing::warn!(
             organization_id = %key.organization_id,
