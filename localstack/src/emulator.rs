@@ -9,6 +9,7 @@ use std::io;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -32,6 +33,8 @@ const STOP_DEADLINE: Duration = Duration::from_secs(12);
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// Another program can take the chosen port before the emulator does; then another port is chosen.
 const START_ATTEMPTS: u32 = 3;
+/// How many emulators this process has begun to start.
+static STARTS: AtomicU64 = AtomicU64::new(0);
 /// The oldest Python that all pinned packages run on.
 const PYTHON_CHECK: &str = "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))";
 /// How a Debian machine gets what [`PYTHON_CHECK`] asks for.
@@ -172,7 +175,7 @@ impl Emulator {
     ) -> Result<Self, EmulatorError> {
         let mut attempt = 1;
         loop {
-            match Self::start_once(installation, options, attempt).await {
+            match Self::start_once(installation, options).await {
                 Err(EmulatorError::Start { tail, .. })
                     if tail.contains("already in use") && attempt < START_ATTEMPTS =>
                 {
@@ -221,17 +224,18 @@ impl Emulator {
     async fn start_once(
         installation: &Installation,
         options: &StartOptions,
-        attempt: u32,
     ) -> Result<Self, EmulatorError> {
         let log_file = &options.log_file;
-        let port =
-            choose_port(options.data_dir.as_deref()).map_err(|source| EmulatorError::Machine {
+        let port = choose_port(options.data_dir.as_deref())
+            .await
+            .map_err(|source| EmulatorError::Machine {
                 action: "find a free port".into(),
                 source,
             })?;
         let endpoint_url = format!("http://127.0.0.1:{port}");
-        // Tells this emulator from any other program that might answer on the port.
-        let name = format!("legwork-{}-{attempt}", std::process::id());
+        // Tells this emulator from whatever else might answer on the port, also from another one of this process.
+        let start = STARTS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("legwork-{}-{start}", std::process::id());
         let log = File::create(log_file).map_err(machine("write", log_file))?;
         let errors = log.try_clone().map_err(machine("write", log_file))?;
 
@@ -409,17 +413,28 @@ async fn complete(command: &mut Command) -> Result<(), EmulatorError> {
 }
 
 /// The port that kept data was served on before, since the URLs of its queues contain it, or else any free one.
-fn choose_port(data_dir: Option<&Path>) -> io::Result<u16> {
-    let earlier = data_dir.and_then(|data_dir| {
+async fn choose_port(data_dir: Option<&Path>) -> io::Result<u16> {
+    let earlier: Option<u16> = data_dir.and_then(|data_dir| {
         fs::read_to_string(data_dir.join(PORT_FILE))
             .ok()?
             .parse()
             .ok()
     });
-    let listener = match earlier.map(|port: u16| TcpListener::bind(("127.0.0.1", port))) {
-        Some(Ok(listener)) => listener,
-        _ => TcpListener::bind(("127.0.0.1", 0))?,
-    };
+    if let Some(port) = earlier {
+        // Whoever has it may be on the way out: a connection, or the emulator of a stack that was killed.
+        let began = Instant::now();
+        while began.elapsed() < STOP_DEADLINE {
+            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+                return Ok(port);
+            }
+            sleep(LOOK_INTERVAL).await;
+        }
+        tracing::warn!(
+            port,
+            "another program has the port that the kept data was served on; the URLs of its queues do not hold any more"
+        );
+    }
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
     listener.local_addr().map(|address| address.port())
 }
 
@@ -525,12 +540,9 @@ mod tests {
             "loopback, and its one port"
         );
         emulator.stop().await.expect("it stops");
-        TcpStream::connect(("127.0.0.1", port))
-            .await
-            .expect_err("nothing listens any more");
         assert!(
             !Path::new(&format!("/proc/{process}")).exists(),
-            "the process is gone"
+            "the process is gone, and what it listened on with it"
         );
     }
 
@@ -558,6 +570,18 @@ mod tests {
             .filter(|fields| fields.len() > 9 && fields[3] == "0A" && sockets.contains(&fields[9]))
             .map(|fields| fields[1].clone())
             .collect()
+    }
+
+    #[tokio::test]
+    async fn the_port_of_kept_data_is_waited_for_while_somebody_else_has_it() {
+        let data_dir = tempfile::tempdir().expect("a directory");
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = taken.local_addr().expect("an address").port();
+        fs::write(data_dir.path().join(PORT_FILE), port.to_string()).expect("it is written");
+        // It is looked for first, and let go after that.
+        let let_go = async { drop(taken) };
+        let (chosen, ()) = tokio::join!(choose_port(Some(data_dir.path())), let_go);
+        assert_eq!(chosen.expect("a port"), port);
     }
 
     #[tokio::test]

@@ -60,6 +60,14 @@ impl Occupation {
     }
 }
 
+impl Drop for Occupation {
+    fn drop(&mut self) {
+        // Closing the file isn't enough: a child that is being started at this moment has it as well until it executes its
+        // program.
+        let _ = self.lock.unlock();
+    }
+}
+
 /// Removes the browsers and the temporary folder of a stack that is no more. What a runner that still lives has in it
 /// stays; the runner sees that its stack is gone, and removes it itself.
 fn remove_left(scratch: &Path) {
@@ -87,6 +95,16 @@ mod tests {
         let first = Occupation::of(folder.path()).expect("a free folder");
         let refused = Occupation::of(folder.path()).expect_err("it is taken");
         assert!(refused.to_string().contains("another stack"), "{refused}");
+        drop(first);
+        Occupation::of(folder.path()).expect("it is free again");
+    }
+
+    #[test]
+    fn a_folder_is_free_again_also_while_a_child_that_is_being_started_has_its_lock_in_hand() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let first = Occupation::of(folder.path()).expect("a free folder");
+        // What a child has between its fork and its exec.
+        let _copy = first.lock.try_clone().expect("a copy");
         drop(first);
         Occupation::of(folder.path()).expect("it is free again");
     }
