@@ -9,7 +9,7 @@ use fast_socks5::{ReplyError, SocksError};
 use platform::addresses::{AllowAddresses, Class};
 use platform::socks_proxy::{Failure, SocksProxy};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 /// Accepts connections, counts them, and sends back what comes until its end.
@@ -139,9 +139,11 @@ async fn a_target_given_as_bytes_of_an_address_is_checked_too() {
 
 #[tokio::test]
 async fn a_site_that_is_down_is_told_from_a_blocked_one() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let closed = listener.local_addr().expect("an address").port();
-    drop(listener);
+    // Nobody listens there, and nobody else is given the port meanwhile.
+    let socket = TcpSocket::new_v4().expect("a socket");
+    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(any_port).expect("a port");
+    let closed = socket.local_addr().expect("an address").port();
     let proxy = SocksProxy::start(AllowAddresses::AndLoopback)
         .await
         .expect("a proxy");

@@ -12,7 +12,7 @@ use platform::addresses::{AllowAddresses, Class};
 use platform::socks_proxy::{Failure, SocksProxy};
 use platform::upstream::{Credentials, Protocol, Upstream, UpstreamFailure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 use connect_proxy::{AUTHORIZATION, ConnectProxy};
@@ -103,9 +103,13 @@ async fn failure(proxy: &SocksProxy, host: &str, port: u16) -> Failure {
     proxy.failure_of(host, port).expect("its failure")
 }
 
-async fn closed_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    listener.local_addr().expect("an address").port()
+/// An address at which nobody listens, and that nobody else is given as long as the socket lives.
+fn closed_address() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(any_port).expect("a port");
+    let address = socket.local_addr().expect("an address");
+    (socket, address)
 }
 
 #[tokio::test]
@@ -180,8 +184,9 @@ async fn the_upstreams_own_address_is_checked_too() {
 
 #[tokio::test]
 async fn each_failure_of_an_upstream_is_told_from_the_others_without_credentials() {
-    let closed = closed_port().await;
-    let ended = SocketAddr::from(([127, 0, 0, 1], closed_port().await));
+    let (_closed, closed) = closed_address();
+    let closed = closed.port();
+    let (_ended, ended) = closed_address();
     let http_proxy = ConnectProxy::start(Some(AUTHORIZATION)).await;
     let http = http_proxy.address;
     let (socks, _, _socks_task) = socks_proxy().await;
