@@ -3,10 +3,13 @@
 //! Pictures can't be redacted: what is to be hidden on them must be hidden in the page.
 
 use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use futures::future::select;
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -16,6 +19,7 @@ use super::console::time;
 use crate::connection::Connection;
 use crate::deadline::Deadline;
 use crate::feed::{Event, Subscription};
+use crate::target::Target;
 use crate::{Error, Page};
 
 /// How many frames may wait to be taken. The browser sends the next one only after the last one was
@@ -63,9 +67,10 @@ pub struct Frame {
 /// it closes, but not more than one frame.
 pub struct Screencast {
     stop: oneshot::Sender<()>,
+    /// Whether there is a frame.
+    first: oneshot::Receiver<()>,
     task: JoinSet<VecDeque<Frame>>,
-    connection: Connection,
-    session: String,
+    target: Arc<Target>,
 }
 
 impl Page {
@@ -89,10 +94,12 @@ impl Page {
             "maxHeight": options.largest.1,
         });
         let (stop, stopped) = oneshot::channel();
+        let (came, first) = oneshot::channel();
         let mut task = JoinSet::new();
         let keeper = Keeper {
             connection: connection.clone(),
             options,
+            first: Some(came),
             frames: VecDeque::new(),
             bytes: 0,
         };
@@ -107,20 +114,24 @@ impl Page {
             .await?;
         Ok(Screencast {
             stop,
+            first,
             task,
-            connection,
-            session: target.session.clone(),
+            target: Arc::clone(target),
         })
     }
 }
 
 impl Screencast {
-    /// Ends the screencast and gives its last frames, the oldest first.
+    /// Ends the screencast and gives its last frames, the oldest first; at least one, unless the page
+    /// has gone: the browser sends what the page looks like at the beginning a moment later.
     pub async fn finish(mut self) -> Vec<Frame> {
-        let stopped = self
+        let target = &self.target;
+        let gone = target.until(Deadline::after(START), "a frame", |_| None::<()>);
+        let _ = select(&mut self.first, pin!(gone)).await;
+        let stopped = target
             .connection
             .call(
-                &self.session,
+                &target.session,
                 "Page.stopScreencast",
                 json!({}),
                 Deadline::after(START),
@@ -139,6 +150,8 @@ impl Screencast {
 struct Keeper {
     connection: Connection,
     options: ScreencastOptions,
+    /// Told of the first frame.
+    first: Option<oneshot::Sender<()>>,
     frames: VecDeque<Frame>,
     bytes: usize,
 }
@@ -175,16 +188,52 @@ impl Keeper {
             return;
         };
         let seconds = params["metadata"]["timestamp"].as_f64();
+        let at = seconds.map_or_else(Timestamp::now, time);
         self.bytes += jpeg.len();
-        self.frames.push_back(Frame {
-            at: seconds.map_or_else(Timestamp::default, time),
-            jpeg,
-        });
+        // The browser encodes several frames at a time, and sends the one that is done first.
+        let place = self.frames.partition_point(|earlier| earlier.at <= at);
+        self.frames.insert(place, Frame { at, jpeg });
+        if let Some(first) = self.first.take() {
+            // Nobody hears of it if the screencast was dropped.
+            let _ = first.send(());
+        }
         while self.frames.len() > self.options.max_frames || self.bytes > self.options.max_bytes {
             let Some(oldest) = self.frames.pop_front() else {
                 break;
             };
             self.bytes -= oldest.jpeg.len();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::tests::wire;
+
+    #[tokio::test]
+    async fn frames_that_come_out_of_order_are_kept_in_order_and_the_oldest_goes_first() {
+        let wire = wire();
+        let mut keeper = Keeper {
+            connection: wire.connection.clone(),
+            options: ScreencastOptions {
+                max_frames: 3,
+                ..ScreencastOptions::default()
+            },
+            first: None,
+            frames: VecDeque::new(),
+            bytes: 0,
+        };
+        for second in [2, 1, 4, 3, 0] {
+            let params = json!({"data": "", "metadata": {"timestamp": second}});
+            keeper.take(&Event {
+                page: "f".to_owned(),
+                session: "s".to_owned(),
+                method: "Page.screencastFrame".to_owned(),
+                params,
+            });
+        }
+        let kept = keeper.frames.iter().map(|frame| frame.at.as_second());
+        assert_eq!(Vec::from_iter(kept), [2, 3, 4]);
     }
 }

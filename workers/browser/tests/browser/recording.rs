@@ -1,5 +1,7 @@
 //! Recordings of real pages: console, errors, HAR, copies of the DOM, screencasts.
 
+use std::time::Duration;
+
 use browser::{
     Condition, Error, Locator, Recorded, RecordingOptions, Redaction, ResponsePattern,
     ScreencastOptions, UrlPattern,
@@ -283,6 +285,21 @@ async fn a_screencast_keeps_the_last_frames_in_order() {
             .await,
         "20"
     );
+}
+
+#[tokio::test]
+async fn a_screencast_that_ends_at_once_has_a_frame_unless_its_page_has_gone() {
+    let stage = Stage::at(&[("/", "<h1>0</h1>")]).await;
+    let page = stage.page.open_page().await.unwrap();
+    let options = ScreencastOptions::default();
+    let screencast = page.screencast(options.clone()).await.unwrap();
+    assert_ne!(screencast.finish().await.len(), 0);
+    let screencast = page.screencast(options).await.unwrap();
+    page.close(PATIENCE).await.unwrap();
+    // Half of what a first frame is waited for.
+    let most = Duration::from_secs(5);
+    let finished = tokio::time::timeout(most, screencast.finish()).await;
+    assert!(finished.is_ok());
 }
 
 /// Holds a value against the HAR 1.2 format: what must be there, of which type, and nothing else
