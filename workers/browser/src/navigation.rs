@@ -1,9 +1,11 @@
 //! Going to a URL, and knowing whether the page got there.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::{Either, select};
 use serde_json::{Value, json};
 
 use crate::Error;
@@ -14,8 +16,11 @@ use crate::page::Page;
 use crate::response::status_of;
 use crate::tabs::Domain;
 
-/// How long after an aborted navigation the news of a crash may take.
+/// How long after an aborted navigation the news of a crash may take, before the page is asked.
 const TELLING_OF_A_CRASH: Duration = Duration::from_millis(500);
+
+/// How long a page may take to answer that it has not crashed.
+const ANSWERING: Duration = Duration::from_secs(5);
 
 /// What tells of the way to a document.
 const WAY: &[&str] = &["Network.requestWillBeSent", "Network.responseReceived"];
@@ -105,14 +110,14 @@ impl Page {
         let mut answer = self.navigate(url, deadline).await?;
         if is_aborted(&answer) {
             self.target.tabs.report_refusal()?;
-            self.not_crashed().await?;
+            self.not_crashed(deadline).await?;
             // The page began to go elsewhere a moment later, and its navigation took the place of
             // this one. It was begun before: what was asked for last counts.
             if way.was_overtaken(answer["loaderId"].as_str()) {
                 way = self.watch_way();
                 answer = self.navigate(url, deadline).await?;
                 if is_aborted(&answer) {
-                    self.not_crashed().await?;
+                    self.not_crashed(deadline).await?;
                 }
             }
         }
@@ -303,13 +308,26 @@ impl Page {
             .await
     }
 
-    /// A crash aborts the navigation first and is told a moment later.
-    async fn not_crashed(&self) -> Result<(), Error> {
+    /// A crash aborts the navigation first and is told a moment later. A page that is about to crash
+    /// does not answer any more.
+    async fn not_crashed(&self, deadline: Deadline) -> Result<(), Error> {
         let moment = Deadline::after(TELLING_OF_A_CRASH);
         let told = self.target.until(moment, "a crash", |_| None::<()>).await;
-        match told {
-            Err(Error::TimedOut { .. }) => Ok(()),
-            other => other,
+        if !matches!(told, Err(Error::TimedOut { .. })) {
+            return told;
+        }
+        let deadline = deadline.within(ANSWERING);
+        let question = json!({"expression": "0"});
+        let asked = pin!(self.call("Runtime.evaluate", question, deadline));
+        // A page that goes elsewhere may answer only when it is there.
+        let gone = pin!(self.target.until(deadline, "a crash", |state| {
+            let frame = state.frame(&self.target.main_frame)?;
+            frame.is_navigating().then_some(())
+        }));
+        match select(asked, gone).await {
+            Either::Left((Err(Error::Crashed), _)) => Err(Error::Crashed),
+            Either::Left(_) | Either::Right((Err(Error::TimedOut { .. }), _)) => Ok(()),
+            Either::Right((gone, _)) => gone,
         }
     }
 

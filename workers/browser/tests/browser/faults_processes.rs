@@ -3,13 +3,14 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use browser::{
     Browser, Condition, Error, LaunchOptions, Locator, Screenshot, find_or_install,
     remove_leftovers,
 };
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -90,6 +91,23 @@ async fn a_renderer_killed_in_the_middle_of_a_wait_is_a_crash_at_once() {
     let failed = waiting.join_next().await.unwrap().unwrap().unwrap_err();
     assert!(matches!(failed, Error::Crashed), "{failed:?}");
     assert!(begun.elapsed() < QUICK);
+    close(stage).await;
+}
+
+#[tokio::test]
+async fn a_renderer_that_takes_its_time_to_crash_is_a_crash() {
+    let stage = Stage::at(&[("/", "")]).await;
+    let renderer = process_of(stage.browser.process_id(), "--type=renderer");
+    let renderer = Pid::from_raw(renderer.cast_signed()).unwrap();
+    kill_process(renderer, Signal::STOP).unwrap();
+    // The browser answers that nothing came of the navigation, and tells of no crash yet.
+    let page = stage.page.clone();
+    let mut going = pin!(page.goto("chrome://crash", PATIENCE));
+    let held = tokio::time::timeout(Duration::from_secs(1), &mut going).await;
+    kill_process(renderer, Signal::CONT).unwrap();
+    assert!(held.is_err(), "{held:?}");
+    let failed = going.await.unwrap_err();
+    assert!(matches!(failed, Error::Crashed), "{failed:?}");
     close(stage).await;
 }
 
