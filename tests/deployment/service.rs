@@ -15,7 +15,7 @@ use domain::OrganizationId;
 use localstack::emulator::{Emulator, Installation, StartOptions};
 use localstack::{ReceivedWebhook, TEMPLATE, settings_of};
 use platform::configuration::{Environment, Resources};
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::local::deploy::{deploy, package};
@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 use crate::functions;
 
 /// How long anything may take that is waited for.
-const PATIENCE: Duration = Duration::from_secs(45);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What the emulator takes for its own when a request, as ours, names no region.
 const REGION: &str = "us-east-1";
@@ -41,7 +41,7 @@ const AT_ONCE: &str = "ScheduleExpression: at(2020-01-01T00:00:00)";
 
 /// A lease that ends soon after its runner was killed, but not while a busy machine renews it late.
 const SHORT_LEASE: [(&str, &str); 2] = [
-    ("LEGWORK_LEASE_SECONDS", "6"),
+    ("LEGWORK_LEASE_SECONDS", "15"),
     ("LEGWORK_HEARTBEAT_SECONDS", "1"),
 ];
 
@@ -228,7 +228,18 @@ impl Service {
                 .header("content-type", "application/yaml")
                 .body(yaml.to_owned()),
         };
-        let answer = request.send().await?;
+        let began = Instant::now();
+        let answer = loop {
+            let again = request.try_clone().context("a body can be sent again")?;
+            let answer = again.send().await?;
+            // As the API says: on a machine that stands still it answers that it is busy, and when to ask again.
+            let is_busy = answer.status() == StatusCode::SERVICE_UNAVAILABLE
+                && answer.headers().contains_key(header::RETRY_AFTER);
+            if method != Method::GET || !is_busy || began.elapsed() > PATIENCE {
+                break answer;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        };
         let (found, text) = (answer.status(), answer.text().await?);
         ensure!(
             found.as_u16() == status,
