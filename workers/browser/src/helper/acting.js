@@ -120,6 +120,11 @@ const standIn = (element) => (isVisible(element) ? null : labelsFor(element).fin
 
 const absent = "no element matched";
 
+/** Events for a document in a frame are lost before it was drawn for the first time, a few frames after it began. */
+let framesToCome = window === top ? 0 : 4;
+const count = () => --framesToCome > 0 && requestAnimationFrame(count);
+if (framesToCome) requestAnimationFrame(count);
+
 /**
  * Waits until one element is visible and enabled, then, for `focus` and `fill`, takes the focus,
  * or else, for `mouse`, `hover` and `check`, is still and receives events at its point; scrolls it
@@ -153,10 +158,8 @@ async function prepare(locator, { kind, position, hidden, conceals }, ms) {
       scrolled = false;
     }
     const before = boxOf(element);
-    // Between two frames nothing moves; on a busy machine the next one may take its time.
-    await frame(500);
-    // Events for a frame are lost before it was drawn for the first time.
-    if (window !== top && performance.now() < 1000) await frame(500);
+    let isDrawn = await nextFrame();
+    while (isDrawn && framesToCome > 0) isDrawn = await nextFrame();
     if (!element.isConnected) return fail("it is being replaced");
     if (!sameBox(before, boxOf(element))) return fail("it is moving");
     const point = pointOf(element, position);

@@ -166,14 +166,14 @@ return {
     return locator ? one(locator, ms, act) : { one: act(document.documentElement) };
   },
 
-  /** Waits until nothing scrolls any more, for a second at most. */
+  /**
+   * Waits until nothing scrolls any more, for a second's frames at most. The first of them may show nothing of it yet.
+   */
   async calm() {
-    let last = performance.now();
-    const end = last + 1000;
-    const see = () => (last = performance.now());
+    let still = 0;
+    const see = () => (still = 0);
     addEventListener("scroll", see, true);
-    do await frame();
-    while (performance.now() - last < 60 && performance.now() < end);
+    for (let left = 60; still < 5 && left > 0 && (await nextFrame()); left--) still++;
     removeEventListener("scroll", see, true);
   },
 

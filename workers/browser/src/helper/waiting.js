@@ -14,15 +14,21 @@ function later(done, ms) {
   return setTimeout(done, ms);
 }
 
+/** Ends with the next animation frame, or after a while without one; says whether it came. */
 const frame = (ms = 100) =>
   new Promise((resolve) => {
-    // A page that nobody sees has no animation frames.
-    const timer = setTimeout(resolve, ms);
+    const timer = setTimeout(resolve, ms, false);
     requestAnimationFrame(() => {
       clearTimeout(timer);
-      resolve();
+      resolve(true);
     });
   });
+
+/**
+ * The same for looks that are to be a frame apart: between two frames nothing moves. On a busy machine the next one may
+ * take its time; a page that nobody sees has none, nor has a frame out of sight.
+ */
+const nextFrame = () => frame(window === top && document.visibilityState === "visible" ? 5000 : 500);
 
 /** Ends at the next change of the document that an observer can see, or after a while. */
 function change(ms) {

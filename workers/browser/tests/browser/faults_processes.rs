@@ -78,6 +78,47 @@ async fn a_killed_gpu_process_comes_back_and_pictures_can_be_taken_again() {
     close(stage).await;
 }
 
+/// Does something in a page of which no frame is drawn for a second, which it must wait for.
+async fn held_without_frames<T: std::fmt::Debug>(stage: &Stage, act: impl Future<Output = T>) -> T {
+    let drawing = process_of(stage.browser.process_id(), "--type=gpu-process");
+    let drawing = Pid::from_raw(drawing.cast_signed()).unwrap();
+    kill_process(drawing, Signal::STOP).unwrap();
+    let mut acting = pin!(act);
+    let held = tokio::time::timeout(Duration::from_secs(1), &mut acting).await;
+    kill_process(drawing, Signal::CONT).unwrap();
+    assert!(held.is_err(), "{held:?}");
+    acting.await
+}
+
+#[tokio::test]
+async fn a_button_is_not_taken_for_still_while_nothing_is_drawn() {
+    let html = r#"<style>button { position: absolute; left: 0 }</style>
+        <button onclick="window.clicked = getComputedStyle(this).left">Go</button>
+        <script>
+        const button = document.querySelector('button');
+        let x = 0;
+        const step = () => { x += 8; button.style.left = x + 'px'; if (x < 400) requestAnimationFrame(step); };
+        const start = () => { if (x === 0) step(); };
+        </script>"#;
+    let stage = Stage::at(&[("/", html)]).await;
+    let button = Locator::css("button");
+    let clicked = held_without_frames(&stage, async {
+        stage.page.evaluate("start()", PATIENCE).await.unwrap();
+        stage.page.click(&button, PATIENCE).await
+    });
+    clicked.await.unwrap();
+    assert_eq!(stage.value("window.clicked").await, "400px");
+}
+
+#[tokio::test]
+async fn what_scrolls_does_not_stand_still_while_nothing_is_drawn() {
+    let stage = Stage::at(&[("/", "<div style='height: 3000px'></div>")]).await;
+    let scrolled =
+        held_without_frames(&stage, stage.page.scroll_by(None, 0.0, 300.0, PATIENCE)).await;
+    scrolled.unwrap();
+    assert_eq!(stage.value("scrollY").await, "300");
+}
+
 #[tokio::test]
 async fn a_renderer_killed_in_the_middle_of_a_wait_is_a_crash_at_once() {
     let stage = Stage::at(&[("/", "")]).await;

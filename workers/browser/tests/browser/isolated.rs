@@ -109,6 +109,31 @@ async fn a_frame_in_a_process_of_its_own_is_read_acted_in_and_told_the_same() {
 }
 
 #[tokio::test]
+async fn a_click_in_a_frame_whose_document_was_long_on_its_way_arrives() {
+    let pages = [("/", "<p>outer</p>"), ("/gated", INNER)];
+    let stage = Stage::with(&pages, |options| options.isolates_sites = Some(true)).await;
+    let (page, button) = (&stage.page, inner("button"));
+    for round in 1..=5 {
+        // A frame's clock begins with its navigation.
+        let script = format!(
+            "(async () => {{
+                document.querySelector('iframe')?.remove();
+                const frame = document.createElement('iframe');
+                frame.src = '{}?{round}';
+                document.body.append(frame);
+                await new Promise((resolve) => setTimeout(resolve, 1100));
+            }})()",
+            stage.site.url_elsewhere("/gated")
+        );
+        page.evaluate(&script, PATIENCE).await.unwrap();
+        stage.site.come_to_the_gate(round).await;
+        stage.site.gate.add_permits(1);
+        page.click(&button, PATIENCE).await.unwrap();
+        assert_eq!(page.text(&button, PATIENCE).await.unwrap(), "true");
+    }
+}
+
+#[tokio::test]
 async fn what_a_frame_in_a_process_of_its_own_asks_for_is_heard() {
     let stage = stage(INNER).await;
     in_its_own_process(&stage).await;
