@@ -120,6 +120,12 @@ const standIn = (element) => (isVisible(element) ? null : labelsFor(element).fin
 
 const absent = "no element matched";
 
+/** Whether no animation can have gone on since then: frames may be of the same moment, and in its first one none has begun. */
+function animationsStand(since) {
+  const animations = document.getAnimations();
+  return animations.length > 0 && (document.timeline.currentTime - since < 1 || animations.some((it) => it.pending));
+}
+
 /** Events for a document in a frame are lost before it was drawn for the first time, a few frames after it began. */
 let framesToCome = window === top ? 0 : 4;
 const count = () => --framesToCome > 0 && requestAnimationFrame(count);
@@ -158,7 +164,9 @@ async function prepare(locator, { kind, position, hidden, conceals }, ms) {
       scrolled = false;
     }
     const before = boxOf(element);
+    const drawnAt = document.timeline.currentTime;
     let isDrawn = await nextFrame();
+    for (let left = 5; isDrawn && left > 0 && animationsStand(drawnAt); left--) isDrawn = await nextFrame();
     while (isDrawn && framesToCome > 0) isDrawn = await nextFrame();
     if (!element.isConnected) return fail("it is being replaced");
     if (!sameBox(before, boxOf(element))) return fail("it is moving");

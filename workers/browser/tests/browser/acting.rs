@@ -2,7 +2,7 @@
 
 use browser::{Condition, Error, Locator};
 
-use crate::{PATIENCE, SOON, Stage};
+use crate::{LATER, PATIENCE, SOON, Stage};
 
 const SIGN_IN: &str = r#"<form action="/welcome">
     <label>Email <input name="email" type="email"></label>
@@ -136,6 +136,18 @@ async fn a_moving_button_is_clicked_when_it_stands_still() {
         .await
         .unwrap();
     assert_eq!(stage.value("window.clicked").await, "400px");
+}
+
+#[tokio::test]
+async fn a_button_that_an_animation_moves_on_and_on_is_not_clicked() {
+    let html = r#"<style>@keyframes slide { to { margin-left: 300px } }</style>
+        <button style="animation: slide 1s linear infinite">Catch me</button>"#;
+    let stage = Stage::at(&[("/", html)]).await;
+    // It is looked at some 25 times. About one frame in 20 is of the same moment as the one before it,
+    // and in the first one the animation has not begun.
+    let clicked = stage.page.click(&Locator::css("button"), LATER).await;
+    let failed = clicked.unwrap_err();
+    assert!(failed.to_string().contains("it is moving"), "{failed}");
 }
 
 #[tokio::test]

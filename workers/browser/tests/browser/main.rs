@@ -44,6 +44,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// For what is not going to happen.
 pub(crate) const SOON: Duration = Duration::from_millis(400);
 
+/// For what is not going to happen, where something else must have happened before it is missed.
+pub(crate) const LATER: Duration = Duration::from_secs(3);
+
 /// A browser, its page, and the site that it is at.
 pub(crate) struct Stage {
     pub(crate) page: Page,
