@@ -2,7 +2,7 @@
 
 use browser::{Choice, Error, Locator};
 
-use crate::{PATIENCE, SOON, Stage};
+use crate::{LATER, PATIENCE, SOON, Stage};
 
 #[tokio::test]
 async fn options_are_chosen_by_label_value_index_and_several_at_once() {
@@ -52,7 +52,7 @@ async fn a_list_is_filled_with_the_value_or_the_label_of_an_option() {
     }
     assert_eq!(stage.value("document.title").await, "21");
     for refused in ["3", "Four"] {
-        let failed = stage.page.fill(&list, refused, SOON).await;
+        let failed = stage.page.fill(&list, refused, PATIENCE).await;
         let failed = failed.unwrap_err().to_string();
         assert!(failed.contains("only the options One, Two"), "{failed}");
     }
@@ -88,7 +88,7 @@ async fn a_box_that_is_styled_away_is_checked_by_its_label() {
         + ',' + document.querySelector('[role]').ariaChecked";
     assert_eq!(stage.value(state).await, "true,true,true");
     let failed = page
-        .set_checked(&Locator::label("Radio"), false, SOON)
+        .set_checked(&Locator::label("Radio"), false, PATIENCE)
         .await
         .unwrap_err()
         .to_string();
@@ -129,10 +129,10 @@ async fn files_go_to_an_input_to_its_label_and_to_a_chooser_that_a_click_opens()
     assert_eq!(stage.value("attached").await, "a.txt words of a.txt");
 
     let one = Locator::css("#one");
-    let failed = page.upload(&one, &both, SOON).await.unwrap_err();
+    let failed = page.upload(&one, &both, PATIENCE).await.unwrap_err();
     assert!(failed.to_string().contains("only one file"), "{failed}");
     let failed = page
-        .upload(&Locator::css("p"), &both, SOON)
+        .upload(&Locator::css("p"), &both, LATER)
         .await
         .unwrap_err();
     assert!(
@@ -140,6 +140,6 @@ async fn files_go_to_an_input_to_its_label_and_to_a_chooser_that_a_click_opens()
         "{failed}"
     );
     let none = stage.scratch.path().join("none");
-    let failed = page.upload(&one, &[&none], SOON).await.unwrap_err();
+    let failed = page.upload(&one, &[&none], PATIENCE).await.unwrap_err();
     assert!(matches!(failed, Error::Io(_)), "{failed:?}");
 }

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::{PATIENCE, SOON, Stage};
+use crate::{LATER, PATIENCE, SOON, Stage};
 
 const ATTACHED: &str =
     "HTTP 200 OK\nContent-Disposition: attachment\nContent-Type: application/octet-stream\n\nabc";
@@ -209,7 +209,7 @@ async fn a_download_that_nobody_waits_for_any_more_is_given_up() {
     };
     let (went, mut stream) = tokio::join!(stage.page.goto(&slow, PATIENCE), answering);
     went.unwrap();
-    let failed = waiter.wait(SOON).await.unwrap_err();
+    let failed = waiter.wait(LATER).await.unwrap_err();
     assert!(failed.to_string().contains("did not end"), "{failed}");
     // The browser hangs up.
     let end = tokio::time::timeout(PATIENCE, stream.read(&mut [0; 16])).await;

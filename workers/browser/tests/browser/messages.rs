@@ -2,7 +2,7 @@
 
 use browser::{By, Condition, Error, Locator};
 
-use crate::{PATIENCE, SOON, Stage};
+use crate::{LATER, PATIENCE, SOON, Stage};
 
 /// A message with its times taken out, and the site's address.
 fn plain(stage: &Stage, error: &Error) -> String {
@@ -56,8 +56,10 @@ async fn an_element_that_is_not_there_is_reported_with_what_is() {
 async fn several_elements_are_listed() {
     let html = r#"<button id="a">Edit</button><button class="big" name="edit">Edit</button>"#;
     let stage = Stage::at(&[("/", html)]).await;
+    let edit = Locator::role("button", "Edit");
+    let failed = stage.page.click(&edit, PATIENCE).await.unwrap_err();
     assert_eq!(
-        click(&stage, &Locator::role("button", "Edit")).await,
+        plain(&stage, &failed),
         r#"2 elements match role=button[name="Edit"]: <button id="a">Edit, <button class="big" name="edit">Edit"#
     );
 }
@@ -100,14 +102,28 @@ async fn an_element_that_is_not_ready_says_why_and_what_was_before() {
         plain(&stage, &failed),
         "css=#told could not be acted on within 400 ms: it is read-only"
     );
-    let script = "{ const button = document.querySelector('#dead');
-        document.querySelector('#moving').remove();
-        button.remove(); setTimeout(() => document.body.append(button), 100);
-        setTimeout(() => { button.disabled = false }, 250); }";
+    let script = "document.querySelector('#moving').remove();
+        window.button = document.querySelector('#dead');
+        button.remove();
+        const frame = () => new Promise(requestAnimationFrame);";
     stage.page.evaluate(script, PATIENCE).await.unwrap();
+    // The click is polled first, so that the page looks for the button before it has one; a change
+    // is looked at in the next frame at the latest.
+    let phases = "(async () => {
+        document.body.append(button);
+        await frame();
+        await frame();
+        button.disabled = false;
+    })()";
+    let dead = Locator::css("#dead");
+    let (clicked, phases) = tokio::join!(
+        stage.page.click(&dead, LATER),
+        stage.page.evaluate(phases, PATIENCE)
+    );
+    phases.unwrap();
     assert_eq!(
-        click(&stage, &Locator::css("#dead")).await,
-        r#"css=#dead could not be acted on within 400 ms: <div id="wall">Cookies? covers it and would get the click; before that: no element matched (… ms), then it is disabled (… ms)"#
+        plain(&stage, &clicked.unwrap_err()),
+        r#"css=#dead could not be acted on within 3000 ms: <div id="wall">Cookies? covers it and would get the click; before that: no element matched (… ms), then it is disabled (… ms)"#
     );
 }
 

@@ -2,7 +2,7 @@
 
 use browser::{Click, Error, Locator, Modifier, MouseButton, ScrollTo};
 
-use crate::{PATIENCE, SOON, Stage};
+use crate::{LATER, PATIENCE, Stage};
 
 #[tokio::test]
 async fn a_click_has_its_button_its_modifiers_its_count_and_its_place() {
@@ -104,7 +104,7 @@ async fn a_drag_without_a_target_lets_the_mouse_go() {
     let stage = Stage::at(&[("/", &html)]).await;
     let failed = stage
         .page
-        .drag(&Locator::css("#from"), &Locator::css("#no"), SOON)
+        .drag(&Locator::css("#from"), &Locator::css("#no"), LATER)
         .await
         .unwrap_err();
     assert!(matches!(failed, Error::NotFound { .. }), "{failed:?}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use browser::{Error, Locator, Screenshot};
 
-use crate::{PATIENCE, SOON, Stage};
+use crate::{LATER, PATIENCE, Stage};
 
 const COUNTING: &str =
     "<button onclick='this.innerText = event.isTrusted ? \"done\" : \"faked\"'>Go</button>";
@@ -67,10 +67,10 @@ async fn a_frame_that_is_covered_is_named_with_its_cover() {
     let html = "<iframe src=/inner></iframe><div id=wall style='position: fixed; inset: 0'></div>";
     let stage = Stage::at(&[("/", html), ("/inner", COUNTING)]).await;
     let button = inside("iframe", "button");
-    let failed = stage.page.click(&button, SOON).await.unwrap_err();
+    let failed = stage.page.click(&button, LATER).await.unwrap_err();
     assert_eq!(
         failed.to_string(),
-        "css=button in the frame css=iframe could not be acted on within 400 ms: <div id=\"wall\"> covers the frame css=iframe there"
+        "css=button in the frame css=iframe could not be acted on within 3000 ms: <div id=\"wall\"> covers the frame css=iframe there"
     );
 }
 
@@ -114,7 +114,7 @@ async fn a_document_whose_scripts_are_switched_off_is_acted_in() {
     page.set_checked(&tick, true, PATIENCE).await.unwrap();
     let name = inside("iframe", "#name");
     page.fill(&name, "Ada", PATIENCE).await.unwrap();
-    let failed = page.click(&inside("iframe", "b"), SOON).await.unwrap_err();
+    let failed = page.click(&inside("iframe", "b"), LATER).await.unwrap_err();
     assert!(matches!(failed, Error::NotFound { .. }), "{failed:?}");
     page.goto(&stage.site.url("/policy"), PATIENCE)
         .await

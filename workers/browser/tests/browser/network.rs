@@ -2,7 +2,7 @@
 
 use browser::{Arrival, Error, LoadState, Locator, Redirect, ResponsePattern, UrlPattern};
 
-use crate::{PATIENCE, SOON, Stage};
+use crate::{LATER, PATIENCE, SOON, Stage};
 
 #[tokio::test]
 async fn a_navigation_tells_its_status_and_its_redirects() {
@@ -43,7 +43,7 @@ async fn a_navigation_can_be_over_before_the_document_has_come() {
     let stage = Stage::at(&[("/", ""), ("/slow", html)]).await;
     let page = &stage.page;
     let url = stage.site.url("/slow");
-    let failed = page.goto(&url, SOON).await.unwrap_err().to_string();
+    let failed = page.goto(&url, LATER).await.unwrap_err().to_string();
     assert!(failed.contains("the load event of"), "{failed}");
     for (state, expected) in [
         (LoadState::Committed, None),
@@ -164,11 +164,14 @@ async fn a_response_that_does_not_come_is_a_timeout_that_lists_what_came() {
         ..ResponsePattern::from(UrlPattern::glob("*/api*"))
     };
     let waiter = stage.page.expect_response(pattern).unwrap();
+    let any = ResponsePattern::from(UrlPattern::glob("*/api*"));
+    let any = stage.page.expect_response(any).unwrap();
     stage
         .page
         .click(&Locator::css("button"), PATIENCE)
         .await
         .unwrap();
+    any.wait(PATIENCE).await.unwrap();
     let failed = waiter.wait(SOON).await.unwrap_err();
     assert!(matches!(failed, Error::TimedOut { .. }), "{failed:?}");
     let message = failed.to_string();

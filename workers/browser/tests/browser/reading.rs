@@ -273,7 +273,7 @@ async fn what_is_masked_is_invisible_on_paper_and_as_it_was_afterwards() {
     };
     stage.page.pdf_with(&options).await.unwrap();
     let script = "printed.push(looks()) && printed.join(' | ')";
-    let looks = stage.page.evaluate(script, SOON).await.unwrap();
+    let looks = stage.page.evaluate(script, PATIENCE).await.unwrap();
     let hidden = "visibility: hidden !important;";
     assert_eq!(
         looks,

@@ -76,7 +76,7 @@ async fn special_fields_take_what_is_theirs_and_refuse_what_is_not() {
     assert_eq!(stage.value("changes").await, "5");
     for (id, value) in [("date", "28.2.2026"), ("range", "11"), ("number", "many")] {
         let field = Locator::css(format!("#{id}"));
-        let failed = stage.page.fill(&field, value, SOON).await.unwrap_err();
+        let failed = stage.page.fill(&field, value, PATIENCE).await.unwrap_err();
         assert!(matches!(failed, Error::NotActionable { .. }), "{failed:?}");
         assert!(!failed.to_string().contains(value), "{failed}");
     }

@@ -77,7 +77,8 @@ async fn each_kind_of_condition_is_decided() {
             expected,
             "{condition}"
         );
-        let waited = stage.page.wait_for(&condition, SOON).await;
+        let patience = if expected { PATIENCE } else { SOON };
+        let waited = stage.page.wait_for(&condition, patience).await;
         assert_eq!(waited.is_ok(), expected, "{condition}: {waited:?}");
     }
 }
