@@ -1,15 +1,12 @@
 //! Faults, caused for real: each ends in a typed error, none in a hang.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use browser::{Browser, Error, LaunchOptions, Locator, find_or_install, remove_leftovers};
 
 use crate::processes::{kill, members_of, processes_with};
-use crate::{PATIENCE, SOON, Stage};
-
-/// Far less than any time-out that is given here.
-const QUICK: Duration = Duration::from_secs(5);
+use crate::{MARGIN, PATIENCE, SOON, Stage};
 
 fn entries(folder: &Path) -> usize {
     std::fs::read_dir(folder).unwrap().count()
@@ -31,7 +28,7 @@ async fn a_crashed_renderer_is_an_error_at_once_and_for_ever() {
         .await
         .unwrap_err();
     assert!(matches!(failed, Error::Crashed), "{failed:?}");
-    assert!(begun.elapsed() < QUICK);
+    assert!(begun.elapsed() < PATIENCE);
 }
 
 #[tokio::test]
@@ -48,7 +45,7 @@ async fn a_browser_killed_with_a_call_in_flight_is_closed_at_once() {
     kill(stage.browser.process_id()).await;
     let failed = tasks.join_next().await.unwrap().unwrap().unwrap_err();
     assert!(matches!(failed, Error::Closed), "{failed:?}");
-    assert!(begun.elapsed() < QUICK);
+    assert!(begun.elapsed() < PATIENCE);
     assert!(!stage.browser.is_alive());
 }
 
@@ -109,7 +106,7 @@ async fn a_blocked_main_thread_ends_in_a_timeout_by_the_deadline() {
         .await
         .unwrap_err();
     assert!(matches!(failed, Error::TimedOut { .. }), "{failed:?}");
-    assert!(begun.elapsed() < SOON + Duration::from_secs(2));
+    assert!(begun.elapsed() < SOON + MARGIN, "{:?}", begun.elapsed());
     stage.browser.close().await;
 }
 
@@ -207,13 +204,13 @@ async fn locale_time_zone_agent_and_headers_reach_the_page_and_the_server() {
 #[tokio::test]
 async fn every_name_goes_to_the_proxy_even_loopback() {
     let site = crate::site::Site::start(&[("/", "reached")]).await;
-    let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // Nobody serves the proxy: what went around it would reach the site.
+    let proxy = tokio::net::TcpSocket::new_v4().unwrap();
+    proxy.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let scratch = tempfile::tempdir().unwrap();
     let mut options =
         LaunchOptions::new(find_or_install(&mut |_| {}).await.unwrap(), scratch.path());
     options.socks_proxy = Some(proxy.local_addr().unwrap());
-    // Nobody serves the proxy: what went around it would reach the site.
-    drop(proxy);
     let browser = Browser::launch(&options).await.unwrap();
     let page = browser.page().await.unwrap();
     for url in [site.url("/"), site.url_elsewhere("/")] {

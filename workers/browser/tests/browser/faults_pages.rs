@@ -8,10 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::{PATIENCE, SOON, Stage};
-
-/// How much later than its deadline an operation may end.
-const MARGIN: Duration = Duration::from_secs(3);
+use crate::{MARGIN, PATIENCE, SOON, Stage};
 
 /// A page whose main thread never comes back.
 async fn busy() -> Stage {
@@ -123,7 +120,7 @@ async fn a_popup_that_closes_in_the_middle_of_an_action_ends_the_action() {
         .unwrap();
     let failed = acting.join_next().await.unwrap().unwrap().unwrap_err();
     assert!(matches!(failed, Error::Detached), "{failed:?}");
-    assert!(begun.elapsed() < MARGIN);
+    assert!(begun.elapsed() < PATIENCE);
     assert_eq!(stage.value("1").await, "1");
 }
 

@@ -1,8 +1,7 @@
 //! Parts of a browser that die or stop answering, caused for real: each ends in a typed error, and
 //! the browser can still be closed.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
@@ -15,7 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::processes::{kill, members_of, process_of};
+use crate::processes::{kill, members_of, process_of, write_program};
 use crate::{PATIENCE, SOON, Stage};
 
 /// Far less than any time-out that is given here.
@@ -27,14 +26,6 @@ async fn close(stage: Stage) {
     stage.browser.close().await;
     assert!(begun.elapsed() < QUICK, "{:?}", begun.elapsed());
     assert_eq!(members_of(group), Vec::<u32>::new());
-}
-
-/// A program that stands in for the browser's and becomes it.
-fn script(folder: &Path, text: &str) -> PathBuf {
-    let path = folder.join("program");
-    std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    path
 }
 
 #[tokio::test]
@@ -179,7 +170,7 @@ async fn a_pipe_that_closes_under_a_living_browser_is_closed_at_once() {
         "cat <&3 4>&- | {} \"$@\" 3<&0 4>&1 2>/dev/null | dd bs=65536 >&4 2>/dev/null & exec 3<&- 4>&-; wait",
         real.display()
     );
-    let options = LaunchOptions::new(script(folder.path(), &relay), scratch.path());
+    let options = LaunchOptions::new(write_program(folder.path(), &relay).await, scratch.path());
     let browser = Browser::launch(&options).await.unwrap();
     let group = browser.process_id();
     let page = browser.page().await.unwrap();
@@ -213,7 +204,7 @@ async fn a_full_disk_fails_the_download_and_nothing_else() {
         "exec unshare {kind} sh -c 'mount -t tmpfs -o size=1m none downloads && exec \"$0\" \"$@\"' {} \"$@\"",
         real.display()
     );
-    let options = LaunchOptions::new(script(folder.path(), &text), scratch.path());
+    let options = LaunchOptions::new(write_program(folder.path(), &text).await, scratch.path());
     let browser = Browser::launch(&options).await.unwrap();
     let page = browser.page().await.unwrap();
 

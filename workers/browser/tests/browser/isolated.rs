@@ -63,13 +63,21 @@ async fn frame_process(stage: &Stage) -> u32 {
     let busy = Script {
         frame: Some(Locator::css("iframe")),
         ..Script::new(
-            "() => { const end = performance.now() + 1000; while (performance.now() < end); }",
+            "() => { const end = performance.now() + 500; while (performance.now() < end); }",
         )
     };
-    stage.page.run(&busy, PATIENCE).await.unwrap();
-    let grown = all.iter().zip(before);
-    let busiest = grown.max_by_key(|(process, before)| ticks(process) - before);
-    *busiest.unwrap().0
+    // Until it is ahead of all others by so much as these never get together.
+    loop {
+        stage.page.run(&busy, PATIENCE).await.unwrap();
+        let grown = all.iter().zip(&before);
+        let mut grown: Vec<(u64, u32)> = grown
+            .map(|(process, before)| (ticks(process).saturating_sub(*before), *process))
+            .collect();
+        grown.sort_unstable_by(|a, b| b.cmp(a));
+        if grown[0].0 >= grown[1].0 + 30 {
+            return grown[0].1;
+        }
+    }
 }
 
 #[tokio::test]
@@ -191,7 +199,7 @@ async fn a_frame_whose_process_crashes_is_an_error_and_its_page_goes_on() {
     for outcome in outcomes {
         assert!(matches!(outcome, Err(Error::Crashed)), "{outcome:?}");
     }
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(begun.elapsed() < PATIENCE);
     let outer = page.text(&Locator::css("p"), PATIENCE).await.unwrap();
     assert_eq!(outer, "outer");
     let copy = page.dom_copy(&Redaction::default()).await.unwrap();

@@ -47,6 +47,10 @@ pub(crate) const SOON: Duration = Duration::from_millis(400);
 /// For what is not going to happen, where something else must have happened before it is missed.
 pub(crate) const LATER: Duration = Duration::from_secs(3);
 
+/// How much later than its deadline an operation may be seen to end, on a machine that has other
+/// things to do: what hangs never ends.
+pub(crate) const MARGIN: Duration = Duration::from_secs(10);
+
 /// A browser, its page, and the site that it is at.
 pub(crate) struct Stage {
     pub(crate) page: Page,

@@ -1,5 +1,28 @@
 //! What the kernel tells of a browser's processes, for tests that kill some and count the rest.
 
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::io::AsyncWriteExt;
+
+/// Writes a shell script that is to be executed. Another process writes it: while this one has a file
+/// open for writing, so has what another test is just starting, and nobody can execute it.
+pub(crate) async fn write_program(folder: &Path, text: &str) -> PathBuf {
+    let program = folder.join("program");
+    let mut writer = tokio::process::Command::new("sh")
+        .args(["-c", "cat > \"$0\" && chmod 755 \"$0\""])
+        .arg(&program)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = writer.stdin.take().unwrap();
+    let text = format!("#!/bin/sh\n{text}\n");
+    input.write_all(text.as_bytes()).await.unwrap();
+    drop(input);
+    assert!(writer.wait().await.unwrap().success());
+    program
+}
+
 /// Kills one process, for real.
 pub(crate) async fn kill(process: u32) {
     let killed = tokio::process::Command::new("kill")

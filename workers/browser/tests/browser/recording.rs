@@ -45,14 +45,14 @@ async fn what_a_page_writes_without_measure_is_passed_over() {
     let stage = Stage::at(&[("/", "")]).await;
     let recording = stage.browser.record(RecordingOptions::default());
     // Each of these characters needs six bytes in the message.
-    let script = "console.log('\\x01'.repeat(2e7)); setTimeout(() => { throw 'x'.repeat(3e7) }); alert('x'.repeat(3e7)); new Promise((resolve) => setTimeout(() => resolve(console.log('small')), 10))";
+    let script = "console.log('\\x01'.repeat(3e6)); setTimeout(() => { throw 'x'.repeat(17e6) }); alert('x'.repeat(17e6)); new Promise((resolve) => setTimeout(() => resolve(console.log('small')), 10))";
     stage.page.evaluate(script, PATIENCE).await.unwrap();
     let recorded = recording.finish().await;
     let written: Vec<&str> = recorded.console.iter().map(|it| it.text.as_str()).collect();
     assert_eq!(written, ["small"]);
     assert_eq!(recorded.page_errors, []);
     assert_eq!(stage.page.dialogs().len(), 1);
-    let failed = stage.page.evaluate("'x'.repeat(15e7)", PATIENCE).await;
+    let failed = stage.page.evaluate("'x'.repeat(135e6)", PATIENCE).await;
     assert!(matches!(failed, Err(Error::Protocol { .. })), "{failed:?}");
     assert_eq!(stage.value("1 + 1").await, "2");
 }

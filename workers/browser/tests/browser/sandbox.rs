@@ -2,10 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use browser::{Browser, Error, LaunchOptions, Sandbox, find_or_install};
 
 use crate::PATIENCE;
+use crate::processes::write_program;
 
 const NOBODY: [&str; 3] = ["--reuid=65534", "--regid=65534", "--clear-groups"];
 
@@ -17,21 +19,17 @@ fn is_root() -> bool {
 }
 
 /// What starts the browser as an ordinary user: the browser itself, or a script around it.
-fn as_ordinary_user(executable: &Path, folder: &Path) -> PathBuf {
+async fn as_ordinary_user(executable: &Path, folder: &Path) -> PathBuf {
     if !is_root() {
         return executable.to_owned();
     }
-    let script = folder.join("as-nobody");
     let text = format!(
-        "#!/bin/sh\nchown -R 65534:65534 . && exec setpriv {} '{}' \"$@\"\n",
+        "chown -R 65534:65534 . && exec setpriv {} '{}' \"$@\"",
         NOBODY.join(" "),
         executable.display()
     );
-    std::fs::write(&script, text).unwrap();
-    let open = |mode| std::fs::Permissions::from_mode(mode);
-    std::fs::set_permissions(&script, open(0o755)).unwrap();
-    std::fs::set_permissions(folder, open(0o755)).unwrap();
-    script
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(folder, &text).await
 }
 
 /// Whether this machine lets an ordinary user have namespaces of their own, which the sandbox is
@@ -69,7 +67,7 @@ fn renderers(group: u32) -> Vec<PathBuf> {
 async fn an_ordinary_users_browser_runs_in_its_sandbox_or_not_at_all() {
     let scratch = tempfile::tempdir().unwrap();
     let executable = find_or_install(&mut |_| {}).await.unwrap();
-    let executable = as_ordinary_user(&executable, scratch.path());
+    let executable = as_ordinary_user(&executable, scratch.path()).await;
     let mut options = LaunchOptions::new(executable, scratch.path());
     options.sandbox = Sandbox::On;
     let launched = Browser::launch(&options).await;
@@ -85,8 +83,16 @@ async fn an_ordinary_users_browser_runs_in_its_sandbox_or_not_at_all() {
     let renderers = renderers(browser.process_id());
     assert!(!renderers.is_empty());
     for renderer in renderers {
-        let status = std::fs::read_to_string(renderer.join("status")).unwrap();
-        assert!(status.contains("Seccomp:\t2"), "{status}");
+        let begun = Instant::now();
+        // One that is only just starting, for a page to come, is not in it yet.
+        loop {
+            let status = std::fs::read_to_string(renderer.join("status")).unwrap();
+            if status.contains("Seccomp:\t2") {
+                break;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{status}");
+            tokio::task::yield_now().await;
+        }
         let command = std::fs::read_to_string(renderer.join("cmdline")).unwrap();
         assert!(!command.contains("--no-sandbox"), "{command}");
         let namespace = |process: &Path| std::fs::read_link(process.join("ns/user")).unwrap();

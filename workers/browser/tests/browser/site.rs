@@ -7,6 +7,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::PATIENCE;
 
 /// A page is HTML, or, where it begins with `HTTP `, a whole answer with status and headers.
 /// `{{request}}` stands for the request in it, `{{elsewhere}}` for the site's other origin.
@@ -80,15 +83,16 @@ impl Site {
     /// Waits until no connection is open. Those of a browser that has gone end by themselves.
     pub(crate) async fn quiet(&self) {
         let mut open = self.open.subscribe();
-        let quiet = open.wait_for(|open| *open == 0).await;
+        let quiet = timeout(PATIENCE, open.wait_for(|open| *open == 0)).await;
         // The sender is this site's own.
-        drop(quiet.unwrap());
+        drop(quiet.unwrap().unwrap());
     }
 
     /// Waits until so many requests have come to the gate.
     pub(crate) async fn come_to_the_gate(&self, requests: usize) {
         let mut come = self.at_the_gate.subscribe();
-        drop(come.wait_for(|come| *come >= requests).await.unwrap());
+        let come = timeout(PATIENCE, come.wait_for(|come| *come >= requests)).await;
+        drop(come.unwrap().unwrap());
     }
 
     /// The same page under another origin.

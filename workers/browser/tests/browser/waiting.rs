@@ -2,7 +2,7 @@
 
 use browser::{Condition, Error, LoadState, Locator, ResponsePattern, UrlPattern};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 
 use crate::{PATIENCE, SOON, Stage};
@@ -116,10 +116,10 @@ async fn a_wait_that_ends_says_what_was_there_instead() {
 
 #[tokio::test]
 async fn an_address_that_refuses_is_a_navigation_error_with_its_reason() {
-    // Nobody listens at a port that was free a moment ago.
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let dead = format!("http://{}/", listener.local_addr().unwrap());
-    drop(listener);
+    // Nobody listens at a port that is only bound, and nobody else gets it.
+    let silent = TcpSocket::new_v4().unwrap();
+    silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let dead = format!("http://{}/", silent.local_addr().unwrap());
     let html = format!(r#"<a href="{dead}">Dead</a>"#);
     let stage = Stage::at(&[("/", &html)]).await;
     let page = &stage.page;

@@ -39,6 +39,7 @@ const GROWTH_KIB: u64 = 2048;
 /// What this process has now.
 #[derive(Debug)]
 struct Holdings {
+    /// Without the pages of files, which come and go with the machine's memory.
     resident_kib: u64,
     descriptors: usize,
     zombies: usize,
@@ -48,7 +49,9 @@ impl Holdings {
     fn now() -> Self {
         let own = std::process::id();
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let resident = status
+            .lines()
+            .find_map(|line| line.strip_prefix("RssAnon:"));
         let resident = resident.unwrap().trim().trim_end_matches(" kB");
         let stats = std::fs::read_dir("/proc").unwrap().flatten();
         let stats =
