@@ -127,7 +127,7 @@ function animationsStand(since) {
 }
 
 /** Events for a document in a frame are lost before it was drawn for the first time, a few frames after it began. */
-let framesToCome = window === top ? 0 : 4;
+let framesToCome = window === top ? 0 : 3;
 const count = () => --framesToCome > 0 && requestAnimationFrame(count);
 if (framesToCome) requestAnimationFrame(count);
 
