@@ -293,9 +293,7 @@ impl Page {
         let arguments = json!([locator, to, millis(deadline.remaining())]);
         let found: Found<()> = self.ask(&scope, "scroll", &arguments, deadline).await?;
         found.one(locator.unwrap_or(&Locator::css(":root")), deadline)?;
-        self.ask::<Option<()>>(&scope, "calm", &json!([]), deadline)
-            .await
-            .map(drop)
+        self.calm(&scope, deadline).await
     }
 
     /// Turns the wheel over an element, or over the middle of the page, by so many CSS pixels to
@@ -325,7 +323,13 @@ impl Page {
         params["deltaX"] = right.into();
         params["deltaY"] = down.into();
         self.call(method, params, deadline).await?;
-        self.ask::<Option<()>>(&scope, "calm", &json!([]), deadline)
+        self.calm(&scope, deadline).await
+    }
+
+    /// Waits until nothing scrolls any more.
+    async fn calm(&self, scope: &Scope, deadline: Deadline) -> Result<(), Error> {
+        let left = json!([millis(deadline.remaining())]);
+        self.ask::<Option<()>>(scope, "calm", &left, deadline)
             .await
             .map(drop)
     }

@@ -140,7 +140,7 @@ async function prepare(locator, { kind, position, hidden, conceals }, ms) {
   const history = reasons();
   let round = Math.max(0, hidden - 1);
   let scrolled = hidden > 0;
-  const found = await until(ms, async () => {
+  const found = await until(ms, async (end) => {
     const elements = all(locator);
     if (elements.length > 1) return many(elements);
     let [element] = elements;
@@ -165,9 +165,9 @@ async function prepare(locator, { kind, position, hidden, conceals }, ms) {
     }
     const before = boxOf(element);
     const drawnAt = document.timeline.currentTime;
-    let isDrawn = await nextFrame();
-    for (let left = 5; isDrawn && left > 0 && animationsStand(drawnAt); left--) isDrawn = await nextFrame();
-    while (isDrawn && framesToCome > 0) isDrawn = await nextFrame();
+    let isDrawn = await nextFrame(end);
+    for (let left = 5; isDrawn && left > 0 && animationsStand(drawnAt); left--) isDrawn = await nextFrame(end);
+    while (isDrawn && framesToCome > 0) isDrawn = await nextFrame(end);
     if (!element.isConnected) return fail("it is being replaced");
     if (!sameBox(before, boxOf(element))) return fail("it is moving");
     const point = pointOf(element, position);
@@ -178,6 +178,8 @@ async function prepare(locator, { kind, position, hidden, conceals }, ms) {
       if (getComputedStyle(element).pointerEvents === "none") return fail("it has pointer-events: none, and clicks go through it");
       return fail(`${hit ? describe(hit) : "something"} covers it and would get the click`);
     }
+    // Nobody waits for this look any more: a watch would meet the events of what is done next.
+    if (performance.now() >= end + LATE) return fail("nothing was drawn in time");
     if (kind !== "hover") watch(element);
     return { one: { ...point, takes: "nothing" } };
   });

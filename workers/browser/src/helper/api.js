@@ -169,11 +169,12 @@ return {
   /**
    * Waits until nothing scrolls any more, for a second's frames at most. The first of them may show nothing of it yet.
    */
-  async calm() {
+  async calm(ms) {
+    const end = performance.now() + ms;
     let still = 0;
     const see = () => (still = 0);
     addEventListener("scroll", see, true);
-    for (let left = 60; still < 5 && left > 0 && (await nextFrame()); left--) still++;
+    for (let left = 60; still < 5 && left > 0 && (await nextFrame(end)); left--) still++;
     removeEventListener("scroll", see, true);
   },
 

@@ -24,11 +24,15 @@ const frame = (ms = 100) =>
     });
   });
 
+/** How long after its end a look may still wait for a frame: the client waits for the answer a little longer than that. */
+const LATE = 500;
+
 /**
  * The same for looks that are to be a frame apart: between two frames nothing moves. On a busy machine the next one may
  * take its time; a page that nobody sees has none, nor has a frame out of sight.
  */
-const nextFrame = () => frame(window === top && document.visibilityState === "visible" ? 5000 : 500);
+const nextFrame = (end) =>
+  frame(Math.min(window === top && document.visibilityState === "visible" ? 5000 : 500, end + LATE - performance.now()));
 
 /** Ends at the next change of the document that an observer can see, or after a while. */
 function change(ms) {
@@ -49,11 +53,11 @@ function change(ms) {
   });
 }
 
-/** Looks at once and after each change, until it gets something or the time is over. */
+/** Looks at once and after each change, until it gets something or the time is over; a look is told when that is. */
 async function until(ms, look) {
   const end = performance.now() + ms;
   for (;;) {
-    const found = await look();
+    const found = await look(end);
     if (found !== undefined) return found;
     const left = end - performance.now();
     if (left <= 0) return undefined;

@@ -1,6 +1,6 @@
 //! Clicking, filling, pressing, and what makes them wait or fail.
 
-use browser::{Condition, Error, Locator};
+use browser::{Condition, Error, LoadState, Locator};
 
 use crate::{LATER, PATIENCE, SOON, Stage};
 
@@ -148,6 +148,29 @@ async fn a_button_that_an_animation_moves_on_and_on_is_not_clicked() {
     let clicked = stage.page.click(&Locator::css("button"), LATER).await;
     let failed = clicked.unwrap_err();
     assert!(failed.to_string().contains("it is moving"), "{failed}");
+}
+
+#[tokio::test]
+async fn a_click_that_was_given_up_while_nothing_was_drawn_says_so_and_takes_no_later_key() {
+    let html = r#"<head><script async blocking="render" src="/gated"></script></head><body>
+        <button id="one">One</button><button id="two" onclick="window.clicked = true">Two</button>"#;
+    let stage = Stage::at(&[("/", ""), ("/slow", html), ("/gated", "")]).await;
+    let page = &stage.page;
+    let slow = stage.site.url("/slow");
+    let went = page.goto_until(&slow, LoadState::DomContentLoaded, PATIENCE);
+    went.await.unwrap();
+    let drawn = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))";
+    let script = format!("window.drawn = {drawn}, document.visibilityState");
+    assert_eq!(stage.value(&script).await, "visible");
+    let failed = page.click(&Locator::css("#one"), SOON).await.unwrap_err();
+    assert!(matches!(failed, Error::NotActionable { .. }), "{failed:?}");
+    assert!(failed.to_string().contains("nothing was drawn"), "{failed}");
+    stage.site.gate.add_permits(1);
+    page.evaluate("drawn.then(() => 0)", PATIENCE).await.unwrap();
+    page.press_on(&Locator::css("#two"), "Enter", PATIENCE)
+        .await
+        .unwrap();
+    assert_eq!(stage.value("window.clicked ?? false").await, "true");
 }
 
 #[tokio::test]
