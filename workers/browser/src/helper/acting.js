@@ -55,7 +55,10 @@ function editable(element) {
   return `${describe(element)} takes no text`;
 }
 
-/** Of the action under way: the element that is to get the events; whether they have come; who else got them. */
+/**
+ * Of the action under way: the element that is to get the events; whether they can't be seen; whether they have
+ * come; who else got them.
+ */
 let guard = null;
 
 const guarded = ["pointerdown", "mousedown", "pointerup", "mouseup", "click", "dblclick", "auxclick"];
@@ -83,15 +86,22 @@ function listen() {
 }
 listen();
 
-/** Looks at the events that follow. */
-function watch(element) {
+/** What shows another document gets its own events, if any, and nobody here sees them. */
+const embedding = /^(iframe|frame|object|embed|fencedframe)$/;
+
+/** Looks at the events that follow, which are to hit this part of the element. */
+function watch(element, hit) {
   listen();
-  guard = { element, hasCome: false, missed: null };
+  guard = { element, isBlind: embedding.test(hit.localName), hasCome: false, missed: null };
 }
 
-/** Ends the watch; gives who got the events instead. */
+/**
+ * Ends the watch; gives who got the events instead. Chromium may lose those for a document in a frame that was not drawn
+ * yet, and say that they were handled.
+ */
 function stopWatching() {
-  const missed = guard?.missed ?? null;
+  const isLost = guard && !guard.hasCome && !guard.isBlind;
+  const missed = isLost ? "no element of its document" : (guard?.missed ?? null);
   guard = null;
   return missed;
 }
@@ -120,9 +130,16 @@ const standIn = (element) => (isVisible(element) ? null : labelsFor(element).fin
 
 const absent = "no element matched";
 
+/** The animations in the document and in the shadow roots that an element is shown in: each root tells only its own. */
+function animationsAround(element) {
+  const roots = new Set();
+  for (let node = element; node; node = parentOf(node)) roots.add(node.getRootNode());
+  return [...roots].flatMap((root) => root.getAnimations?.() ?? []);
+}
+
 /** Whether no animation can have gone on since then: frames may be of the same moment, and in its first one none has begun. */
-function animationsStand(since) {
-  const animations = document.getAnimations();
+function animationsStand(element, since) {
+  const animations = animationsAround(element);
   return animations.length > 0 && (document.timeline.currentTime - since < 1 || animations.some((it) => it.pending));
 }
 
@@ -166,7 +183,7 @@ async function prepare(locator, { kind, position, hidden, conceals }, ms) {
     const before = boxOf(element);
     const drawnAt = document.timeline.currentTime;
     let isDrawn = await nextFrame(end);
-    for (let left = 5; isDrawn && left > 0 && animationsStand(drawnAt); left--) isDrawn = await nextFrame(end);
+    for (let left = 5; isDrawn && left > 0 && animationsStand(element, drawnAt); left--) isDrawn = await nextFrame(end);
     while (isDrawn && framesToCome > 0) isDrawn = await nextFrame(end);
     if (!element.isConnected) return fail("it is being replaced");
     if (!sameBox(before, boxOf(element))) return fail("it is moving");
@@ -180,7 +197,7 @@ async function prepare(locator, { kind, position, hidden, conceals }, ms) {
     }
     // Nobody waits for this look any more: a watch would meet the events of what is done next.
     if (performance.now() >= end + LATE) return fail("nothing was drawn in time");
-    if (kind !== "hover") watch(element);
+    if (kind !== "hover") watch(element, hit);
     return { one: { ...point, takes: "nothing" } };
   });
   if (found) return found;

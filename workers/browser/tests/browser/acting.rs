@@ -151,6 +151,16 @@ async fn a_button_that_an_animation_moves_on_and_on_is_not_clicked() {
 }
 
 #[tokio::test]
+async fn a_button_that_an_animation_in_a_shadow_root_moves_on_and_on_is_not_clicked() {
+    let html = r#"<div><template shadowrootmode="open"><style>@keyframes slide { to { margin-left: 300px } }</style>
+        <p style="animation: slide 1s linear infinite"><slot></slot></p></template><button>Catch me</button></div>"#;
+    let stage = Stage::at(&[("/", html)]).await;
+    let clicked = stage.page.click(&Locator::css("button"), LATER).await;
+    let failed = clicked.unwrap_err();
+    assert!(failed.to_string().contains("it is moving"), "{failed}");
+}
+
+#[tokio::test]
 async fn a_click_that_was_given_up_while_nothing_was_drawn_says_so_and_takes_no_later_key() {
     let html = r#"<head><script async blocking="render" src="/gated"></script></head><body>
         <button id="one">One</button><button id="two" onclick="window.clicked = true">Two</button>"#;
@@ -166,7 +176,9 @@ async fn a_click_that_was_given_up_while_nothing_was_drawn_says_so_and_takes_no_
     assert!(matches!(failed, Error::NotActionable { .. }), "{failed:?}");
     assert!(failed.to_string().contains("nothing was drawn"), "{failed}");
     stage.site.gate.add_permits(1);
-    page.evaluate("drawn.then(() => 0)", PATIENCE).await.unwrap();
+    page.evaluate("drawn.then(() => 0)", PATIENCE)
+        .await
+        .unwrap();
     page.press_on(&Locator::css("#two"), "Enter", PATIENCE)
         .await
         .unwrap();
