@@ -131,11 +131,14 @@ impl State {
         frame.context.clone().map(Ok)
     }
 
-    /// The process of a cross-origin frame, and of those in it, has crashed.
+    /// The process of a cross-origin frame, and of those in it, has crashed. What it requested does not start
+    /// any more.
     pub(crate) fn crash(&mut self, session: &str) {
         for frame in self.frames.values_mut() {
             let context = frame.context.as_ref();
             frame.has_crashed |= context.is_some_and(|context| context.session == session);
+            let navigation = &mut frame.navigation;
+            navigation.take_if(|known| known.session == session && !known.has_started);
         }
     }
 

@@ -254,7 +254,8 @@ impl Target {
             other => return other,
         }
         // The page answers when it has done what it was at when it requested the navigation, and the
-        // browser hears of the navigation before it hears the answer.
+        // browser hears of the navigation before it hears the answer; not so right after a form is sent,
+        // which is why it is asked only now.
         let question = json!({"expression": "0"});
         let connection = &self.connection;
         let asked = pin!(connection.call(&before.session, "Runtime.evaluate", question, deadline));
@@ -555,7 +556,7 @@ pub(crate) mod tests {
         json!({"sessionId": "s", "method": method, "params": params})
     }
 
-    fn requested() -> Value {
+    pub(crate) fn requested() -> Value {
         let params = json!({"frameId": "f", "url": "http://a.test/", "disposition": "currentTab"});
         event("Page.frameRequestedNavigation", &params)
     }
@@ -597,6 +598,31 @@ pub(crate) mod tests {
             }
             settling.await.expect("it is settled");
         }
+    }
+
+    #[tokio::test]
+    async fn what_a_frame_requested_whose_process_crashed_is_not_waited_for() {
+        let mut wire = wire();
+        let target = page(&mut wire).await;
+        let info = json!({"targetId": "g", "type": "iframe"});
+        let attached = json!({"sessionId": "t", "targetInfo": info});
+        tell(
+            &mut wire,
+            &target,
+            event("Target.attachedToTarget", &attached),
+        )
+        .await;
+        let params = json!({"frameId": "g", "url": "http://a.test/", "disposition": "currentTab"});
+        let said = [
+            ("Page.frameRequestedNavigation", params),
+            ("Inspector.targetCrashed", json!({})),
+        ];
+        for (method, params) in said {
+            let message = json!({"sessionId": "t", "method": method, "params": params});
+            tell(&mut wire, &target, message).await;
+        }
+        let settled = target.settle("g", Deadline::after(PATIENCE)).await;
+        settled.expect("it is settled");
     }
 
     #[tokio::test]
