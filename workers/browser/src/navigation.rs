@@ -20,7 +20,7 @@ use crate::tabs::Domain;
 const TELLING_OF_A_CRASH: Duration = Duration::from_millis(500);
 
 /// How long a page may take to answer that it has not crashed.
-const ANSWERING: Duration = Duration::from_secs(5);
+const ANSWERING: Duration = Duration::from_secs(2);
 
 /// What tells of the way to a document.
 const WAY: &[&str] = &["Network.requestWillBeSent", "Network.responseReceived"];
@@ -316,16 +316,20 @@ impl Page {
         if !matches!(told, Err(Error::TimedOut { .. })) {
             return told;
         }
-        let deadline = deadline.within(ANSWERING);
+        let deadline = deadline.within(ANSWERING).with_grace();
         let question = json!({"expression": "0"});
         let asked = pin!(self.call("Runtime.evaluate", question, deadline));
         // A page that goes elsewhere may answer only when it is there.
         let gone = pin!(self.target.until(deadline, "a crash", |state| {
             let frame = state.frame(&self.target.main_frame)?;
-            frame.is_navigating().then_some(())
+            let navigation = frame.navigation.as_ref();
+            // One that was only requested may have come to nothing long ago.
+            navigation.is_some_and(|it| it.has_started).then_some(())
         }));
         match select(asked, gone).await {
-            Either::Left((Err(Error::Crashed), _)) => Err(Error::Crashed),
+            Either::Left((Err(error @ (Error::Crashed | Error::Closed | Error::Detached)), _)) => {
+                Err(error)
+            }
             Either::Left(_) | Either::Right((Err(Error::TimedOut { .. }), _)) => Ok(()),
             Either::Right((gone, _)) => gone,
         }
@@ -448,5 +452,54 @@ impl Way {
             }
         }
         arrival
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::tests::wire;
+    use crate::target::tests::{page, requested, tell};
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    #[tokio::test]
+    async fn a_page_that_ends_after_an_aborted_navigation_says_how_also_where_one_was_requested_before()
+     {
+        let session = json!({"sessionId": "s"});
+        let ends = [
+            json!({"sessionId": "s", "method": "Inspector.targetCrashed", "params": {}}),
+            json!({"method": "Target.detachedFromTarget", "params": session}),
+        ];
+        let mut said = Vec::new();
+        for end in ends {
+            let mut wire = wire();
+            let target = page(&mut wire).await;
+            tell(&mut wire, &target, requested()).await;
+            let page = Page { target };
+            let mut going = pin!(page.goto("http://b.test/", PATIENCE));
+            for awaited in ["Page.navigate", "Runtime.evaluate"] {
+                let asked = loop {
+                    let asked = tokio::select! {
+                        went = &mut going => panic!("nobody asked: {went:?}"),
+                        asked = wire.asked() => asked,
+                    };
+                    if asked["method"] == awaited {
+                        break asked;
+                    }
+                };
+                if awaited == "Page.navigate" {
+                    let aborted = json!({"loaderId": "l", "errorText": "net::ERR_ABORTED"});
+                    let answer = json!({"id": asked["id"], "sessionId": "s", "result": aborted});
+                    wire.say(answer).await;
+                }
+            }
+            wire.say(end).await;
+            said.push(going.await.expect_err("the page has gone"));
+        }
+        assert!(
+            matches!(said[..], [Error::Crashed, Error::Detached]),
+            "{said:?}"
+        );
     }
 }
