@@ -3,13 +3,11 @@
 //! Pictures can't be redacted: what is to be hidden on them must be hidden in the page.
 
 use std::collections::VecDeque;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use futures::future::select;
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -123,11 +121,16 @@ impl Page {
 
 impl Screencast {
     /// Ends the screencast and gives its last frames, the oldest first; at least one, unless the page
-    /// has gone: the browser sends what the page looks like at the beginning a moment later.
+    /// has gone, draws nothing for 10 s, or the limits leave no room: the browser sends what the page
+    /// looks like at the beginning a moment later.
     pub async fn finish(mut self) -> Vec<Frame> {
         let target = &self.target;
-        let gone = target.until(Deadline::after(START), "a frame", |_| None::<()>);
-        let _ = select(&mut self.first, pin!(gone)).await;
+        // A page that was kept from going somewhere tells that to who acts on it.
+        tokio::select! {
+            _ = &mut self.first => {}
+            _ = target.gone(Deadline::after(START)) => {}
+            () = target.crashed() => {}
+        }
         let stopped = target
             .connection
             .call(
@@ -208,8 +211,11 @@ impl Keeper {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use super::*;
     use crate::connection::tests::wire;
+    use crate::target::tests::page;
 
     #[tokio::test]
     async fn frames_that_come_out_of_order_are_kept_in_order_and_the_oldest_goes_first() {
@@ -235,5 +241,47 @@ mod tests {
         }
         let kept = keeper.frames.iter().map(|frame| frame.at.as_second());
         assert_eq!(Vec::from_iter(kept), [2, 3, 4]);
+    }
+
+    #[tokio::test]
+    async fn its_end_leaves_a_refused_origin_to_who_acts_on_the_page() {
+        let mut wire = wire();
+        let target = page(&mut wire).await;
+        target.tabs.set_origins(&["http://home.test".to_owned()]);
+        let page = Page { target };
+        let refused = json!({"requestId": "r", "resourceType": "Document", "frameId": "f", "request": {"url": "http://a.test/"}});
+        let screencast = {
+            let mut beginning = pin!(page.screencast(ScreencastOptions::default()));
+            let asked = tokio::select! {
+                begun = &mut beginning => panic!("nobody asked: {:?}", begun.err()),
+                asked = wire.asked() => asked,
+            };
+            // Heard before the answer.
+            let message =
+                json!({"sessionId": "s", "method": "Fetch.requestPaused", "params": refused});
+            wire.say(message).await;
+            wire.say(json!({"id": asked["id"], "sessionId": "s", "result": {}}))
+                .await;
+            beginning.await.expect("a screencast")
+        };
+        let mut finishing = pin!(screencast.finish());
+        assert!(futures::poll!(&mut finishing).is_pending());
+        let frame = json!({"data": "", "metadata": {"timestamp": 1}, "sessionId": 1});
+        let message = json!({"sessionId": "s", "method": "Page.screencastFrame", "params": frame});
+        wire.say(message).await;
+        let frames = loop {
+            let asked = tokio::select! {
+                frames = &mut finishing => break frames,
+                asked = wire.asked() => asked,
+            };
+            wire.say(json!({"id": asked["id"], "sessionId": "s", "result": {}}))
+                .await;
+        };
+        assert_eq!(frames.len(), 1);
+        let refused = page.target.tabs.report_refusal();
+        assert!(
+            matches!(refused, Err(Error::OriginRefused { .. })),
+            "{refused:?}"
+        );
     }
 }
