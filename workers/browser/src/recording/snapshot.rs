@@ -66,9 +66,9 @@ impl Page {
                 bytes: 0,
             };
             let scope = self.main_scope(deadline).await?;
-            match self.copy(&scope.context, 0, &mut copying).await {
-                Err(Error::DocumentReplaced) if !deadline.has_passed() => self.pause().await,
-                other => return other,
+            let copied = self.copy(&scope.context, 0, &mut copying).await;
+            if let Some(copied) = self.unless_replaced(copied, &"a copy", deadline).await {
+                return copied;
             }
         }
     }
