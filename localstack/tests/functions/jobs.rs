@@ -279,6 +279,7 @@ async fn a_job_run_that_the_dispatcher_never_heard_of_is_brought_on_by_the_sweep
             .job_runs_reconciled
     };
     let first = due_at().await;
+    assert_eq!(first, job_run.created_at.plus(Duration::from_secs(60)));
     assert_eq!(reconciled_at(just_before(first)).await, 0);
     assert_eq!(reconciled_at(first).await, 1);
     assert_eq!(setting.take_runs().await, [job_run.runs[0].run_id]);

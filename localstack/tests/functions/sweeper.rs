@@ -609,6 +609,7 @@ async fn a_delivery_whose_message_was_lost_is_enqueued_again_and_each_time_later
     let lost = setting.take_deliveries().await;
     assert_eq!(lost.len(), 1);
     let mut due_at = lost[0].due_at.expect("it is due");
+    assert_eq!(due_at, lost[0].created_at.plus(Duration::from_secs(60)));
     for minutes in [5, 15, 60, 60] {
         assert_eq!(
             sweep(&setting, just_before(due_at))
