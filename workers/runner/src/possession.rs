@@ -229,6 +229,13 @@ mod tests {
         }
     }
 
+    /// Which look a cancellation or an answer is seen by, the runner's tests count: how long that takes, no test can
+    /// measure on a machine that may stand still.
+    #[test]
+    fn the_runs_in_hand_are_looked_at_once_a_second() {
+        assert!(LOOK_EVERY <= Duration::from_secs(1), "{LOOK_EVERY:?}");
+    }
+
     #[test]
     fn letting_go_of_an_earlier_attempt_forgets_no_later_one() {
         let all = Possessions::default();
