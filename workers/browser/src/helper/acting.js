@@ -55,10 +55,7 @@ function editable(element) {
   return `${describe(element)} takes no text`;
 }
 
-/**
- * Of the action under way: the element that is to get the events; whether they can't be seen; whether they have
- * come; who else got them.
- */
+/** Of the action under way: the element that is to get the events; whether they have come; who else got them. */
 let guard = null;
 
 const guarded = ["pointerdown", "mousedown", "pointerup", "mouseup", "click", "dblclick", "auxclick"];
@@ -86,22 +83,15 @@ function listen() {
 }
 listen();
 
-/** What shows another document gets its own events, if any, and nobody here sees them. */
-const embedding = /^(iframe|frame|object|embed|fencedframe)$/;
-
-/** Looks at the events that follow, which are to hit this part of the element. */
-function watch(element, hit) {
+/** Looks at the events that follow. */
+function watch(element) {
   listen();
-  guard = { element, isBlind: embedding.test(hit.localName), hasCome: false, missed: null };
+  guard = { element, hasCome: false, missed: null };
 }
 
-/**
- * Ends the watch; gives who got the events instead. Chromium may lose those for a document in a frame that was not drawn
- * yet, and say that they were handled.
- */
+/** Ends the watch; gives who got the events instead. */
 function stopWatching() {
-  const isLost = guard && !guard.hasCome && !guard.isBlind;
-  const missed = isLost ? "no element of its document" : (guard?.missed ?? null);
+  const missed = guard?.missed ?? null;
   guard = null;
   return missed;
 }
@@ -197,7 +187,7 @@ async function prepare(locator, { kind, position, hidden, conceals }, ms) {
     }
     // Nobody waits for this look any more: a watch would meet the events of what is done next.
     if (performance.now() >= end + LATE) return fail("nothing was drawn in time");
-    if (kind !== "hover") watch(element, hit);
+    if (kind !== "hover") watch(element);
     return { one: { ...point, takes: "nothing" } };
   });
   if (found) return found;
