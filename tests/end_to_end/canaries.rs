@@ -86,19 +86,18 @@ fn shapes(value: &str) -> Vec<String> {
         .collect()
 }
 
-/// Where a text has a value. One that ends with a digit must end there: a longer number is another one.
-fn place_of(value: &str, text: &str) -> Option<usize> {
-    let is_digit = |c: char| c.is_ascii_digit();
-    let goes_on = |end: usize| value.ends_with(is_digit) && text[end..].starts_with(is_digit);
-    let mut found = text.match_indices(value).map(|(at, _)| at);
-    found.find(|at| !goes_on(at + value.len()))
+/// Where a text has a code. It must end there: a longer number is another one.
+fn place_of_code(code: &str, text: &str) -> Option<usize> {
+    let goes_on = |end: usize| text[end..].starts_with(|c: char| c.is_ascii_digit());
+    let mut found = text.match_indices(code).map(|(at, _)| at);
+    found.find(|at| !goes_on(at + code.len()))
 }
 
 #[test]
 fn a_number_that_begins_as_a_code_does_is_another_one() {
-    assert_eq!(place_of(": 123456", "a: 1234567, b: 123456"), Some(13));
-    assert_eq!(place_of(": 123456", "{a: 123456}"), Some(2));
-    assert_eq!(place_of(": 123456", "a: 1234567, b: 123456789"), None);
+    assert_eq!(place_of_code(": 123456", "a: 1234567, b: 123456"), Some(13));
+    assert_eq!(place_of_code(": 123456", "{a: 123456}"), Some(2));
+    assert_eq!(place_of_code(": 123456", "a: 1234567, b: 123456789"), None);
 }
 
 #[test]
@@ -188,12 +187,13 @@ fn no_value_of_a_secret_is_in_the_table_the_bucket_the_logs_an_answer_or_a_webho
 
     // Six digits alone could be part of any number.
     let codes = ["\"", "=", ">", ": "].map(|before| format!("{before}{code}"));
-    let values = [EMAIL, PASSWORD].into_iter().flat_map(shapes);
-    let values: Vec<String> = values.chain(codes).collect();
+    let values: Vec<String> = [EMAIL, PASSWORD].into_iter().flat_map(shapes).collect();
     for (place, text) in &places {
         let text = text.to_lowercase();
-        for value in &values {
-            let found = place_of(value, &text).map(|at| {
+        let of_values = values.iter().map(|value| (value, text.find(value)));
+        let of_codes = codes.iter().map(|code| (code, place_of_code(code, &text)));
+        for (value, found) in of_values.chain(of_codes) {
+            let found = found.map(|at| {
                 let near = at.saturating_sub(80)..(at + 80).min(text.len());
                 String::from_utf8_lossy(&text.as_bytes()[near]).into_owned()
             });
