@@ -423,15 +423,30 @@ async fn choose_port(data_dir: Option<&Path>) -> io::Result<u16> {
     if let Some(port) = earlier {
         // Whoever has it may be on the way out: a connection, or the emulator of a stack that was killed.
         let began = Instant::now();
-        while began.elapsed() < STOP_DEADLINE {
-            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-                return Ok(port);
+        let mut is_told = false;
+        let error = loop {
+            match TcpListener::bind(("127.0.0.1", port)) {
+                Ok(_) => return Ok(port),
+                Err(error)
+                    if error.kind() == io::ErrorKind::AddrInUse
+                        && began.elapsed() < STOP_DEADLINE =>
+                {
+                    if !is_told {
+                        tracing::info!(
+                            port,
+                            "waiting for the port that the kept data was served on"
+                        );
+                    }
+                    is_told = true;
+                }
+                Err(error) => break error,
             }
             sleep(LOOK_INTERVAL).await;
-        }
+        };
         tracing::warn!(
             port,
-            "another program has the port that the kept data was served on; the URLs of its queues do not hold any more"
+            %error,
+            "the port that the kept data was served on can't be had; the URLs of its queues do not hold any more"
         );
     }
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
