@@ -15,10 +15,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::processes::{kill, members_of, process_of, write_program};
-use crate::{PATIENCE, SOON, Stage};
-
-/// Far less than any time-out that is given here.
-const QUICK: Duration = Duration::from_secs(10);
+use crate::{PATIENCE, QUICK, SOON, Stage};
 
 async fn close(stage: Stage) {
     let begun = Instant::now();

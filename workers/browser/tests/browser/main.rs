@@ -41,15 +41,21 @@ use crate::site::Site;
 /// More than anything here needs; reaching it is a failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The time-out of what must end by itself long before it.
+pub(crate) const AGES: Duration = Duration::from_secs(60);
+
+/// How soon that is: far less than any time-out that is given with it.
+pub(crate) const QUICK: Duration = Duration::from_secs(10);
+
 /// For what is not going to happen.
 pub(crate) const SOON: Duration = Duration::from_millis(400);
 
 /// For what is not going to happen, where something else must have happened before it is missed.
 pub(crate) const LATER: Duration = Duration::from_secs(3);
 
-/// How much later than its deadline an operation may be seen to end, on a machine that has other
-/// things to do: what hangs never ends.
-pub(crate) const MARGIN: Duration = Duration::from_secs(10);
+/// How much later than its deadline an operation may be seen to end. The client gives a page a second
+/// more to answer; the rest is for a machine that has other things to do.
+pub(crate) const MARGIN: Duration = Duration::from_secs(4);
 
 /// A browser, its page, and the site that it is at.
 pub(crate) struct Stage {
