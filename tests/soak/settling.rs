@@ -1,6 +1,7 @@
 //! Once it is quiet, everything must become well. How long that takes is a matter of the machine; that it does not is
 //! found by looks that find nothing better, and never by a clock alone.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(61 * 60);
 /// What is due then is due at all.
 const EVER: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-/// How far everything has come: the changes of all runs, the webhooks that have arrived, and the customers who still ask.
+/// How far everything has come: the changes of all runs, the webhooks that have arrived (one that comes again is no
+/// progress, and could come for ever), and the customers who still ask.
 type Standing = (u64, usize, usize);
 
 /// Sweeps until everything is well and every customer is through, or until nothing gets better any more; answers what
@@ -65,9 +67,14 @@ async fn look(
 ) -> anyhow::Result<Standing> {
     let ids = lock(created).clone();
     let runs = stage.store().runs(&ids).await?;
+    let webhooks = stage.world.webhooks();
+    let webhooks: HashSet<_> = webhooks
+        .iter()
+        .map(|webhook| webhook.headers.get("webhook-id"))
+        .collect();
     Ok((
         runs.iter().map(|run| run.sequence).sum(),
-        stage.world.webhooks().len(),
+        webhooks.len(),
         customers.hear()?,
     ))
 }
@@ -75,12 +82,17 @@ async fn look(
 /// Has what nobody works on be overdue now, instead of waiting for that long; answers whether something waits for a time
 /// of its own, before which nobody may take it.
 ///
-/// Each of these writes depends on what was read, so that it comes too late for what somebody begins to work on in the
-/// meantime. A sweeper's clock that is ahead would end that one's lease as well, and by that clock the run would be
-/// executed again.
+/// Each of these writes depends on what was read, so that it comes too late for a run or a job run that somebody begins
+/// to work on in the meantime. A sweeper's clock that is ahead would end that one's lease as well, and by that clock the
+/// run would be executed again. A delivery doesn't show that it is being made: it may be made twice by this, with the
+/// same id and body.
 async fn let_time_pass(stage: &Stage) -> anyhow::Result<bool> {
     let mut something_waits = false;
-    for item in due(stage, LONGEST_WAIT).await? {
+    // What the sweeper has set aside is overdue by its `dueAt`, and still not found: the index alone tells.
+    let overdue = due(stage, Duration::ZERO).await?;
+    let mut later = due(stage, LONGEST_WAIT).await?;
+    later.retain(|item| !overdue.contains(item));
+    for item in later {
         something_waits |= match item {
             DueItem::Run(id) => run_is_overdue(stage.store(), id).await?,
             DueItem::JobRun(id) => job_run_is_overdue(stage.store(), id).await?,
@@ -94,10 +106,10 @@ async fn run_is_overdue(store: &Store, id: RunId) -> anyhow::Result<bool> {
     let Some(run) = store.run(id).await? else {
         return Ok(false);
     };
+    let at = now();
     // Whether the worker of a run lives is for its lease to say, which is a short one.
     let is_in_work = run.status() != Status::Pending && !run.status().is_final();
-    let at = now();
-    if is_in_work || run.due_at.is_none_or(|due_at| due_at <= at) {
+    if run.due_at.is_none_or(|due_at| is_in_work && due_at > at) {
         return Ok(false);
     }
     if !run.waits_for_retry(at).is_zero() {
@@ -112,12 +124,11 @@ async fn run_is_overdue(store: &Store, id: RunId) -> anyhow::Result<bool> {
 }
 
 async fn job_run_is_overdue(store: &Store, id: JobRunId) -> anyhow::Result<bool> {
-    let at = now();
     if let Some(job_run) = store.job_run(id).await?
-        && job_run.due_at.is_some_and(|due_at| due_at > at)
+        && job_run.due_at.is_some()
     {
         let overdue = JobRun {
-            due_at: Some(at),
+            due_at: Some(now()),
             ..job_run
         };
         store.postpone_job_run(&overdue).await?;
@@ -130,9 +141,7 @@ async fn delivery_is_overdue(store: &Store, key: &DeliveryKey) -> anyhow::Result
         return Ok(false);
     };
     let at = now();
-    if delivery.status != DeliveryStatus::Pending
-        || delivery.due_at.is_none_or(|due_at| due_at <= at)
-    {
+    if delivery.status != DeliveryStatus::Pending || delivery.due_at.is_none() {
         return Ok(false);
     }
     if delivery.next_attempt_at > at {
