@@ -55,7 +55,10 @@ function editable(element) {
   return `${describe(element)} takes no text`;
 }
 
-/** Of the action under way: the element that is to get the events; whether they have come; who else got them. */
+/**
+ * Of the action under way: the element that is to get the events; whether they can't be seen; whether they have
+ * come; who else got them.
+ */
 let guard = null;
 
 const guarded = ["pointerdown", "mousedown", "pointerup", "mouseup", "click", "dblclick", "auxclick"];
@@ -77,21 +80,33 @@ function see(event) {
   }
 }
 
-/** Before the page's own listeners, which may stop events; again before each action, since `document.open` removes all. */
+/**
+ * Before the page's own listeners, which may stop events; again before each action, since `document.open` removes all. In
+ * a popup that keeps the window of its first empty document, those that the window had by then are never called.
+ */
 function listen() {
-  for (const name of guarded) addEventListener(name, see, { capture: true, passive: false });
+  for (const target of [window, document]) {
+    for (const name of guarded) target.addEventListener(name, see, { capture: true, passive: false });
+  }
 }
 listen();
 
-/** Looks at the events that follow. */
-function watch(element) {
+/** What shows another document gets its own events, if any, and nobody here sees them. */
+const embedding = /^(iframe|frame|object|embed|fencedframe)$/;
+
+/** Looks at the events that follow, which are to hit this part of the element. */
+function watch(element, hit) {
   listen();
-  guard = { element, hasCome: false, missed: null };
+  guard = { element, isBlind: embedding.test(hit.localName), hasCome: false, missed: null };
 }
 
-/** Ends the watch; gives who got the events instead. */
+/**
+ * Ends the watch; gives who got the events instead. Chromium may lose those for a document in a frame that was not drawn
+ * yet, and say that they were handled.
+ */
 function stopWatching() {
-  const missed = guard?.missed ?? null;
+  const isLost = guard && !guard.hasCome && !guard.isBlind;
+  const missed = isLost ? "no element of its document" : (guard?.missed ?? null);
   guard = null;
   return missed;
 }
@@ -133,7 +148,7 @@ function animationsStand(element, since) {
   return animations.length > 0 && (document.timeline.currentTime - since < 1 || animations.some((it) => it.pending));
 }
 
-/** Events for a document in a frame are lost before it was drawn for the first time, a few frames after it began. */
+/** Events for a document in a frame may be lost before it was drawn for the first time, a few frames after it began. */
 let framesToCome = window === top ? 0 : 3;
 const count = () => --framesToCome > 0 && requestAnimationFrame(count);
 if (framesToCome) requestAnimationFrame(count);
@@ -187,7 +202,7 @@ async function prepare(locator, { kind, position, hidden, conceals }, ms) {
     }
     // Nobody waits for this look any more: a watch would meet the events of what is done next.
     if (performance.now() >= end + LATE) return fail("nothing was drawn in time");
-    if (kind !== "hover") watch(element);
+    if (kind !== "hover") watch(element, hit);
     return { one: { ...point, takes: "nothing" } };
   });
   if (found) return found;
