@@ -80,16 +80,14 @@ function see(event) {
   }
 }
 
-/**
- * Before the page's own listeners, which may stop events; again before each action, since `document.open` removes all. In
- * a popup that keeps the window of its first empty document, those that the window had by then are never called.
- */
+/** For which document events are seen, and how: a popup may keep its first window, where what was added before is never called. */
+let seeing = { document: null, see: null };
+
+/** Before the page's own listeners, which may stop events; again before each action, since `document.open` removes all. */
 function listen() {
-  for (const target of [window, document]) {
-    for (const name of guarded) target.addEventListener(name, see, { capture: true, passive: false });
-  }
+  if (seeing.document !== document) seeing = { document, see: (event) => see(event) };
+  for (const name of guarded) addEventListener(name, seeing.see, { capture: true, passive: false });
 }
-listen();
 
 /** What shows another document gets its own events, if any, and nobody here sees them. */
 const embedding = /^(iframe|frame|object|embed|fencedframe)$/;

@@ -3,6 +3,8 @@
 return {
   held: null,
 
+  listen,
+
   url: () => location.href,
   title: () => document.title,
   count: (locator) => all(locator).length,

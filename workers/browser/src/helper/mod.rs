@@ -7,9 +7,9 @@
 /// The name of the isolated world in which the script runs.
 pub(crate) const WORLD: &str = "legwork";
 
-/// The script. It leaves a `legwork` behind, once for each document.
+/// The script. It leaves a `legwork` behind, once for each window, and sees the events of each document.
 pub(crate) const SCRIPT: &str = concat!(
-    "globalThis.legwork ??= (() => {\n\"use strict\";\n",
+    "(globalThis.legwork ??= (() => {\n\"use strict\";\n",
     include_str!("words.js"),
     include_str!("tree.js"),
     include_str!("state.js"),
@@ -20,5 +20,5 @@ pub(crate) const SCRIPT: &str = concat!(
     include_str!("reading.js"),
     include_str!("covering.js"),
     include_str!("api.js"),
-    "})();\n",
+    "})()).listen();\n",
 );
