@@ -55,10 +55,7 @@ function editable(element) {
   return `${describe(element)} takes no text`;
 }
 
-/**
- * Of the action under way: the element that is to get the events; whether they can't be seen; whether they have
- * come; who else got them.
- */
+/** Of the action under way: the element that is to get the events; whether they have come; who else got them. */
 let guard = null;
 
 const guarded = ["pointerdown", "mousedown", "pointerup", "mouseup", "click", "dblclick", "auxclick"];
@@ -70,9 +67,8 @@ function see(event) {
     guard.hasCome = true;
     const path = event.composedPath();
     const hit = path[0] instanceof Element ? path[0] : null;
-    if (!path.includes(guard.element) && !reaches(hit, guard.element)) {
-      guard.missed = hit ? describe(hit) : "something else";
-    }
+    const isIts = path.includes(guard.element) || reaches(hit, guard.element);
+    guard.missed = isIts ? null : hit ? describe(hit) : "something else";
   }
   if (guard.missed) {
     event.preventDefault();
@@ -92,19 +88,18 @@ function listen() {
 /** What shows another document gets its own events, if any, and nobody here sees them. */
 const embedding = /^(iframe|frame|object|embed|fencedframe)$/;
 
-/** Looks at the events that follow, which are to hit this part of the element. */
+/**
+ * Looks at the events that follow, which are to hit this part of the element. Until they come they are lost: Chromium may
+ * lose those for a document in a frame that was not drawn yet, and say that they were handled.
+ */
 function watch(element, hit) {
   listen();
-  guard = { element, isBlind: embedding.test(hit.localName), hasCome: false, missed: null };
+  guard = { element, hasCome: false, missed: embedding.test(hit.localName) ? null : "no element of its document" };
 }
 
-/**
- * Ends the watch; gives who got the events instead. Chromium may lose those for a document in a frame that was not drawn
- * yet, and say that they were handled.
- */
+/** Ends the watch; gives who got the events instead. */
 function stopWatching() {
-  const isLost = guard && !guard.hasCome && !guard.isBlind;
-  const missed = isLost ? "no element of its document" : (guard?.missed ?? null);
+  const missed = guard?.missed ?? null;
   guard = null;
   return missed;
 }
