@@ -1,4 +1,3 @@
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,9 +10,10 @@ use platform::webhook_signature::{SignedHeaders, header, verify};
 use serde_json::json;
 use store::local::faults::{cut_off_from, losing_an_answer};
 use store::{Delivery, DeliveryStatus, Queue, Store, now};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::nobody::closed_address;
 use crate::setting::{Setting, just_before, message_about, sqs_event};
 
 /// A server of a customer's: it answers with the given statuses, one after the other, and keeps what it got.
@@ -164,16 +164,8 @@ async fn a_refused_delivery_is_tried_again_with_the_same_id_and_body() {
 #[tokio::test]
 async fn a_receiver_that_cannot_be_reached_is_tried_again_and_the_reason_is_kept() {
     let mut setting = Setting::start().await;
-    // Nobody listens there, and nobody else is given the port meanwhile.
-    let socket = TcpSocket::new_v4().expect("a socket");
-    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-    socket.bind(any_port).expect("a port");
-    let port = socket.local_addr().expect("an address").port();
-    let (delivery, _) = delivery_to(
-        &mut setting,
-        &format!("http://127.0.0.1:{port}/?token=canary"),
-    )
-    .await;
+    let (_closed, address) = closed_address();
+    let (delivery, _) = delivery_to(&mut setting, &format!("http://{address}/?token=canary")).await;
     let refused = deliver(&setting, &delivery).await;
     assert_eq!(refused.status, DeliveryStatus::Pending);
     let error = refused.attempts[0].error.clone().expect("a reason");

@@ -15,6 +15,8 @@ mod gateway;
 mod heartbeats;
 mod jobs;
 mod lists;
+#[path = "../../../shared/platform/tests/nobody/mod.rs"]
+mod nobody;
 mod secrets;
 mod setting;
 mod sweeper;

@@ -1,14 +1,17 @@
 //! The guarded client against real sockets on loopback.
 
-use std::net::SocketAddr;
+mod nobody;
+
 use std::time::Duration;
 
 use platform::addresses::{AllowAddresses, Class};
 use platform::guarded_http::{BODY_START_LIMIT_BYTES, BlockedUrl, GuardedClient, SendError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use url::Url;
+
+use nobody::closed_address;
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -202,11 +205,7 @@ async fn the_time_out_covers_the_body_too() {
 
 #[tokio::test]
 async fn a_closed_port_is_a_failure_to_connect_that_hides_the_path() {
-    // Nobody listens there, and nobody else is given the port meanwhile.
-    let socket = TcpSocket::new_v4().expect("a socket");
-    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-    socket.bind(any_port).expect("a port");
-    let address = socket.local_addr().expect("an address");
+    let (_closed, address) = closed_address();
     let url = Url::parse(&format!("http://{address}/t0ken")).expect("a URL");
     let error = client(AllowAddresses::AndLoopback)
         .post(&url, &[], Vec::new())

@@ -1,5 +1,7 @@
 //! The guarded proxy against real sockets and a SOCKS5 client. workers/runner tests it with the browser.
 
+mod nobody;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,8 +11,10 @@ use fast_socks5::{ReplyError, SocksError};
 use platform::addresses::{AllowAddresses, Class};
 use platform::socks_proxy::{Failure, SocksProxy};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+
+use nobody::closed_address;
 
 /// Accepts connections, counts them, and sends back what comes until its end.
 struct EchoServer {
@@ -139,11 +143,8 @@ async fn a_target_given_as_bytes_of_an_address_is_checked_too() {
 
 #[tokio::test]
 async fn a_site_that_is_down_is_told_from_a_blocked_one() {
-    // Nobody listens there, and nobody else is given the port meanwhile.
-    let socket = TcpSocket::new_v4().expect("a socket");
-    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-    socket.bind(any_port).expect("a port");
-    let closed = socket.local_addr().expect("an address").port();
+    let (_closed, closed) = closed_address();
+    let closed = closed.port();
     let proxy = SocksProxy::start(AllowAddresses::AndLoopback)
         .await
         .expect("a proxy");

@@ -1,6 +1,7 @@
 //! The guarded proxy behind other proxies, of both kinds: what they are told, and what becomes of what they answer.
 
 mod connect_proxy;
+mod nobody;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -12,10 +13,11 @@ use platform::addresses::{AllowAddresses, Class};
 use platform::socks_proxy::{Failure, SocksProxy};
 use platform::upstream::{Credentials, Protocol, Upstream, UpstreamFailure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use connect_proxy::{AUTHORIZATION, ConnectProxy};
+use nobody::closed_address;
 
 /// Does the same with each connection until it is dropped.
 async fn serve<T>(each: impl Fn(TcpStream) -> T + Send + 'static) -> (SocketAddr, JoinSet<()>)
@@ -101,15 +103,6 @@ async fn connect(proxy: &SocksProxy, host: &str, port: u16) -> Result<Socks5Stre
 async fn failure(proxy: &SocksProxy, host: &str, port: u16) -> Failure {
     connect(proxy, host, port).await.expect_err("a failure");
     proxy.failure_of(host, port).expect("its failure")
-}
-
-/// An address at which nobody listens, and that nobody else is given as long as the socket lives.
-fn closed_address() -> (TcpSocket, SocketAddr) {
-    let socket = TcpSocket::new_v4().expect("a socket");
-    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-    socket.bind(any_port).expect("a port");
-    let address = socket.local_addr().expect("an address");
-    (socket, address)
 }
 
 #[tokio::test]
