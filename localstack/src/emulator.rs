@@ -423,25 +423,21 @@ async fn choose_port(data_dir: Option<&Path>) -> io::Result<u16> {
     if let Some(port) = earlier {
         // Whoever has it may be on the way out: a connection, or the emulator of a stack that was killed.
         let began = Instant::now();
-        let mut is_told = false;
-        let error = loop {
-            match TcpListener::bind(("127.0.0.1", port)) {
-                Ok(_) => return Ok(port),
-                Err(error)
-                    if error.kind() == io::ErrorKind::AddrInUse
-                        && began.elapsed() < STOP_DEADLINE =>
-                {
-                    if !is_told {
-                        tracing::info!(
-                            port,
-                            "waiting for the port that the kept data was served on"
-                        );
-                    }
-                    is_told = true;
-                }
-                Err(error) => break error,
-            }
+        let bind = || TcpListener::bind(("127.0.0.1", port));
+        let in_use = |error: &io::Error| error.kind() == io::ErrorKind::AddrInUse;
+        let mut bound = bind();
+        if bound.as_ref().is_err_and(in_use) {
+            tracing::info!(
+                port,
+                "waiting for the port that the kept data was served on"
+            );
+        }
+        while bound.as_ref().is_err_and(in_use) && began.elapsed() < STOP_DEADLINE {
             sleep(LOOK_INTERVAL).await;
+            bound = bind();
+        }
+        let Err(error) = bound else {
+            return Ok(port);
         };
         tracing::warn!(
             port,
